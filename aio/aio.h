@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The event loop.
+ *
+ * An AioContext belongs to one thread, its owner, and is all that thread does: wait for file
+ * descriptors, bottom halves and timers, and run their callbacks. Before it blocks in the kernel it
+ * may spin for a while over poll callbacks, which look at memory that a guest or the kernel writes,
+ * so that an event that is close costs neither a system call nor a wake-up. How long is the
+ * business of a policy (aio/policy.h).
+ *
+ * One iteration, aio_poll(ctx, true):
+ *
+ *     poll    while the policy's window lasts: look at every poll callback, and in short slices at
+ *             file descriptors that have none
+ *     block   if nothing was ready: re-enable notifications, look once more, wait in the kernel
+ *     run     ready handlers, bottom halves, timers, then what was deferred to the end of the turn
+ *     learn   tell the policy what the wait was
+ *
+ * Memory of handlers, timers and bottom halves is the caller's; they are embedded in what they
+ * serve. Any of them may be removed from inside any callback, itself included. Destroying a context
+ * that still has some returns -EBUSY, so what leaks is seen.
+ *
+ * From threads that are not the owner only aio_notify(), aio_bh_schedule(), aio_set_poll_params()
+ * and reading statistics are allowed; everything else asserts that it runs in the owner.
+ */
+#ifndef POLLUX_AIO_AIO_H
+#define POLLUX_AIO_AIO_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aio/error.h"
+#include "aio/list.h"
+#include "aio/policy.h"
+
+typedef struct aio_context AioContext;
+struct aio_handler;
+
+struct aio_context_config {
+    struct poll_params poll;
+    const char *fdmon;       /* "auto" (also when NULL), "ppoll", ... */
+    uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
+};
+
+/**
+ * aio_context_new - make a loop; the calling thread is its owner
+ * @config: copied
+ * Return: 0 and *@out, or -errno and @err filled. aio_context_free() frees.
+ */
+int aio_context_new(const struct aio_context_config *config, AioContext **out, struct error *err);
+
+/**
+ * aio_context_free - destroy a loop
+ * Return: 0, or -EBUSY if a handler, timer or scheduled bottom half is left: then nothing happened.
+ */
+int aio_context_free(AioContext *ctx);
+
+/**
+ * aio_context_take - make the calling thread the owner
+ * Context: a thread that the former owner has synchronised with (thread creation does).
+ */
+void aio_context_take(AioContext *ctx);
+
+/**
+ * aio_context_in_owner - is the calling thread the owner?
+ */
+bool aio_context_in_owner(const AioContext *ctx);
+
+/**
+ * aio_poll - one iteration
+ * @blocking: wait for something to happen; else only run what is ready now
+ * Context: owner; not from inside a callback (asserted).
+ * Return: true if a handler, bottom half or timer ran.
+ */
+bool aio_poll(AioContext *ctx, bool blocking);
+
+/**
+ * aio_now - the loop's clock, ns
+ */
+uint64_t aio_now(AioContext *ctx);
+
+/* --- file descriptor handlers --- */
+
+struct aio_handler_ops {
+    /* The descriptor has @revents (POLLIN and the like). It must clear the cause: read the eventfd.
+     */
+    void (*ready)(void *opaque, int revents);
+
+    /*
+     * The rest is NULL for a source that can't be polled, else all but poll_begin and poll_end are
+     * set.
+     *
+     * poll: is there anything to do? One or two loads, no side effect.
+     * poll_ready: do it. The descriptor has not necessarily fired.
+     * poll_begin: the loop begins to poll; ask the other side not to notify. The handler calls
+     *     that follow until poll_end run in polling mode.
+     * poll_end: polling is over; ask the other side to notify again, with a full barrier after. The
+     *     loop calls poll once more after it, so an event that raced with it is seen.
+     */
+    bool (*poll)(void *opaque);
+    void (*poll_ready)(void *opaque);
+    void (*poll_begin)(void *opaque);
+    void (*poll_end)(void *opaque);
+};
+
+/* Counters of one handler; written by the owner, readable by any thread. */
+struct aio_handler_stats {
+    uint64_t polled; /* dispatches because poll() said so */
+    uint64_t fired;  /* dispatches because the descriptor was ready */
+};
+
+struct aio_handler {
+    /* set by aio_handler_add() */
+    int fd;
+    int events;
+    const struct aio_handler_ops *ops;
+    void *opaque;
+    const char *name;
+    struct aio_handler_stats stats;
+
+    /* private to aio/ */
+    AioContext *ctx;
+    struct list node;          /* ctx->handlers */
+    struct list ready_node;    /* ctx->ready */
+    struct poll_source source; /* source.node: the poll set */
+    int revents;               /* what the monitor saw */
+    bool polled;               /* poll() said yes */
+    uint64_t last_event_ns;
+    int fdmon_index; /* private to the monitor */
+};
+
+/**
+ * aio_handler_add - watch a file descriptor
+ * @h:        memory of the caller until aio_handler_remove()
+ * @fd:       stays the caller's, must stay open while watched
+ * @events:   POLLIN, POLLOUT
+ * @name:     for statistics and traces; must outlive @h
+ * @expected: how many events are owed, for example requests in flight; read whenever the loop
+ *            goes idle. NULL: an event may come at any time.
+ * Context: owner.
+ * Return: 0 or -errno; then nothing happened.
+ */
+int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
+                    const struct aio_handler_ops *ops, void *opaque, const char *name,
+                    const unsigned *expected);
+
+/**
+ * aio_handler_remove - stop watching; after it returns no callback of @h runs
+ * If the loop is in polling mode, poll_end is called first. Safe on a handler that was removed.
+ * Context: owner, also from inside any callback.
+ */
+void aio_handler_remove(struct aio_handler *h);
+
+/* --- notification --- */
+
+/**
+ * aio_notify - make the owner's current or next blocking aio_poll() return soon
+ * What the caller wrote before is visible to the owner after. Costs one barrier, and a system
+ * call only if the owner is about to sleep.
+ * Context: any thread, also a signal handler.
+ */
+void aio_notify(AioContext *ctx);
+
+/* --- bottom halves: run a function in the owner, soon --- */
+
+struct aio_bh {
+    AioContext *ctx;
+    void (*cb)(void *opaque);
+    void *opaque;
+    struct aio_bh *next; /* private: ctx->bh_incoming */
+    struct list node;    /* private: ctx->bh_pending */
+    unsigned scheduled;  /* private */
+};
+
+/**
+ * aio_bh_init - prepare a bottom half; memory is the caller's
+ * Context: any thread.
+ */
+void aio_bh_init(AioContext *ctx, struct aio_bh *bh, void (*cb)(void *opaque), void *opaque);
+
+/**
+ * aio_bh_schedule - run it once in the owner, in the order of the calls
+ * If it is scheduled and has not begun to run yet, nothing changes: it will run once and see all
+ * that was written before this call. Context: any thread.
+ */
+void aio_bh_schedule(struct aio_bh *bh);
+
+/**
+ * aio_bh_cancel - if it is scheduled, it will not run; after this its memory may be freed
+ * Context: owner; no other thread may schedule it at the same time.
+ */
+void aio_bh_cancel(struct aio_bh *bh);
+
+/* --- timers --- */
+
+struct aio_timer {
+    AioContext *ctx;
+    void (*cb)(void *opaque);
+    void *opaque;
+    uint64_t deadline_ns;
+    struct list node; /* private: ctx->timers, by deadline */
+};
+
+void aio_timer_init(AioContext *ctx, struct aio_timer *t, void (*cb)(void *opaque), void *opaque);
+
+/**
+ * aio_timer_arm - run the callback once, at @deadline_ns of the loop's clock or soon after
+ * An armed timer is moved. A deadline in the past runs in the next iteration.
+ * Context: owner.
+ */
+void aio_timer_arm(struct aio_timer *t, uint64_t deadline_ns);
+
+/**
+ * aio_timer_cancel - after it returns the callback does not run; safe if not armed
+ * Context: owner.
+ */
+void aio_timer_cancel(struct aio_timer *t);
+
+/* --- end of turn --- */
+
+/*
+ * Work that pays when it is done once for all the events of an iteration: one io_submit for a
+ * batch, one interrupt for many completions. Runs after handlers, bottom halves and timers, in the
+ * order in which it was deferred; what it defers itself runs in the same turn.
+ */
+struct aio_deferred {
+    void (*cb)(void *opaque);
+    void *opaque;
+    struct list node; /* private; on a list while deferred */
+};
+
+void aio_deferred_init(struct aio_deferred *d, void (*cb)(void *opaque), void *opaque);
+
+/**
+ * aio_defer - run @d at the end of this turn; no effect if it is deferred already
+ * Context: owner. Outside aio_poll() it runs in the next iteration, which then does not block.
+ */
+void aio_defer(AioContext *ctx, struct aio_deferred *d);
+void aio_deferred_cancel(struct aio_deferred *d);
+
+/* --- parameters and figures --- */
+
+/**
+ * aio_set_poll_params - change the policy or its parameters; takes effect in the next iteration
+ * Context: any thread.
+ * Return: 0 or -ENOMEM, then nothing changed.
+ */
+int aio_set_poll_params(AioContext *ctx, const struct poll_params *params);
+
+/* What the loop did since it was made. All times in ns. */
+struct aio_stats {
+    uint64_t turns;       /* iterations that ran something */
+    uint64_t polled_ns;   /* spent spinning */
+    uint64_t poll_hits;   /* waits that a poll callback ended */
+    uint64_t poll_misses; /* waits in which the loop had polled and then had to block */
+    uint64_t blocked_ns;  /* spent blocked in the kernel */
+    uint64_t blocks;      /* times it blocked */
+    uint64_t syscalls;    /* made by the loop itself */
+    uint64_t dispatches;  /* handler callbacks run */
+    uint64_t bhs;         /* bottom halves run */
+    uint64_t timers;      /* timers run */
+    uint64_t notify_sent; /* aio_notify() calls that needed a system call */
+    uint64_t notify_elided;
+    uint64_t window_ns; /* newest answer of the policy */
+};
+
+/**
+ * aio_get_stats - a snapshot; each figure is whole, together they may be some ns apart
+ * Context: any thread.
+ */
+void aio_get_stats(AioContext *ctx, struct aio_stats *out);
+
+#endif

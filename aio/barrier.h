@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The few memory orderings this project uses, by name.
+ *
+ * Everything here is C11 <stdatomic.h>; guest memory is plain memory shared with another CPU, so
+ * it is read and written through the same helpers, on pointers to plain integers (the __atomic
+ * builtins, which gcc and clang define for those). A place that needs an ordering names the
+ * barrier it pairs with.
+ */
+#ifndef POLLUX_AIO_BARRIER_H
+#define POLLUX_AIO_BARRIER_H
+
+#include <stdatomic.h>
+
+/* No tearing, no ordering: counters, and hints that are re-checked. */
+#define load_relaxed(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
+#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+/* What was written before the paired store_release is visible after this load. */
+#define load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+#define exchange_acq_rel(p, v)  __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define fetch_or_acq_rel(p, v)  __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
+#define fetch_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
+
+/*
+ * Orders an earlier store before a later load: "I published; now did the other side ask to be
+ * told?". The only ordering here that costs anything on x86. ThreadSanitizer does not understand
+ * fences, so under it a sequentially consistent read-modify-write stands in.
+ */
+static inline void full_barrier(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    static _Atomic int order;
+    atomic_fetch_add(&order, 1);
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+/* A counter with one writer that other threads read for display. */
+#define stat_add(p, n) store_relaxed((p), load_relaxed(p) + (n))
+
+/* In a spin loop: tells the CPU that this is one. */
+static inline void cpu_relax(void)
+{
+    __builtin_ia32_pause();
+}
+
+#endif

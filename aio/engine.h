@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Engines: asynchronous reads, writes and flushes of an image, in one loop.
+ *
+ * An engine belongs to one AioContext and one image; several may be open on the same image, one in
+ * each thread. Requests submitted in one turn of the loop go to the kernel together at its end.
+ *
+ * Rules that every engine keeps, and every engine test checks:
+ *  - a submit that returns 0 runs the callback exactly once, in the loop's thread, never before the
+ *    submit returns;
+ *  - a submit that returns < 0 has changed nothing and never runs it;
+ *  - a flush covers every write whose callback ran before the flush was submitted.
+ */
+#ifndef POLLUX_AIO_ENGINE_H
+#define POLLUX_AIO_ENGINE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "aio/aio.h"
+#include "aio/image.h"
+
+#define ENGINE_IOV_MAX 1024
+
+enum engine_op {
+    ENGINE_READ,
+    ENGINE_WRITE,
+    ENGINE_FLUSH,
+};
+
+/* One request. The memory is the caller's, and so is the iovec array; both stay until the callback.
+ */
+struct engine_req {
+    enum engine_op op;
+    int iovcnt; /* 0 for a flush */
+    const struct iovec *iov;
+    uint64_t offset; /* bytes */
+    /* @res: bytes moved, may be short; 0 for a flush; or -errno */
+    void (*cb)(struct engine_req *req, ssize_t res);
+
+    struct list node;  /* private to the engine */
+    uint64_t priv[10]; /* private to the engine */
+};
+
+struct engine_config {
+    unsigned depth;     /* most requests the caller will have in flight at a time */
+    unsigned max_batch; /* most requests in one system call; 0: the engine's default */
+};
+
+struct engine_ops;
+
+struct engine {
+    const struct engine_ops *ops;
+    AioContext *ctx;
+    const struct image *image;
+    unsigned in_flight; /* submitted, callback not run yet */
+};
+
+struct engine_ops {
+    const char *name;
+    const char *summary; /* one line for --help */
+    bool needs_file;     /* false: works on an image without a path */
+
+    /* As engine_open(). Context: the loop's owner. */
+    int (*open)(AioContext *ctx, const struct image *image, const struct engine_config *config,
+                struct engine **out, struct error *err);
+    int (*submit)(struct engine *e, struct engine_req *req);
+    void (*close)(struct engine *e);
+};
+
+extern const struct engine_ops engine_null;
+extern const struct engine_ops engine_linux_aio;
+
+const struct engine_ops *engine_find(const char *name);
+const struct engine_ops *engine_at(unsigned i);
+
+/**
+ * engine_open - an engine for @image in @ctx
+ * @image: must outlive the engine
+ * Context: owner of @ctx.
+ * Return: 0 and *@out, or -errno and @err says why (fs.aio-max-nr exhausted, ...).
+ */
+int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct image *image,
+                const struct engine_config *config, struct engine **out, struct error *err);
+
+/**
+ * engine_submit - start one request
+ * Context: owner of the loop. Does not block and, as a rule, makes no system call: that happens at
+ *          the end of the turn.
+ * Return: 0, and req->cb runs exactly once, later; -EINVAL for a request that is out of range, not
+ *         aligned to image->align, writes a read-only image, or has iovcnt beyond ENGINE_IOV_MAX:
+ *         then nothing happened.
+ */
+int engine_submit(struct engine *e, struct engine_req *req);
+
+/**
+ * engine_close - release an engine
+ * Context: owner of the loop; nothing in flight (asserted).
+ */
+void engine_close(struct engine *e);
+
+#endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A disk image on the host: a regular file or a block device, opened once and shared by the engines
+ * of every thread that serves it.
+ */
+#ifndef POLLUX_AIO_IMAGE_H
+#define POLLUX_AIO_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aio/error.h"
+
+#define SECTOR_SIZE 512
+
+struct image_config {
+    const char *path; /* NULL: no file behind it (engine null); then @size counts */
+    uint64_t size;    /* bytes, only when path is NULL */
+    bool readonly;
+    bool direct; /* O_DIRECT: go around the host's page cache */
+};
+
+struct image {
+    int fd;        /* -1 without a file */
+    uint64_t size; /* bytes, a multiple of SECTOR_SIZE */
+    unsigned
+        align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
+    bool readonly;
+    bool direct;
+};
+
+/**
+ * image_open - open and check an image
+ * @img: filled; image_close() releases
+ * Return: 0, or -errno and @err says what is wrong with which file and what to do: missing, a
+ *         directory, not readable, empty, not a multiple of 512 bytes, no O_DIRECT.
+ */
+int image_open(struct image *img, const struct image_config *config, struct error *err);
+void image_close(struct image *img);
+
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Poll policies: how long to spin before blocking.
+ *
+ * A policy is asked once per loop iteration and told afterwards what the wait was and how it
+ * ended. It is pure code: it reads no clock, makes no system call, takes no lock and allocates
+ * nothing; every time comes in as an argument, so the same code runs in the loop, in a unit test
+ * and in a replay on a virtual clock.
+ *
+ * A wait is the time from the moment when the loop found nothing to do until something was ready.
+ * All times are nanoseconds.
+ */
+#ifndef POLLUX_AIO_POLICY_H
+#define POLLUX_AIO_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aio/list.h"
+
+struct poll_policy_ops;
+
+#define POLL_MAX_NS_DEFAULT 32768
+#define POLL_GROW_START_NS  4000 /* first window after 0, as in QEMU */
+
+/* What a user sets; each policy reads what concerns it. */
+struct poll_params {
+    const struct poll_policy_ops *policy;
+    uint64_t max_ns;         /* cap of every window; 0: never poll */
+    uint32_t grow;           /* grow-shrink, weighted: multiply the window by this; 0 means 2 */
+    uint32_t shrink;         /* grow-shrink, weighted: divide the window by this; 0: to zero */
+    uint32_t weight;         /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
+    uint32_t latency_weight; /* cost: ns of spinning worth one ns of latency; 0 means the default */
+    uint32_t cpu_max; /* percent of a CPU that polling may take in 100 ms; 0 means no limit */
+};
+
+enum poll_outcome {
+    POLL_HIT,     /* a poll callback saw the event inside the window */
+    POLL_BLOCKED, /* the window was over (or 0); the file descriptor monitor was waited for */
+    POLL_TIMER,   /* a timer ended the wait: it was known in advance and teaches nothing */
+};
+
+/* One wait. */
+struct poll_wait {
+    uint64_t start_ns;   /* clock when the loop became idle */
+    uint64_t end_ns;     /* clock when something was ready */
+    uint64_t window_ns;  /* what the policy had answered */
+    uint64_t polled_ns;  /* of end - start, spent spinning */
+    uint64_t blocked_ns; /* of end - start, spent in the monitor */
+    enum poll_outcome outcome;
+    bool off_cpu; /* the thread was preempted meanwhile: the wait is no measure of the source */
+};
+
+/*
+ * One event source as a policy sees it. @data is the policy's own, zeroed when the source is
+ * added or the policy changes, ops->source_size bytes.
+ */
+struct poll_source {
+    struct list node;         /* in poll_policy.sources while the source is in the poll set */
+    const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
+    void *data;
+};
+
+/* A policy's instance for one loop. @data: ops->size bytes, zeroed, then ops->init. */
+struct poll_policy {
+    const struct poll_policy_ops *ops;
+    struct poll_params params;
+    struct list sources; /* of struct poll_source */
+    void *data;
+};
+
+struct poll_policy_ops {
+    const char *name;
+    const char *summary; /* one line for --help */
+    size_t size;         /* of poll_policy.data */
+    size_t source_size;  /* of poll_source.data */
+
+    /* @p->params are set; called with zeroed data. May be NULL. */
+    void (*init)(struct poll_policy *p);
+
+    /**
+     * window - how long to spin in the wait that begins at @now
+     * Called when the loop is idle, with max_ns > 0 and at least one source in @p->sources.
+     * Return: ns, 0 for none; the caller cuts it at params.max_ns and at the next timer.
+     */
+    uint64_t (*window)(struct poll_policy *p, uint64_t now);
+
+    /**
+     * event - @s was ready at the end of wait @w
+     * Called for every polled source that was ready, before wait_done. May be NULL.
+     */
+    void (*event)(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
+
+    /**
+     * wait_done - the wait is over
+     * Called once for each window() call. May be NULL.
+     */
+    void (*wait_done)(struct poll_policy *p, const struct poll_wait *w);
+};
+
+extern const struct poll_policy_ops poll_policy_block;
+extern const struct poll_policy_ops poll_policy_fixed;
+extern const struct poll_policy_ops poll_policy_grow_shrink;
+
+/**
+ * poll_policy_find - a policy by its name
+ * Return: its ops, or NULL.
+ */
+const struct poll_policy_ops *poll_policy_find(const char *name);
+
+/**
+ * poll_policy_at - the @i-th policy, for lists
+ * Return: its ops, or NULL past the last one.
+ */
+const struct poll_policy_ops *poll_policy_at(unsigned i);
+
+/**
+ * poll_params_default - fill @p with what applies when the user says nothing
+ */
+void poll_params_default(struct poll_params *p);
+
+/**
+ * poll_policy_init - set up an instance, allocating its data
+ * @p: memory of the caller; sources becomes empty
+ * Return: 0 or -ENOMEM. poll_policy_destroy() frees.
+ */
+int poll_policy_init(struct poll_policy *p, const struct poll_params *params);
+void poll_policy_destroy(struct poll_policy *p);
+
+/**
+ * poll_source_init - set up a source for @p, allocating its data; it is on no list yet
+ * Return: 0 or -ENOMEM. poll_source_destroy() frees and unlinks.
+ */
+int poll_source_init(struct poll_source *s, const struct poll_policy *p, const unsigned *expected);
+void poll_source_destroy(struct poll_source *s);
+
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/*
+ * An I/O thread: a thread that runs one AioContext until it is told to stop.
+ */
+#ifndef POLLUX_IOTHREAD_IOTHREAD_H
+#define POLLUX_IOTHREAD_IOTHREAD_H
+
+#include "aio/aio.h"
+
+#define IOTHREAD_ID_MAX 15 /* the kernel's limit for a thread name, which the id becomes */
+
+struct iothread;
+
+struct iothread_config {
+    const char *id; /* 1..IOTHREAD_ID_MAX characters; shown by top -H */
+    struct poll_params poll;
+    const char *fdmon; /* as in struct aio_context_config */
+};
+
+/**
+ * iothread_new - start an I/O thread
+ * Context: any thread.
+ * Return: 0 and *@out with the loop running, or -errno and @err.
+ */
+int iothread_new(const struct iothread_config *config, struct iothread **out, struct error *err);
+
+/**
+ * iothread_free - ask the thread to stop, join it, destroy the loop
+ * Everything that was attached to the loop must have been detached (asserted).
+ * Context: any thread but the I/O thread. NULL is allowed.
+ */
+void iothread_free(struct iothread *io);
+
+const char *iothread_id(const struct iothread *io);
+
+/**
+ * iothread_ctx - the loop, for what may be called from any thread and for use inside
+ * iothread_call()
+ */
+AioContext *iothread_ctx(struct iothread *io);
+
+/**
+ * iothread_call - run @fn in the I/O thread and wait until it has returned
+ * Called from the I/O thread itself, runs @fn at once.
+ * Context: any thread.
+ * Return: what @fn returned.
+ */
+int iothread_call(struct iothread *io, int (*fn)(void *opaque), void *opaque);
+
+/**
+ * iothread_cpu_ns - CPU time the thread has used so far, ns
+ * Context: any thread.
+ */
+uint64_t iothread_cpu_ns(struct iothread *io);
+
+#endif

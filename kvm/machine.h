@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A virtual machine: memory, vCPUs, boot, console and disks put together. What cli/ builds on.
+ *
+ * machine_new() either makes everything or nothing; no guest instruction runs before machine_run().
+ */
+#ifndef POLLUX_KVM_MACHINE_H
+#define POLLUX_KVM_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aio/error.h"
+#include "aio/image.h"
+#include "iothread/iothread.h"
+#include "virtq/virtio-blk.h"
+
+#define MACHINE_CPUS_MAX   64
+#define MACHINE_MEMORY_MIN (16ull << 20)
+
+struct machine;
+
+struct machine_disk {
+    const char *name; /* "disk0": messages and statistics */
+    struct image_config image;
+    const struct engine_ops *engine;
+    const char *iothread; /* id of one of the I/O threads */
+    const char *serial;   /* NULL: the name */
+    unsigned queue_size;  /* 0: the default */
+};
+
+/* Ports that the embedder answers, for example those of the bench guest. */
+struct machine_ports {
+    uint16_t first, count;
+    /* Context: a vCPU thread. @size 1, 2 or 4 bytes. */
+    void (*out)(void *opaque, uint16_t port, uint32_t value, unsigned size);
+    void *opaque;
+};
+
+enum machine_end {
+    MACHINE_RUNNING,
+    MACHINE_POWEROFF, /* by the guest: ACPI S5, or machine_stop() from its ports */
+    MACHINE_RESET,    /* by the guest: ACPI reset, 0xfe to port 0x64, port 0xcf9 */
+    MACHINE_STOPPED,  /* by the host: machine_stop() */
+    MACHINE_TRIPLE_FAULT,
+    MACHINE_INTERNAL_ERROR, /* KVM_EXIT_INTERNAL_ERROR */
+    MACHINE_ENTRY_FAILURE,  /* KVM_EXIT_FAIL_ENTRY */
+    MACHINE_HOST_ERROR,     /* KVM_RUN itself failed */
+};
+
+struct machine_config {
+    unsigned cpus;           /* 1..MACHINE_CPUS_MAX */
+    uint64_t memory;         /* bytes, a multiple of 4096 */
+    bool memory_shared;      /* from a memfd, MAP_SHARED */
+    const char *kernel;      /* bzImage or ELF with a PVH note; NULL: kernel_data */
+    const void *kernel_data; /* an ELF image in memory; stays the caller's */
+    size_t kernel_size;
+    const char *initrd; /* NULL: none */
+    const char *append; /* guest command line; NULL: empty */
+    const struct iothread_config *iothreads;
+    unsigned nr_iothreads;
+    const struct machine_disk *disks;
+    unsigned nr_disks;
+    const struct machine_ports *ports; /* NULL: none */
+    /* The serial port's output. Context: a vCPU thread. NULL: dropped. */
+    void (*console_out)(void *opaque, const void *data, size_t len);
+    /* One line about a fault of a guest or a disk. Context: any thread. NULL: dropped. */
+    void (*log)(void *opaque, const char *line);
+    void *opaque; /* for console_out and log */
+};
+
+/**
+ * machine_new - build a machine; everything the guest needs is in place, nothing runs
+ * @config: copied where needed; strings need not outlive the call
+ * Return: 0 and *@out, or -errno and @err: one clear line, and nothing half-started is left.
+ */
+int machine_new(const struct machine_config *config, struct machine **out, struct error *err);
+
+/**
+ * machine_start - let the vCPU threads run
+ * Return: 0 or -errno and @err.
+ */
+int machine_start(struct machine *m, struct error *err);
+
+/**
+ * machine_end_fd - an eventfd that becomes readable when the machine has ended; never read it
+ */
+int machine_end_fd(const struct machine *m);
+
+/**
+ * machine_stop - end the machine from outside
+ * @why: MACHINE_STOPPED, or MACHINE_POWEROFF when a port handler means just that
+ * The first end wins. Context: any thread, vCPU threads too; does not wait.
+ */
+void machine_stop(struct machine *m, enum machine_end why);
+
+/**
+ * machine_wait - wait for the end, join the vCPU threads, drain the disks
+ * @message: filled for the ends from MACHINE_TRIPLE_FAULT on: cause, vCPU, registers, instruction
+ *           bytes; may have several lines
+ * Context: the thread that called machine_new.
+ * Return: how it ended.
+ */
+enum machine_end machine_wait(struct machine *m, char *message, size_t size);
+
+/**
+ * machine_free - release everything; the machine has ended or was never started. NULL is allowed.
+ */
+void machine_free(struct machine *m);
+
+/**
+ * machine_console_in - characters typed at the serial port
+ * Context: any thread. Return: how many were taken; the rest does not fit yet: offer it again.
+ */
+size_t machine_console_in(struct machine *m, const void *data, size_t len);
+
+struct iothread *machine_iothread(struct machine *m, unsigned i);
+struct virtio_device *machine_disk(struct machine *m, unsigned i);
+
+/**
+ * machine_vcpu_cpu_ns - CPU time of a vCPU's thread, ns
+ */
+uint64_t machine_vcpu_cpu_ns(struct machine *m, unsigned i);
+
+/**
+ * machine_vcpu_exits - exits to user space of a vCPU so far
+ */
+uint64_t machine_vcpu_exits(struct machine *m, unsigned i);
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Guest physical memory as the host sees it.
+ *
+ * A guest address is translated together with a length and never in part: what does not lie wholly
+ * inside one region does not exist. The table is filled before the first vCPU or I/O thread looks
+ * at it and does not change afterwards, so reading it needs no lock.
+ */
+#ifndef POLLUX_VIRTQ_GUEST_MEMORY_H
+#define POLLUX_VIRTQ_GUEST_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_MEMORY_REGIONS 8
+
+struct guest_region {
+    uint64_t gpa;
+    uint64_t size;
+    uint8_t *hva;
+};
+
+struct guest_memory {
+    unsigned nr;
+    struct guest_region regions[GUEST_MEMORY_REGIONS]; /* the largest, or most used, first */
+};
+
+/**
+ * guest_memory_add - add a region
+ * Return: 0, -EINVAL if it is empty, wraps around or overlaps another, -ENOSPC if the table is
+ * full.
+ */
+int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *hva);
+
+/**
+ * guest_memory_at - the host address of @len bytes at guest address @gpa
+ * Context: any thread.
+ * Return: the address, valid as long as @mem; NULL if any of the bytes is not guest memory, or
+ *         gpa + len overflows, or @len is 0.
+ */
+static inline void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
+{
+    for (unsigned i = 0; i < mem->nr; i++) {
+        const struct guest_region *r = &mem->regions[i];
+        uint64_t off = gpa - r->gpa; /* wraps to something large below the region */
+
+        if (off < r->size && len - 1 < r->size - off) {
+            return r->hva + off;
+        }
+    }
+    return NULL;
+}
+
+#endif

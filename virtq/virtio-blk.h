@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The virtio block device (virtio 1.3, section 5.2) on I/O threads and engines.
+ */
+#ifndef POLLUX_VIRTQ_VIRTIO_BLK_H
+#define POLLUX_VIRTQ_VIRTIO_BLK_H
+
+#include "aio/engine.h"
+#include "iothread/iothread.h"
+#include "virtq/virtio.h"
+
+#define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
+#define VIRTIO_BLK_SERIAL_MAX         20 /* 5.2.6.1, not terminated when it is that long */
+
+struct virtio_blk_config {
+    const char *name;          /* for messages, statistics and traces; copied */
+    const struct image *image; /* must outlive the device */
+    const struct engine_ops *engine;
+    unsigned nr_queues;          /* 0 means 1 */
+    unsigned queue_size;         /* 0 means the default */
+    struct iothread **iothreads; /* queue i is served by iothreads[i % nr_iothreads]; copied */
+    unsigned nr_iothreads;
+    const char *serial;                          /* NULL: the name */
+    void (*log)(void *opaque, const char *line); /* a fault of the guest or the disk; any thread */
+    void *log_opaque;
+};
+
+/* Figures of one disk; readable from any thread. */
+struct virtio_blk_stats {
+    uint64_t reads, writes, flushes, others;
+    uint64_t read_bytes, write_bytes;
+    uint64_t errors;      /* completed with S_IOERR */
+    uint64_t unsupported; /* completed with S_UNSUPP */
+    uint64_t kicks;       /* notifications received */
+    uint64_t interrupts;  /* sent */
+    uint64_t faults;      /* queues broken by the driver */
+    uint64_t in_flight;
+};
+
+/**
+ * virtio_blk_new - make a block device
+ * Opens one engine on each I/O thread that serves a queue. The caller attaches it to a transport
+ * and frees it with dev->ops->free(), after the transport is gone. Context: any thread but the I/O
+ * threads. Return: 0 and *@out, or -errno and @err.
+ */
+int virtio_blk_new(const struct virtio_blk_config *config, const struct guest_memory *mem,
+                   struct virtio_device **out, struct error *err);
+
+void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
+
+#endif
