@@ -102,6 +102,7 @@ struct poll_policy_ops {
 extern const struct poll_policy_ops poll_policy_block;
 extern const struct poll_policy_ops poll_policy_fixed;
 extern const struct poll_policy_ops poll_policy_grow_shrink;
+extern const struct poll_policy_ops poll_policy_weighted;
 
 /**
  * poll_policy_find - a policy by its name
