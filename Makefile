@@ -1,43 +1,139 @@
 # SPDX-License-Identifier: MIT
 # Pollux. `make` builds build/pollux; `make help` lists the targets.
 
-B ?= build
-CC ?= cc
+PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 ROOMS := aio iothread virtq kvm cli
 
+# --- where things are built: one directory per compiler and sanitizer ---
+
+comma := ,
+CC_NAME := $(notdir $(firstword $(CC)))
+B := build
+ifeq ($(filter $(CC_NAME),cc gcc),)
+B := $(B)/$(CC_NAME)
+endif
 ifdef SAN
-B := $(B)-$(subst $(comma),-,$(SAN))
+B := $(B)/san-$(subst $(comma),-,$(SAN))
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
-comma := ,
+
+# --- packages that are missing, before anything else needs them ---
+
+GOALS := $(or $(MAKECMDGOALS),all)
+NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
+	$(if $(filter check tests,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
+	$(if $(findstring clang,$(CC_NAME)),clang)
+ifneq ($(DEPS),no)
+ifneq ($(strip $(NEED)),)
+ifeq ($(findstring n,$(firstword -$(MAKEFLAGS))),)
+ifneq ($(shell scripts/deps.sh $(NEED) && echo ok),ok)
+$(error packages are missing)
+endif
+endif
+endif
+endif
+export DEPS := no# for the makes below this one
+
+# --- the program ---
 
 POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototypes \
 	-Wmissing-prototypes -Wno-unused-parameter -I. -pthread $(SAN_FLAGS)
-LDLIBS := -laio -pthread
+LDLIBS := -laio -ljansson -pthread
 
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
-LIB_SRCS := $(filter-out cli/main.c,$(SRCS))
-LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))
 
 all: $(B)/pollux
 
+# These add to LIB_OBJS or have targets of their own.
+-include guest-images/bench/bench.mk
+-include guest-images/linux/linux.mk
+-include tests/model/model.mk
+-include tests/nested/nested.mk
+
 $(B)/pollux: $(B)/cli/main.o $(B)/libpollux.a
-	$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/libpollux.a: $(LIB_OBJS)
+$(B)/libpollux.a: $(LIB_OBJS) $(B)/objects
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) rcs $@ $(LIB_OBJS)
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(POLLUX_CFLAGS) -MMD -MP -c -o $@ $<
 
-clean:
-	rm -rf $(B)
+# These change only when what they list does: then all is compiled, or the library made, anew.
+$(B)/flags: LIST = $(CC) $(CFLAGS) $(POLLUX_CFLAGS) $(LDFLAGS)
+$(B)/objects: LIST = $(LIB_OBJS)
+$(B)/flags $(B)/objects: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIST)' | cmp -s - $@ || echo '$(LIST)' >$@
+
+# --- tests: each test_*.c is a program; the other sources beside it are linked to all of them ---
+
+TEST_DIRS := tests/unit tests/vm
+TEST_SRCS := $(foreach d,$(TEST_DIRS),$(wildcard $(d)/*.c))
+TEST_PROGS := $(patsubst %.c,$(B)/%,$(foreach d,$(TEST_DIRS),$(wildcard $(d)/test_*.c)))
+TEST_LIBS = $(or $(shell pkg-config --libs check 2>/dev/null),-lcheck_pic -lsubunit -lrt -lm)
+test_support = $(patsubst %.c,$(B)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/*.c)))
+
+define test_rule
+$(B)/$(1)/test_%: $(B)/$(1)/test_%.o $(call test_support,$(1)) $(B)/libpollux.a
+	$$(CC) $$(CFLAGS) $$(SAN_FLAGS) $$(LDFLAGS) -o $$@ $$^ $$(TEST_LIBS) $$(LDLIBS)
+endef
+$(foreach d,$(TEST_DIRS),$(eval $(call test_rule,$(d))))
+
+tests: $(TEST_PROGS)
+
+# Tests have time limits only so that a hang ends. Models and nested machines have nothing to
+# sanitize.
+TEST_LIMIT ?= $(if $(SAN),600,180)
+check: export CK_DEFAULT_TIMEOUT ?= $(if $(SAN),120,30)
+check: $(B)/pollux $(TEST_PROGS)
+	@scripts/run-tests.sh $(TEST_LIMIT) $(TEST_PROGS)
+ifndef SAN
+ifneq ($(wildcard tests/model/model.mk),)
+	@$(MAKE) --no-print-directory model
+endif
+ifneq ($(wildcard tests/nested/nested.mk),)
+	@$(MAKE) --no-print-directory check-nested
+endif
+endif
+
+bench: $(B)/pollux
+	$(B)/pollux bench
+
+# --- the rest ---
+
+install: $(B)/pollux
+	install -D -m 755 $(B)/pollux $(DESTDIR)$(PREFIX)/bin/pollux
+	install -D -m 644 docs/pollux.1 $(DESTDIR)$(PREFIX)/share/man/man1/pollux.1
+
+lint:
+	@scripts/lint.sh
+	@$(MAKE) --no-print-directory CC=clang all tests
 
 format:
-	clang-format -i $(foreach r,$(ROOMS) tests/unit tests/vm,$(wildcard $(r)/*.[ch]))
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: all clean format
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+clean:
+	rm -rf build
+
+help:
+	@echo 'make                build build/pollux'
+	@echo 'make check          build and run the tests'
+	@echo 'make demo           boot Debian Linux from Pollux, then measure polling'
+	@echo 'make bench          measure blocking mode against polling'
+	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
+	@echo 'make lint           formatting, static checks, a build with clang'
+	@echo 'make format         bring the sources into shape'
+	@echo 'make clean          remove build/'
+	@echo
+	@echo 'SAN=address,undefined or SAN=thread: with sanitizers, in a directory of its own'
+	@echo 'CC=clang: with clang, in a directory of its own'
+	@echo 'DEPS=no: never install packages'
+
+.PHONY: all tests check bench install lint format clean help FORCE
+.SECONDARY:
+-include $(patsubst %.c,$(B)/%.d,$(SRCS) $(TEST_SRCS)) $(wildcard $(B)/guest-images/*/*.d)

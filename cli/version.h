@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#ifndef POLLUX_CLI_VERSION_H
+#define POLLUX_CLI_VERSION_H
+
+#define POLLUX_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# lint.sh - formatting, licence lines, order of the rooms, static checks
+#
+# Runs all checks, says what each found, and fails if one did.
+
+cd "$(dirname "$0")/.." || exit
+status=0
+
+check() {
+    echo "lint: $1"
+    shift
+    "$@" || { status=1; echo "lint: ... failed"; }
+}
+
+files() { git ls-files -co --exclude-standard -- "$@" | while read -r f; do
+    if [ -f "$f" ]; then echo "$f"; fi; done; }
+sources() { files '*.c' '*.h'; }
+scripts() { files | while read -r f; do
+    head -n 1 "$f" | grep -qE '^#!.*[ /](ba)?sh$' && echo "$f"; done; files '*.sh'; }
+
+format() { sources | xargs clang-format --dry-run -Werror; }
+
+# The first line, or the second of a script.
+licence() {
+    files '*.c' '*.h' '*.S' '*.ld' '*.sh' '*.py' '*.mk' '*.pml' Makefile '*.1' .ci/run | {
+        bad=0
+        while read -r f; do
+            head -n 2 "$f" | grep -q 'SPDX-License-Identifier: MIT' && continue
+            echo "$f: no SPDX line"
+            bad=1
+        done
+        return $bad
+    }
+}
+
+# Arrows go one way: a room may include itself and what is to its left. Guest images that pollux
+# carries are seen by cli only; tests see everything.
+room_order() {
+    bad=0 allowed=
+    for room in aio iothread virtq kvm cli; do
+        allowed="$allowed${allowed:+|}$room"
+        [ $room = cli ] && allowed="$allowed|guest-images"
+        if grep -nE '^ *# *include +"' $room/*.[ch] /dev/null |
+            grep -vE "\"($allowed)/"; then
+            echo "lint: $room/ may include only from: $allowed"
+            bad=1
+        fi
+    done
+    return $bad
+}
+
+static_checks() {
+    sources | xargs cppcheck -q --std=c11 --language=c -I. -D__x86_64__ -D__linux__ \
+        --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+        --suppress=missingIncludeSystem --suppress=unknownMacro --suppress=nullPointerArithmetic \
+        --suppress=normalCheckLevelMaxBranches --template='{file}:{line}: {id}: {message}'
+}
+
+shell_checks() { scripts | sort -u | xargs shellcheck -x -S warning; }
+
+check "formatting (clang-format)" format
+check "licence lines" licence
+check "order of the rooms" room_order
+check "static checks (cppcheck)" static_checks
+check "shell scripts (shellcheck)" shell_checks
+exit $status
