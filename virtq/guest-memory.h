@@ -9,8 +9,10 @@
 #ifndef POLLUX_VIRTQ_GUEST_MEMORY_H
 #define POLLUX_VIRTQ_GUEST_MEMORY_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define GUEST_MEMORY_REGIONS 8
 
@@ -49,6 +51,17 @@ static inline void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa
         }
     }
     return NULL;
+}
+
+/**
+ * guest_memory_copy - take a private copy of what the guest wrote
+ * Never reads @src again once it has returned, whatever the compiler thinks of that: what is
+ * checked in the copy stays checked.
+ */
+static inline void guest_memory_copy(void *dst, const void *src, size_t len)
+{
+    memcpy(dst, src, len);
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 #endif

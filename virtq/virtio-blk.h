@@ -12,7 +12,8 @@
 #define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
 #define VIRTIO_BLK_SERIAL_MAX         20 /* 5.2.6.1, not terminated when it is that long */
 
-struct virtio_blk_config {
+/* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
+struct virtio_blk_options {
     const char *name;          /* for messages, statistics and traces; copied */
     const struct image *image; /* must outlive the device */
     const struct engine_ops *engine;
@@ -29,23 +30,31 @@ struct virtio_blk_config {
 struct virtio_blk_stats {
     uint64_t reads, writes, flushes, others;
     uint64_t read_bytes, write_bytes;
-    uint64_t errors;      /* completed with S_IOERR */
+    uint64_t errors;      /* completed with S_IOERR; not in the figures above */
     uint64_t unsupported; /* completed with S_UNSUPP */
     uint64_t kicks;       /* notifications received */
     uint64_t interrupts;  /* sent */
     uint64_t faults;      /* queues broken by the driver */
+    uint64_t bounced;     /* went through a bounce buffer: their memory did not suit O_DIRECT */
     uint64_t in_flight;
 };
 
 /**
  * virtio_blk_new - make a block device
  * Opens one engine on each I/O thread that serves a queue. The caller attaches it to a transport
- * and frees it with dev->ops->free(), after the transport is gone. Context: any thread but the I/O
- * threads. Return: 0 and *@out, or -errno and @err.
+ * and frees it with dev->ops->free(), after the transport is gone.
+ * @mem: must outlive the device; may be filled later, before DRIVER_OK
+ * Context: any thread but the I/O threads. The same holds for start, stop and free: they wait for
+ *          the I/O threads.
+ * Return: 0 and *@out, or -errno and @err.
  */
-int virtio_blk_new(const struct virtio_blk_config *config, const struct guest_memory *mem,
+int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_memory *mem,
                    struct virtio_device **out, struct error *err);
 
+/**
+ * virtio_blk_get_stats - a snapshot; each figure is whole, together they may be a request apart
+ * Context: any thread.
+ */
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
 
 #endif

@@ -21,15 +21,18 @@ struct virtio_device;
 
 /* What the device asks of its transport. */
 struct virtio_transport_ops {
-    /* Raise the configuration change interrupt. Context: any thread. */
+    /* Raise the configuration change interrupt; its bit in isr is set. Context: any thread. */
     void (*config_changed)(void *opaque);
 };
 
-/* One queue as both sides know it. The descriptors are the transport's; set before DRIVER_OK. */
+/*
+ * One queue as both sides know it. The descriptors are the transport's; set before DRIVER_OK. Of
+ * vq, the transport sets size (1..size_max), ready and the addresses, before DRIVER_OK.
+ */
 struct virtio_queue {
     struct virtqueue vq;
     uint16_t size_max;
-    int kick_fd; /* eventfd, readable when the driver kicked */
+    int kick_fd; /* non-blocking eventfd, readable when the driver kicked */
     int call_fd; /* eventfd, write 1 to interrupt the driver */
 };
 

@@ -27,7 +27,8 @@ struct vring_used;
 /* Why a queue is broken, for the log line and the tests. */
 struct virtq_fault {
     const char *what; /* static text; NULL: the queue is fine */
-    uint16_t desc;    /* the descriptor it was found at */
+    uint16_t head;    /* the chain's first descriptor */
+    uint16_t desc;    /* the descriptor it was found at, in the indirect table if there is one */
     uint64_t addr;    /* guest address or value that was wrong, 0 if it does not apply */
 };
 
@@ -50,11 +51,11 @@ struct virtqueue {
     uint16_t avail_cached;   /* newest avail->idx read */
     uint16_t used_idx;       /* next used entry to write */
     uint16_t used_published; /* used->idx as the driver sees it */
-    uint16_t signalled;      /* used index at the last interrupt decision */
-    bool signalled_valid;
-    bool suppressed;    /* notifications are off */
-    uint16_t in_flight; /* popped, not pushed yet */
+    uint16_t avail_event;    /* with EVENT_IDX: as the driver sees it */
+    uint16_t in_flight;      /* popped, not pushed yet */
+    bool suppressed;         /* notifications are off */
     struct virtq_fault fault;
+    uint64_t in_flight_map[VIRTQ_SIZE_MAX / 64]; /* by head */
 };
 
 /*
@@ -82,6 +83,7 @@ void virtq_stop(struct virtqueue *vq);
 
 /**
  * virtq_has_work - has the driver made a chain available? One load; no ordering
+ * Only on a queue that was started.
  */
 bool virtq_has_work(const struct virtqueue *vq);
 
@@ -94,8 +96,26 @@ bool virtq_has_work(const struct virtqueue *vq);
 int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain);
 
 /**
+ * virtq_batch_left - does the last look at the ring promise more chains?
+ * Touches no guest memory: after a pop it tells whether the next one would have to look again,
+ * which costs a cache line that the driver writes.
+ */
+static inline bool virtq_batch_left(const struct virtqueue *vq)
+{
+    return vq->last_avail != vq->avail_cached;
+}
+
+/**
+ * virtq_break - declare the queue broken: the ring was fine, but the device can't serve @head
+ * @what: static text. The first fault of a queue is the one that is kept.
+ * Return: -EINVAL.
+ */
+int virtq_break(struct virtqueue *vq, const char *what, uint16_t head);
+
+/**
  * virtq_push - give a chain back, @written bytes of it written by the device
- * The driver sees it only after virtq_publish().
+ * @head: as popped (asserted). The driver sees it only after virtq_publish(). A broken queue takes
+ * what was popped before.
  */
 void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written);
 
