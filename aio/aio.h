@@ -124,8 +124,7 @@ struct aio_handler {
     struct list node;          /* ctx->handlers */
     struct list ready_node;    /* ctx->ready */
     struct poll_source source; /* source.node: the poll set */
-    int revents;               /* what the monitor saw */
-    bool polled;               /* poll() said yes */
+    int revents;               /* what the monitor saw; 0 while ready: poll() said yes */
     uint64_t last_event_ns;
     int fdmon_index; /* private to the monitor */
 };

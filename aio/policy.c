@@ -40,24 +40,49 @@ void poll_params_default(struct poll_params *p)
     };
 }
 
-static int zalloc(size_t size, void **out)
+/*
+ * Data is allocated at the largest size that any policy wants, so that changing the policy of a
+ * running loop can't fail half way.
+ */
+static size_t data_size(void)
 {
-    *out = size ? calloc(1, size) : NULL;
-    return size && !*out ? -ENOMEM : 0;
+    size_t size = 1;
+
+    for (unsigned i = 0; poll_policy_at(i); i++) {
+        size = poll_policy_at(i)->size > size ? poll_policy_at(i)->size : size;
+    }
+    return size;
+}
+
+static size_t source_data_size(void)
+{
+    size_t size = 1;
+
+    for (unsigned i = 0; poll_policy_at(i); i++) {
+        size = poll_policy_at(i)->source_size > size ? poll_policy_at(i)->source_size : size;
+    }
+    return size;
 }
 
 int poll_policy_init(struct poll_policy *p, const struct poll_params *params)
 {
-    p->ops = params->policy;
-    p->params = *params;
     list_init(&p->sources);
-    if (zalloc(p->ops->size, &p->data) < 0) {
+    p->data = malloc(data_size());
+    if (!p->data) {
         return -ENOMEM;
     }
+    poll_policy_change(p, params);
+    return 0;
+}
+
+void poll_policy_change(struct poll_policy *p, const struct poll_params *params)
+{
+    p->ops = params->policy;
+    p->params = *params;
+    memset(p->data, 0, data_size());
     if (p->ops->init) {
         p->ops->init(p);
     }
-    return 0;
 }
 
 void poll_policy_destroy(struct poll_policy *p)
@@ -66,11 +91,17 @@ void poll_policy_destroy(struct poll_policy *p)
     p->data = NULL;
 }
 
-int poll_source_init(struct poll_source *s, const struct poll_policy *p, const unsigned *expected)
+int poll_source_init(struct poll_source *s, const unsigned *expected)
 {
     list_init(&s->node);
     s->expected = expected;
-    return zalloc(p->ops->source_size, &s->data);
+    s->data = calloc(1, source_data_size());
+    return s->data ? 0 : -ENOMEM;
+}
+
+void poll_source_reset(struct poll_source *s)
+{
+    memset(s->data, 0, source_data_size());
 }
 
 void poll_source_destroy(struct poll_source *s)

@@ -130,10 +130,18 @@ int poll_policy_init(struct poll_policy *p, const struct poll_params *params);
 void poll_policy_destroy(struct poll_policy *p);
 
 /**
- * poll_source_init - set up a source for @p, allocating its data; it is on no list yet
+ * poll_policy_change - other parameters, perhaps another policy; what was learned is forgotten
+ * The caller resets every source with poll_source_reset(). Can't fail.
+ */
+void poll_policy_change(struct poll_policy *p, const struct poll_params *params);
+
+/**
+ * poll_source_init - set up a source, allocating data that is large enough for any policy
+ * It is on no list yet.
  * Return: 0 or -ENOMEM. poll_source_destroy() frees and unlinks.
  */
-int poll_source_init(struct poll_source *s, const struct poll_policy *p, const unsigned *expected);
+int poll_source_init(struct poll_source *s, const unsigned *expected);
+void poll_source_reset(struct poll_source *s);
 void poll_source_destroy(struct poll_source *s);
 
 #endif

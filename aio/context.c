@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/* An event loop's life: creation, ownership, parameters, figures. The loop itself is in poll.c. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "aio/internal.h"
+
+static uint64_t clock_monotonic(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static const struct fdmon_ops *fdmon_find(const char *name)
+{
+    if (!name || !strcmp(name, "auto") || !strcmp(name, fdmon_ppoll.name)) {
+        return &fdmon_ppoll;
+    }
+    return NULL;
+}
+
+int aio_context_new(const struct aio_context_config *config, AioContext **out, struct error *err)
+{
+    const struct fdmon_ops *fdmon = fdmon_find(config->fdmon);
+    AioContext *ctx;
+    int r;
+
+    if (!fdmon) {
+        return error_set(err, -EINVAL, "no file descriptor monitor is named '%s'", config->fdmon);
+    }
+    ctx = aligned_alloc(CACHE_LINE, sizeof(*ctx));
+    if (!ctx) {
+        return error_set(err, -ENOMEM, "out of memory for an event loop");
+    }
+    memset(ctx, 0, sizeof(*ctx));
+    ctx->clock = config->clock ? config->clock : clock_monotonic;
+    ctx->fdmon = fdmon;
+    list_init(&ctx->handlers);
+    list_init(&ctx->ready);
+    list_init(&ctx->timers);
+    list_init(&ctx->deferred);
+    list_init(&ctx->bh_pending);
+    aio_context_take(ctx);
+
+    r = poll_policy_init(&ctx->policy, &config->poll);
+    if (r < 0) {
+        error_set(err, r, "out of memory for a poll policy");
+        goto free_ctx;
+    }
+    r = ctx->fdmon->open(ctx);
+    if (r < 0) {
+        error_set(err, r, "cannot set up the %s monitor: %s", fdmon->name, strerror(-r));
+        goto destroy_policy;
+    }
+    r = aio_notifier_init(ctx);
+    if (r < 0) {
+        error_set(err, r, "cannot make an eventfd for an event loop: %s", strerror(-r));
+        goto close_fdmon;
+    }
+    *out = ctx;
+    return 0;
+
+close_fdmon:
+    ctx->fdmon->close(ctx);
+destroy_policy:
+    poll_policy_destroy(&ctx->policy);
+free_ctx:
+    free(ctx);
+    return r;
+}
+
+int aio_context_free(AioContext *ctx)
+{
+    aio_assert_owner(ctx);
+    assert(!ctx->in_poll);
+    if (ctx->nr_handlers || !list_empty(&ctx->timers) || !list_empty(&ctx->deferred) ||
+        aio_bh_any(ctx)) {
+        return -EBUSY;
+    }
+    aio_notifier_destroy(ctx);
+    ctx->fdmon->close(ctx);
+    poll_policy_destroy(&ctx->policy);
+    free(ctx->new_params);
+    free(ctx);
+    return 0;
+}
+
+void aio_context_take(AioContext *ctx)
+{
+    store_relaxed(&ctx->owner, pthread_self());
+}
+
+bool aio_context_in_owner(const AioContext *ctx)
+{
+    return pthread_equal(load_relaxed(&ctx->owner), pthread_self());
+}
+
+uint64_t aio_now(AioContext *ctx)
+{
+    return ctx->clock();
+}
+
+int aio_set_poll_params(AioContext *ctx, const struct poll_params *params)
+{
+    struct poll_params *copy = malloc(sizeof(*copy));
+
+    if (!copy) {
+        return -ENOMEM;
+    }
+    *copy = *params;
+    free(exchange_acq_rel(&ctx->new_params, copy));
+    aio_notify(ctx);
+    return 0;
+}
+
+void aio_get_stats(AioContext *ctx, struct aio_stats *out)
+{
+    const uint64_t *from = (const uint64_t *)&ctx->stats;
+    uint64_t *to = (uint64_t *)out;
+
+    _Static_assert(sizeof(*out) % sizeof(*to) == 0, "only counters in struct aio_stats");
+    for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++) {
+        to[i] = load_relaxed(&from[i]);
+    }
+}

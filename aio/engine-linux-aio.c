@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Linux AIO: io_submit(2), and completions read from the ring that the kernel shares with us.
+ *
+ * The kernel maps the completion ring into the process at the address that io_setup(2) returns. Its
+ * layout is not declared in any header, but fixed: fs/aio.c promises it by a magic number. So "has
+ * anything completed?" is two loads, and taking the events needs no system call. Where the magic
+ * does not match, io_getevents(2) serves instead and the engine can't be polled.
+ *
+ * Every request also names an eventfd, which is what wakes a loop that blocks. While the loop
+ * polls, nobody reads it; poll_end clears it, so that the next block does not end at once for
+ * events that were taken long ago.
+ *
+ * When the kernel is out of slots (EAGAIN) requests stay queued here. The next completion submits
+ * them; if nothing is in flight, a timer does.
+ */
+#include <errno.h>
+#include <libaio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aio/internal.h"
+
+#define AIO_RING_MAGIC      0xa10a10a1
+#define DEFAULT_BATCH       64
+#define RETRY_NS            1000000
+#define GETEVENTS_AT_A_TIME 64
+
+/* As in fs/aio.c of Linux. */
+struct aio_ring {
+    unsigned id;
+    unsigned nr;   /* entries of io_events */
+    unsigned head; /* ours */
+    unsigned tail; /* the kernel's */
+    unsigned magic;
+    unsigned compat_features;
+    unsigned incompat_features;
+    unsigned header_length;
+    struct io_event io_events[];
+};
+
+struct linux_aio {
+    struct engine e;
+    io_context_t io;
+    struct aio_ring *ring; /* NULL: not readable, use io_getevents */
+    struct aio_handler handler;
+    int event_fd;
+    bool event_fd_stale; /* events were taken without reading the eventfd */
+    unsigned max_batch;
+    struct list queued;    /* not submitted to the kernel yet */
+    unsigned nr_submitted; /* in the kernel */
+    struct aio_deferred submit;
+    struct aio_timer retry;
+};
+
+_Static_assert(sizeof(struct iocb) <= sizeof(((struct engine_req *)0)->priv), "room for an iocb");
+
+static struct iocb *iocb_of(struct engine_req *req)
+{
+    return (struct iocb *)req->priv;
+}
+
+static void take_event(struct linux_aio *l, const struct io_event *event)
+{
+    struct engine_req *req = event->data;
+
+    l->nr_submitted--;
+    engine_complete(&l->e, req, (ssize_t)event->res);
+}
+
+static void reap_ring(struct linux_aio *l)
+{
+    struct aio_ring *ring = l->ring;
+    unsigned head = ring->head;
+
+    /* Pairs with the kernel's write barrier between an event and the tail that covers it. */
+    while (head != load_acquire(&ring->tail)) {
+        struct io_event event = ring->io_events[head];
+
+        head = head + 1 < ring->nr ? head + 1 : 0;
+        store_release(&ring->head, head); /* the kernel may overwrite the event from here on */
+        take_event(l, &event);
+    }
+}
+
+static void reap_syscall(struct linux_aio *l)
+{
+    struct io_event events[GETEVENTS_AT_A_TIME];
+    struct timespec zero = {0};
+    int n;
+
+    do {
+        stat_add(&l->e.ctx->stats.syscalls, 1);
+        n = io_getevents(l->io, 0, GETEVENTS_AT_A_TIME, events, &zero);
+        for (int i = 0; i < n; i++) {
+            take_event(l, &events[i]);
+        }
+    } while (n == GETEVENTS_AT_A_TIME);
+}
+
+static void reap(struct linux_aio *l)
+{
+    if (l->ring) {
+        reap_ring(l);
+    } else {
+        reap_syscall(l);
+    }
+    if (!list_empty(&l->queued)) {
+        aio_defer(l->e.ctx, &l->submit);
+    }
+}
+
+/* The kernel refused the first request of a batch for good. */
+static void fail_first(struct linux_aio *l, int err)
+{
+    struct engine_req *req = list_entry(l->queued.next, struct engine_req, node);
+
+    list_del(&req->node);
+    engine_complete(&l->e, req, err);
+}
+
+static void submit_queued(void *opaque)
+{
+    struct linux_aio *l = opaque;
+    struct iocb *batch[l->max_batch];
+
+    while (!list_empty(&l->queued)) {
+        struct list *at;
+        unsigned n = 0;
+        int r;
+
+        list_for_each(at, &l->queued)
+        {
+            batch[n++] = iocb_of(list_entry(at, struct engine_req, node));
+            if (n == l->max_batch) {
+                break;
+            }
+        }
+        stat_add(&l->e.ctx->stats.syscalls, 1);
+        r = io_submit(l->io, n, batch);
+        if (r == -EAGAIN || r == -ENOMEM) {
+            if (l->nr_submitted == 0) {
+                aio_timer_arm(&l->retry, aio_now(l->e.ctx) + RETRY_NS);
+            }
+            break;
+        }
+        if (r < 0) {
+            fail_first(l, r);
+            continue;
+        }
+        l->nr_submitted += r;
+        while (r-- > 0) {
+            list_del(l->queued.next);
+        }
+    }
+    /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
+    if (l->ring && l->ring->head != load_relaxed(&l->ring->tail)) {
+        l->event_fd_stale = true;
+        reap(l);
+    }
+}
+
+static void event_fd_read(struct linux_aio *l)
+{
+    uint64_t n;
+
+    stat_add(&l->e.ctx->stats.syscalls, 1);
+    while (read(l->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
+    }
+    l->event_fd_stale = false;
+}
+
+static void completions_ready(void *opaque, int revents)
+{
+    struct linux_aio *l = opaque;
+
+    event_fd_read(l);
+    reap(l);
+}
+
+static bool completions_poll(void *opaque)
+{
+    struct linux_aio *l = opaque;
+
+    return l->ring->head != load_relaxed(&l->ring->tail);
+}
+
+static void completions_poll_ready(void *opaque)
+{
+    struct linux_aio *l = opaque;
+
+    l->event_fd_stale = true;
+    reap(l);
+}
+
+static void completions_poll_end(void *opaque)
+{
+    struct linux_aio *l = opaque;
+
+    /* Events between here and the loop's last look write the eventfd again: none is lost. */
+    if (l->event_fd_stale) {
+        event_fd_read(l);
+    }
+    full_barrier();
+}
+
+static const struct aio_handler_ops completions_polled = {
+    .ready = completions_ready,
+    .poll = completions_poll,
+    .poll_ready = completions_poll_ready,
+    .poll_end = completions_poll_end,
+};
+
+static const struct aio_handler_ops completions_by_fd = {.ready = completions_ready};
+
+static int setup_error(int r, unsigned depth, struct error *err)
+{
+    if (r == -EAGAIN) {
+        return error_set(err, r,
+                         "no room for %u more requests of Linux AIO: the limit fs.aio-max-nr is "
+                         "used up (raise it: sysctl fs.aio-max-nr=1048576)",
+                         depth);
+    }
+    return error_set(err, r, "cannot set up Linux AIO: %s", strerror(-r));
+}
+
+static int linux_aio_open(AioContext *ctx, const struct image *image,
+                          const struct engine_config *config, struct engine **out,
+                          struct error *err)
+{
+    struct linux_aio *l = calloc(1, sizeof(*l));
+    struct aio_ring *ring;
+    int r;
+
+    if (!l) {
+        return error_set(err, -ENOMEM, "out of memory for an engine");
+    }
+    l->max_batch = config->max_batch ? config->max_batch : DEFAULT_BATCH;
+    list_init(&l->queued);
+    aio_deferred_init(&l->submit, submit_queued, l);
+    aio_timer_init(ctx, &l->retry, submit_queued, l);
+    l->e.ctx = ctx;
+
+    r = io_setup(config->depth, &l->io);
+    if (r < 0) {
+        setup_error(r, config->depth, err);
+        goto free_engine;
+    }
+    ring = (struct aio_ring *)l->io;
+    if (ring->magic == AIO_RING_MAGIC && ring->incompat_features == 0) {
+        l->ring = ring;
+    }
+    l->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->event_fd < 0) {
+        r = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
+        goto destroy_io;
+    }
+    r = aio_handler_add(ctx, &l->handler, l->event_fd, POLLIN,
+                        l->ring ? &completions_polled : &completions_by_fd, l, "linux-aio",
+                        &l->e.in_flight);
+    if (r < 0) {
+        error_set(err, r, "cannot watch Linux AIO: %s", strerror(-r));
+        goto close_event_fd;
+    }
+    *out = &l->e;
+    return 0;
+
+close_event_fd:
+    close(l->event_fd);
+destroy_io:
+    io_destroy(l->io);
+free_engine:
+    free(l);
+    return r;
+}
+
+static int linux_aio_submit(struct engine *e, struct engine_req *req)
+{
+    struct linux_aio *l = container_of(e, struct linux_aio, e);
+    struct iocb *iocb = iocb_of(req);
+
+    switch (req->op) {
+    case ENGINE_READ:
+        io_prep_preadv(iocb, e->image->fd, req->iov, req->iovcnt, req->offset);
+        break;
+    case ENGINE_WRITE:
+        io_prep_pwritev(iocb, e->image->fd, req->iov, req->iovcnt, req->offset);
+        break;
+    case ENGINE_FLUSH:
+        io_prep_fdsync(iocb, e->image->fd);
+        break;
+    }
+    iocb->data = req;
+    io_set_eventfd(iocb, l->event_fd);
+    list_add_tail(&l->queued, &req->node);
+    aio_defer(e->ctx, &l->submit);
+    return 0;
+}
+
+static void linux_aio_close(struct engine *e)
+{
+    struct linux_aio *l = container_of(e, struct linux_aio, e);
+
+    aio_timer_cancel(&l->retry);
+    aio_deferred_cancel(&l->submit);
+    aio_handler_remove(&l->handler);
+    io_destroy(l->io);
+    close(l->event_fd);
+    free(l);
+}
+
+const struct engine_ops engine_linux_aio = {
+    .name = "linux-aio",
+    .summary = "Linux AIO; wants an image opened with O_DIRECT (cache=none)",
+    .needs_file = true,
+    .open = linux_aio_open,
+    .submit = linux_aio_submit,
+    .close = linux_aio_close,
+};

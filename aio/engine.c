@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+/* What all engines share: the table of them, the checks of a request, the count of those in flight.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "aio/internal.h"
+
+static const struct engine_ops *const engines[] = {
+    &engine_linux_aio,
+    &engine_null,
+};
+
+const struct engine_ops *engine_at(unsigned i)
+{
+    return i < sizeof(engines) / sizeof(engines[0]) ? engines[i] : NULL;
+}
+
+const struct engine_ops *engine_find(const char *name)
+{
+    const struct engine_ops *ops;
+
+    for (unsigned i = 0; (ops = engine_at(i)); i++) {
+        if (!strcmp(ops->name, name)) {
+            return ops;
+        }
+    }
+    return NULL;
+}
+
+int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct image *image,
+                const struct engine_config *config, struct engine **out, struct error *err)
+{
+    int r;
+
+    aio_assert_owner(ctx);
+    if (ops->needs_file && image->fd < 0) {
+        return error_set(err, -EINVAL, "engine %s needs a file", ops->name);
+    }
+    r = ops->open(ctx, image, config, out, err);
+    if (r == 0) {
+        (*out)->ops = ops;
+        (*out)->ctx = ctx;
+        (*out)->image = image;
+        (*out)->in_flight = 0;
+    }
+    return r;
+}
+
+static bool request_ok(const struct image *image, const struct engine_req *req)
+{
+    uintptr_t misaligned = req->offset;
+    uint64_t room;
+
+    if (req->op == ENGINE_FLUSH) {
+        return req->iovcnt == 0;
+    }
+    if (req->iovcnt < 1 || req->iovcnt > ENGINE_IOV_MAX || req->offset > image->size ||
+        (req->op == ENGINE_WRITE && image->readonly)) {
+        return false;
+    }
+    room = image->size - req->offset;
+    for (int i = 0; i < req->iovcnt; i++) {
+        if (req->iov[i].iov_len > room) {
+            return false;
+        }
+        room -= req->iov[i].iov_len;
+        misaligned |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
+    }
+    return !(misaligned & (image->align - 1));
+}
+
+int engine_submit(struct engine *e, struct engine_req *req)
+{
+    int r;
+
+    aio_assert_owner(e->ctx);
+    if (!request_ok(e->image, req)) {
+        return -EINVAL;
+    }
+    r = e->ops->submit(e, req);
+    if (r == 0) {
+        e->in_flight++;
+    }
+    return r;
+}
+
+void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
+{
+    e->in_flight--;
+    req->cb(req, res);
+}
+
+void engine_close(struct engine *e)
+{
+    aio_assert_owner(e->ctx);
+    assert(e->in_flight == 0);
+    e->ops->close(e);
+}

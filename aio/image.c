@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aio/image.h"
+
+#define ALIGN_MAX 4096
+
+static int check_size(const char *what, uint64_t size, struct error *err)
+{
+    if (size == 0) {
+        return error_set(err, -EINVAL, "disk image %s is empty: make one with truncate -s 1G %s",
+                         what, what);
+    }
+    if (size % SECTOR_SIZE) {
+        return error_set(err, -EINVAL,
+                         "the size of disk image %s, %" PRIu64 " bytes, is not a multiple of %d: "
+                         "enlarge it with truncate -s %%%d %s",
+                         what, size, SECTOR_SIZE, SECTOR_SIZE, what);
+    }
+    return 0;
+}
+
+static int open_error(const struct image_config *config, int num, struct error *err)
+{
+    const char *path = config->path;
+
+    switch (num) {
+    case EACCES:
+    case EPERM:
+        return error_set(err, -num,
+                         "no permission to open disk image %s for reading%s: check its owner and "
+                         "mode%s",
+                         path, config->readonly ? "" : " and writing",
+                         config->readonly ? "" : ", or add readonly=on");
+    case EROFS:
+        return error_set(err, -num, "disk image %s is on a read-only file system: add readonly=on",
+                         path);
+    case EISDIR:
+        return error_set(err, -num, "disk image %s is a directory", path);
+    case EINVAL:
+        if (config->direct) {
+            return error_set(err, -num,
+                             "disk image %s: its file system does not support O_DIRECT, which "
+                             "cache=none needs: move the image to one that does",
+                             path);
+        }
+        break;
+    }
+    return error_set(err, -num, "cannot open disk image %s: %s", path, strerror(num));
+}
+
+static int get_size(int fd, const char *path, uint64_t *size, struct error *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        return error_set(err, -errno, "cannot examine disk image %s: %s", path, strerror(errno));
+    }
+    if (S_ISREG(st.st_mode)) {
+        *size = st.st_size;
+        return 0;
+    }
+    if (S_ISBLK(st.st_mode)) {
+        if (ioctl(fd, BLKGETSIZE64, size) < 0) {
+            return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
+                             strerror(errno));
+        }
+        return 0;
+    }
+    return error_set(err, -EINVAL, "disk image %s is %s: give a regular file or a block device",
+                     path, S_ISDIR(st.st_mode) ? "a directory" : "neither file nor disk");
+}
+
+/* What O_DIRECT wants of offsets, lengths and addresses: the smallest that a read gets away with.
+ */
+static int probe_align(int fd, const char *path, unsigned *align, struct error *err)
+{
+    uint8_t *buf = aligned_alloc(2 * ALIGN_MAX, 2 * ALIGN_MAX);
+    ssize_t n = -1;
+
+    if (!buf) {
+        return error_set(err, -ENOMEM, "out of memory for opening disk image %s", path);
+    }
+    for (*align = SECTOR_SIZE; *align <= ALIGN_MAX; *align *= 2) {
+        n = pread(fd, buf + *align, *align, 0);
+        if (n >= 0 || errno != EINVAL) {
+            break;
+        }
+    }
+    free(buf);
+    if (n < 0) {
+        return error_set(err, -errno, "cannot read disk image %s: %s", path, strerror(errno));
+    }
+    return 0;
+}
+
+int image_open(struct image *img, const struct image_config *config, struct error *err)
+{
+    int flags = O_CLOEXEC | O_NONBLOCK | (config->readonly ? O_RDONLY : O_RDWR) |
+                (config->direct ? O_DIRECT : 0);
+    int r;
+
+    *img = (struct image){.fd = -1, .align = 1, .readonly = config->readonly};
+    if (!config->path) {
+        img->size = config->size;
+        return check_size("without a file", img->size, err);
+    }
+    img->fd = open(config->path, flags);
+    if (img->fd < 0) {
+        return open_error(config, errno, err);
+    }
+    img->direct = config->direct;
+    r = get_size(img->fd, config->path, &img->size, err);
+    if (r == 0) {
+        r = check_size(config->path, img->size, err);
+    }
+    if (r == 0 && img->direct) {
+        r = probe_align(img->fd, config->path, &img->align, err);
+    }
+    if (r < 0) {
+        image_close(img);
+    }
+    return r;
+}
+
+void image_close(struct image *img)
+{
+    if (img->fd >= 0) {
+        close(img->fd);
+        img->fd = -1;
+    }
+}

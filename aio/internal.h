@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/* What the files of this room share; nothing outside aio/ includes it. */
+#ifndef POLLUX_AIO_INTERNAL_H
+#define POLLUX_AIO_INTERNAL_H
+
+#include <assert.h>
+#include <pthread.h>
+
+#include "aio/aio.h"
+#include "aio/barrier.h"
+#include "aio/engine.h"
+#include "aio/fdmon.h"
+
+#define CACHE_LINE 64
+
+/* A descriptor that can't be polled waits no longer than this while polling goes on. */
+#define AIO_FD_SLICE_NS 50000
+/* A polled source that was quiet for so long leaves the poll set until its descriptor fires. */
+#define AIO_POLL_IDLE_NS 100000000
+/* Passes over the poll callbacks between two looks at the clock, which costs about as much. */
+#define AIO_PASSES_PER_CLOCK 16
+/* Two looks at the clock further apart than this: the thread was not running. */
+#define AIO_OFF_CPU_NS 20000
+
+struct aio_context {
+    uint64_t (*clock)(void);
+    pthread_t owner;
+    bool in_poll;
+
+    struct list handlers;
+    unsigned nr_handlers;
+    unsigned nr_quiet; /* handlers that the poll phase does not look at, the notifier aside */
+    struct list ready;
+    const struct fdmon_ops *fdmon;
+    void *fdmon_data;
+
+    struct poll_policy policy;      /* policy.sources is the poll set */
+    bool polling;                   /* poll_begin was called for the poll set, poll_end not yet */
+    uint64_t fds_seen_ns;           /* when the monitor was last asked */
+    uint64_t quiet_scan_ns;         /* when the poll set was last searched for quiet handlers */
+    struct poll_params *new_params; /* set by any thread, taken by the owner */
+
+    struct list timers; /* by deadline */
+    struct list deferred;
+    struct list bh_pending;
+
+    struct aio_stats stats;
+    struct aio_handler notifier;
+
+    /* Written by other threads. */
+    _Alignas(CACHE_LINE) unsigned notified;
+    unsigned notify_me;
+    struct aio_bh *bh_incoming;
+};
+
+static inline void aio_assert_owner(const AioContext *ctx)
+{
+    assert(aio_context_in_owner(ctx));
+}
+
+/* handler.c */
+int aio_handler_add_notifier(AioContext *ctx, int fd, const struct aio_handler_ops *ops);
+void aio_handler_ready(struct aio_handler *h, int revents);
+void aio_poll_set_join(struct aio_handler *h, uint64_t now);
+void aio_poll_set_leave(struct aio_handler *h);
+static inline bool aio_in_poll_set(const struct aio_handler *h)
+{
+    return !list_empty(&h->source.node);
+}
+
+/* notifier.c */
+int aio_notifier_init(AioContext *ctx);
+void aio_notifier_destroy(AioContext *ctx);
+/* About to block: from here on aio_notify() writes the eventfd. True if it is too late to block. */
+bool aio_notifier_prepare(AioContext *ctx);
+/* Not blocking any more. */
+void aio_notifier_awake(AioContext *ctx);
+/* Take the notification, if there is one; what the notifying thread wrote is visible after. */
+bool aio_notifier_accept(AioContext *ctx);
+
+/* bh.c, timer.c, deferred.c: run what is due; true if anything ran */
+bool aio_bh_run(AioContext *ctx);
+bool aio_bh_any(AioContext *ctx);
+bool aio_timers_run(AioContext *ctx, uint64_t now);
+bool aio_deferred_run(AioContext *ctx);
+/* ns from @now to the next timer, 0 if one is due, INT64_MAX if none is armed */
+int64_t aio_timers_timeout(const AioContext *ctx, uint64_t now);
+
+/* engine.c */
+void engine_complete(struct engine *e, struct engine_req *req, ssize_t res);
+
+#endif

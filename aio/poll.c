@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One iteration of the loop.
+ *
+ * The loop is in polling mode from the first window above zero until it has to block, over as many
+ * iterations as that lasts: only then are the sources asked to notify again. So a source that keeps
+ * up with the window costs no notification at all.
+ *
+ * What must hold: before the loop blocks, every source in the poll set has re-enabled its
+ * notifications (poll_end) and was looked at once more after that, and every other handler is armed
+ * in the monitor. Then whatever happens later writes a descriptor that the monitor watches.
+ */
+#include <stdlib.h>
+
+#include "aio/internal.h"
+
+static struct aio_handler *handler_of(struct list *source_node)
+{
+    return list_entry(source_node, struct aio_handler, source.node);
+}
+
+static void take_new_params(AioContext *ctx)
+{
+    struct poll_params *params;
+    struct list *at;
+
+    if (!load_relaxed(&ctx->new_params)) {
+        return;
+    }
+    params = exchange_acq_rel(&ctx->new_params, NULL);
+    poll_policy_change(&ctx->policy, params);
+    list_for_each(at, &ctx->handlers)
+    {
+        poll_source_reset(&list_entry(at, struct aio_handler, node)->source);
+    }
+    free(params);
+}
+
+/* One look at everything that can be polled. */
+static bool poll_pass(AioContext *ctx)
+{
+    bool found = load_relaxed(&ctx->notified);
+    struct list *at;
+
+    list_for_each(at, &ctx->policy.sources)
+    {
+        struct aio_handler *h = handler_of(at);
+
+        if (h->ops->poll(h->opaque)) {
+            aio_handler_ready(h, 0);
+            found = true;
+        }
+    }
+    return found;
+}
+
+static void polling_begin(AioContext *ctx)
+{
+    struct list *at;
+
+    if (ctx->polling) {
+        return;
+    }
+    ctx->polling = true;
+    list_for_each(at, &ctx->policy.sources)
+    {
+        struct aio_handler *h = handler_of(at);
+
+        if (h->ops->poll_begin) {
+            h->ops->poll_begin(h->opaque);
+        }
+    }
+}
+
+/* Return: true if something was ready after all. */
+static bool polling_end(AioContext *ctx)
+{
+    struct list *at;
+
+    if (!ctx->polling) {
+        return false;
+    }
+    ctx->polling = false;
+    list_for_each(at, &ctx->policy.sources)
+    {
+        struct aio_handler *h = handler_of(at);
+
+        if (h->ops->poll_end) {
+            h->ops->poll_end(h->opaque);
+        }
+    }
+    /* What raced with the re-enable: poll_end ends with a full barrier, so this look sees it or its
+     * maker sees that notifications are on. */
+    return poll_pass(ctx);
+}
+
+/* Sources that were quiet for long leave the poll set. Their last look may find something. */
+static void drop_quiet_sources(AioContext *ctx, uint64_t now)
+{
+    struct list *at, *next;
+
+    ctx->quiet_scan_ns = now;
+    for (at = ctx->policy.sources.next; at != &ctx->policy.sources; at = next) {
+        struct aio_handler *h = handler_of(at);
+
+        next = at->next;
+        if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {
+            aio_poll_set_leave(h);
+            if (h->ops->poll(h->opaque)) {
+                aio_handler_ready(h, 0);
+            }
+        }
+    }
+}
+
+static void look_at_fds(AioContext *ctx, uint64_t now)
+{
+    ctx->fds_seen_ns = now;
+    ctx->fdmon->wait(ctx, 0);
+}
+
+/*
+ * Spin for up to @limit ns.
+ * Return: true if something is ready.
+ */
+static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
+{
+    uint64_t before, now = w->start_ns;
+    bool found = false;
+
+    do {
+        for (unsigned i = 0; i < AIO_PASSES_PER_CLOCK && !found; i++) {
+            found = poll_pass(ctx);
+        }
+        before = now;
+        now = ctx->clock();
+        w->off_cpu |= now - before > AIO_OFF_CPU_NS;
+        if (!found && ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
+            look_at_fds(ctx, now);
+            found = !list_empty(&ctx->ready);
+            now = ctx->clock();
+        }
+    } while (!found && now - w->start_ns < limit);
+
+    w->polled_ns = now - w->start_ns;
+    w->end_ns = now;
+    return found;
+}
+
+static void block(AioContext *ctx, struct poll_wait *w)
+{
+    int64_t timeout = aio_timers_timeout(ctx, w->end_ns);
+    uint64_t began = w->end_ns;
+
+    if (aio_notifier_prepare(ctx)) {
+        timeout = 0;
+    }
+    ctx->fdmon->wait(ctx, timeout);
+    aio_notifier_awake(ctx);
+
+    w->end_ns = ctx->clock();
+    w->blocked_ns = w->end_ns - began;
+    w->outcome = POLL_BLOCKED;
+    ctx->fds_seen_ns = w->end_ns;
+    stat_add(&ctx->stats.blocks, 1);
+    stat_add(&ctx->stats.blocked_ns, w->blocked_ns);
+}
+
+static void teach(AioContext *ctx, const struct poll_wait *w)
+{
+    const struct poll_policy_ops *ops = ctx->policy.ops;
+    struct list *at;
+
+    list_for_each(at, &ctx->ready)
+    {
+        struct aio_handler *h = list_entry(at, struct aio_handler, ready_node);
+
+        if (h->ops->poll && ops->event) {
+            ops->event(&ctx->policy, &h->source, w);
+        }
+    }
+    if (ops->wait_done) {
+        ops->wait_done(&ctx->policy, w);
+    }
+}
+
+/* The loop is idle: wait until something is ready. Return: the clock at the end. */
+static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
+{
+    struct poll_wait w = {.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
+    int64_t timeout = aio_timers_timeout(ctx, now);
+    bool pollable = ctx->policy.params.max_ns && !list_empty(&ctx->policy.sources);
+    bool found = false;
+
+    if (pollable) {
+        w.window_ns = ctx->policy.ops->window(&ctx->policy, now);
+        if (w.window_ns > ctx->policy.params.max_ns) {
+            w.window_ns = ctx->policy.params.max_ns;
+        }
+        store_relaxed(&ctx->stats.window_ns, w.window_ns);
+    }
+    if (w.window_ns) {
+        uint64_t limit = w.window_ns < (uint64_t)timeout ? w.window_ns : (uint64_t)timeout;
+
+        polling_begin(ctx);
+        found = spin(ctx, &w, limit);
+        stat_add(&ctx->stats.polled_ns, w.polled_ns);
+    }
+    if (!found && w.window_ns >= (uint64_t)timeout) {
+        w.outcome = POLL_TIMER;
+    } else if (!found && !polling_end(ctx)) {
+        if (w.window_ns) {
+            stat_add(&ctx->stats.poll_misses, 1);
+        }
+        block(ctx, &w);
+        if (list_empty(&ctx->ready) && aio_timers_timeout(ctx, w.end_ns) == 0) {
+            w.outcome = POLL_TIMER;
+        }
+    } else {
+        stat_add(&ctx->stats.poll_hits, 1);
+    }
+    if (pollable) {
+        teach(ctx, &w);
+    }
+    return w.end_ns;
+}
+
+static bool dispatch(AioContext *ctx, uint64_t now)
+{
+    struct list batch;
+    bool ran = false;
+
+    list_take(&batch, &ctx->ready);
+    while (!list_empty(&batch)) {
+        struct aio_handler *h = list_entry(batch.next, struct aio_handler, ready_node);
+        int revents = h->revents;
+
+        list_del(&h->ready_node);
+        h->revents = 0;
+        h->last_event_ns = now;
+        if (h->ops->poll && !aio_in_poll_set(h)) {
+            aio_poll_set_join(h, now);
+        }
+        if (h != &ctx->notifier) {
+            stat_add(&ctx->stats.dispatches, 1);
+            ran = true;
+        }
+        if (revents) {
+            stat_add(&h->stats.fired, 1);
+            h->ops->ready(h->opaque, revents);
+        } else {
+            stat_add(&h->stats.polled, 1);
+            h->ops->poll_ready(h->opaque);
+        }
+    }
+    return ran;
+}
+
+bool aio_poll(AioContext *ctx, bool blocking)
+{
+    uint64_t now = ctx->clock();
+    bool busy, ran;
+
+    aio_assert_owner(ctx);
+    assert(!ctx->in_poll);
+    ctx->in_poll = true;
+    take_new_params(ctx);
+
+    if (now - ctx->quiet_scan_ns >= AIO_POLL_IDLE_NS / 4) {
+        drop_quiet_sources(ctx, now);
+    }
+    busy = !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||
+           !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||
+           aio_timers_timeout(ctx, now) == 0;
+    if (ctx->polling) {
+        busy |= poll_pass(ctx);
+    }
+    if (!busy) {
+        now = wait_for_event(ctx, now);
+    } else if (!ctx->polling || !blocking ||
+               (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
+        look_at_fds(ctx, now);
+    }
+
+    aio_notifier_accept(ctx);
+    ran = dispatch(ctx, now);
+    ran |= aio_bh_run(ctx);
+    ran |= aio_timers_run(ctx, now);
+    ran |= aio_deferred_run(ctx);
+    if (ran) {
+        stat_add(&ctx->stats.turns, 1);
+    }
+    ctx->in_poll = false;
+    return ran;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "aio/barrier.h"
+#include "iothread/iothread.h"
+
+struct iothread {
+    AioContext *ctx;
+    pthread_t thread;
+    clockid_t cpu_clock;
+    struct aio_bh stop_bh;
+    bool stop; /* the thread's own */
+    char id[IOTHREAD_ID_MAX + 1];
+};
+
+static void stop_cb(void *opaque)
+{
+    struct iothread *io = opaque;
+
+    io->stop = true;
+}
+
+static void *iothread_main(void *opaque)
+{
+    struct iothread *io = opaque;
+
+    aio_context_take(io->ctx);
+    pthread_setname_np(pthread_self(), io->id);
+    prctl(PR_SET_TIMERSLACK, 1); /* timers of the loop are in ns; the default slack is 50 us */
+    while (!io->stop) {
+        aio_poll(io->ctx, true);
+    }
+    return NULL;
+}
+
+/* Signals are for the threads that expect them. */
+static int create_thread(struct iothread *io)
+{
+    sigset_t all, old;
+    int r;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    r = pthread_create(&io->thread, NULL, iothread_main, io);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -r;
+}
+
+int iothread_new(const struct iothread_config *config, struct iothread **out, struct error *err)
+{
+    struct aio_context_config ctx_config = {.poll = config->poll, .fdmon = config->fdmon};
+    struct iothread *io;
+    int r;
+
+    if (!config->id[0] || strlen(config->id) > IOTHREAD_ID_MAX) {
+        return error_set(err, -EINVAL, "the id of an I/O thread has 1 to %d characters, not '%s'",
+                         IOTHREAD_ID_MAX, config->id);
+    }
+    io = calloc(1, sizeof(*io));
+    if (!io) {
+        return error_set(err, -ENOMEM, "out of memory for I/O thread %s", config->id);
+    }
+    strcpy(io->id, config->id);
+    r = aio_context_new(&ctx_config, &io->ctx, err);
+    if (r < 0) {
+        free(io);
+        return r;
+    }
+    aio_bh_init(io->ctx, &io->stop_bh, stop_cb, io);
+    r = create_thread(io);
+    if (r < 0) {
+        error_set(err, r, "cannot start I/O thread %s: %s", io->id, strerror(-r));
+        aio_context_free(io->ctx);
+        free(io);
+        return r;
+    }
+    pthread_getcpuclockid(io->thread, &io->cpu_clock);
+    *out = io;
+    return 0;
+}
+
+void iothread_free(struct iothread *io)
+{
+    int r;
+
+    if (!io) {
+        return;
+    }
+    aio_bh_schedule(&io->stop_bh);
+    pthread_join(io->thread, NULL);
+    aio_context_take(io->ctx);
+    r = aio_context_free(io->ctx);
+    assert(r == 0);
+    (void)r;
+    free(io);
+}
+
+const char *iothread_id(const struct iothread *io)
+{
+    return io->id;
+}
+
+AioContext *iothread_ctx(struct iothread *io)
+{
+    return io->ctx;
+}
+
+struct call {
+    int (*fn)(void *opaque);
+    void *opaque;
+    int result;
+    sem_t done;
+};
+
+static void call_cb(void *opaque)
+{
+    struct call *call = opaque;
+
+    call->result = call->fn(call->opaque);
+    sem_post(&call->done);
+}
+
+int iothread_call(struct iothread *io, int (*fn)(void *opaque), void *opaque)
+{
+    struct call call = {.fn = fn, .opaque = opaque};
+    struct aio_bh bh;
+
+    if (aio_context_in_owner(io->ctx)) {
+        return fn(opaque);
+    }
+    sem_init(&call.done, 0, 0);
+    aio_bh_init(io->ctx, &bh, call_cb, &call);
+    aio_bh_schedule(&bh);
+    while (sem_wait(&call.done) < 0 && errno == EINTR) {
+    }
+    sem_destroy(&call.done);
+    return call.result;
+}
+
+uint64_t iothread_cpu_ns(struct iothread *io)
+{
+    struct timespec ts = {0};
+
+    clock_gettime(io->cpu_clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
