@@ -33,6 +33,7 @@ endif
 endif
 endif
 endif
+export WANT_DEPS ?= $(or $(DEPS),yes)# for those who find out later that they need a package
 export DEPS := no# for the makes below this one
 
 # --- the program ---
@@ -124,6 +125,8 @@ help:
 	@echo 'make                build build/pollux'
 	@echo 'make check          build and run the tests'
 	@echo 'make demo           boot Debian Linux from Pollux, then measure polling'
+	@echo 'make guest-linux    make the test Linux guest from Debian packages'
+	@echo 'make check-nested   boot it; TESTS="boot smp" for some of its tests only'
 	@echo 'make bench          measure blocking mode against polling'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make lint           formatting, static checks, a build with clang'

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Make the initramfs of the outer machine, the part that does not change from run to run.
+#
+#   make-outer.sh GUESTDIR OUTDIR     from make-guest.sh's cache to OUTDIR/outer.img
+#
+# The kernel modules are those that a test may want under a disk, too. /deb holds Debian programs
+# with their own libraries, apart from the host's libraries that Pollux brings.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+guest=$(cd "$1" && pwd)
+out=$2
+MODULES="kvm kvm_amd virtio_pci virtio_blk virtio_console ext4 loop null_blk scsi_debug sd_mod
+    dm_mod dm_flakey dm_log_writes dm_delay"
+
+# shellcheck source=../../guest-images/linux/lib.sh
+. "$here/../../guest-images/linux/lib.sh"
+
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+stamp=$(cat "$0" "$here/outer-init" "$guest/packages.stamp" "$guest/scripts.stamp" | sha256sum | cut -c1-16)
+if [ -s "$out/outer.img" ] && [ "$(cat "$out/outer.stamp" 2>/dev/null)" = "$stamp" ]; then
+    exit 0
+fi
+
+guest_init "$guest"
+root=$out/root
+rm -rf "$root"
+mkdir -p "$root"/{proc,sys,dev,mnt,tmp,etc,guest,nested,pollux,deb}
+install -m 755 "$here/outer-init" "$root/init"
+add_busybox "$root"
+# shellcheck disable=SC2086
+add_modules "$root" "$(cat "$guest/version")" $MODULES
+add_program "$root/deb" /usr/sbin/dmsetup
+mkdir -p "$root/deb/bin"
+cat >"$root/deb/bin/dmsetup" <<'END'
+#!/bin/sh
+exec /deb/lib64/ld-linux-x86-64.so.2 --library-path /deb/lib /deb/usr/sbin/dmsetup "$@"
+END
+chmod 755 "$root/deb/bin/dmsetup"
+cp "$guest/vmlinuz" "$guest/initrd.img" "$guest/initrd-fio.img" "$root/guest/"
+pack_initramfs "$root" "$out/outer.img"
+rm -rf "$root"
+echo "$stamp" >"$out/outer.stamp"

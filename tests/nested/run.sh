@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Boot the test Linux guest under Pollux and report, one line a test.
+#
+#   run.sh [--on auto|host|qemu] [--pollux FILE] [--guest DIR] [--limit SECONDS] [--list] [TEST...]
+#
+# On the host's KVM where it can boot Linux; else in QEMU's emulated SVM machine, with the guest's
+# kernel as the outer kernel too. Ends with 1 when a test failed, with 0 otherwise; a test that was
+# skipped says why and is not counted as passed.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+on=auto
+pollux=$top/build/pollux
+guest=$top/build/guest-linux
+limit=120
+out=$top/build/nested
+tests=()
+OUTER_START=120 # seconds the outer machine may take to come up and to go
+
+usage() { sed -n '3,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+
+all_tests() { (cd "$here/cases" && printf '%s\n' *.sh | sed 's/\.sh$//'); }
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --on | --pollux | --guest | --limit)
+        [ $# -ge 2 ] || { usage >&2; exit 2; }
+        declare "${1#--}=$2"
+        shift
+        ;;
+    --list) all_tests; exit 0 ;;
+    --help | -h) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
+    *)
+        [ -f "$here/cases/$1.sh" ] || { echo "no test $1; there are: $(all_tests | xargs)" >&2; exit 2; }
+        tests+=("$1")
+        ;;
+    esac
+    shift
+done
+if [ ${#tests[@]} -eq 0 ]; then
+    mapfile -t tests < <(all_tests)
+fi
+
+can_boot_linux_on_host() {
+    [ -r /dev/kvm ] && [ -w /dev/kvm ] && "$pollux" doctor --can-boot-linux >/dev/null 2>&1
+}
+
+# Only here it is known that QEMU is needed: `make` left to us whether it may be installed.
+have_qemu() {
+    command -v qemu-system-x86_64 >/dev/null ||
+        { DEPS=${WANT_DEPS:-no} "$top/scripts/deps.sh" nested &&
+            command -v qemu-system-x86_64 >/dev/null; }
+}
+
+passed=0 failed=0 skipped=0
+declare -A result=()
+
+report() { # STATUS NAME WHY
+    [ -z "${result[$2]-}" ] || return 0
+    result[$2]=$1
+    printf '%s %s%s\n' "$1" "$2" "${3:+  $3}"
+    case $1 in
+    PASS) passed=$((passed + 1)) ;;
+    FAIL) failed=$((failed + 1)) ;;
+    SKIP) skipped=$((skipped + 1)) ;;
+    esac
+}
+
+skip_all() {
+    local name
+    for name in "${tests[@]}"; do report SKIP "$name" "$1"; done
+}
+
+broken=""
+follow() { # read events on standard input
+    local event name text
+    while IFS=' ' read -r event name text; do
+        text=${text%$'\r'}
+        name=${name%$'\r'}
+        case ${event%$'\r'} in
+        PASS | FAIL | SKIP) report "$event" "$name" "$text" ;;
+        LOG) echo "    | $text" ;;
+        BROKEN) broken="$name $text" ;;
+        END) break ;;
+        esac
+    done
+}
+
+run_on_host() {
+    echo "Linux guest on the host's KVM"
+    mkdir -p "$out/scratch"
+    : >"$out/console.log"
+    POLLUX=$pollux GUEST=$guest SCRATCH=$out/scratch LOG=$out/console.log LIMIT=$limit \
+        start sh "$here/run-cases.sh" "${tests[@]}"
+}
+
+# What changes from run to run: Pollux with its libraries, the cases, the list.
+pack_run() {
+    local root=$out/run lib
+
+    rm -rf "$root"
+    mkdir -p "$root/pollux" "$root/nested"
+    install -m 755 "$pollux" "$root/pollux/pollux"
+    ldd "$pollux" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r lib; do
+        install -D -m 755 "$lib" "$root$lib"
+    done
+    cp -r "$here/run-cases.sh" "$here/guest.sh" "$here/cases" "$root/nested/"
+    printf 'LIST="%s"\nLIMIT=%s\n' "${tests[*]}" "$limit" >"$root/nested/env"
+    # shellcheck source=../../guest-images/linux/lib.sh
+    . "$top/guest-images/linux/lib.sh"
+    guest_init "$guest"
+    pack_initramfs "$root" "$out/run.img"
+    rm -rf "$root"
+}
+
+run_in_qemu() {
+    echo "Linux guest inside QEMU's emulated SVM machine (slow: no timings)"
+    "$here/make-outer.sh" "$guest" "$out"
+    pack_run
+    cat "$out/outer.img" "$out/run.img" >"$out/initrd.img"
+    rm -f "$out/scratch.img" "$out/console.log"
+    truncate -s 1G "$out/scratch.img"
+    start timeout --foreground -k 5 $((OUTER_START + (2 * limit + 20) * ${#tests[@]})) \
+        qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 2G -nodefaults \
+        -no-user-config -display none -no-reboot \
+        -drive "if=virtio,format=raw,cache=unsafe,file=$out/scratch.img" \
+        -serial "file:$out/console.log" -serial stdio \
+        -kernel "$guest/vmlinuz" -initrd "$out/initrd.img" \
+        -append "console=ttyS0 quiet panic=-1"
+    rm -f "$out/scratch.img"
+}
+
+# start COMMAND...: run it with its events followed; it never outlives this script.
+start() {
+    local pid
+    exec 4< <(exec "$@" </dev/null 2>"$out/stderr.log")
+    pid=$!
+    # shellcheck disable=SC2064
+    trap "kill $pid 2>/dev/null || true" EXIT
+    follow <&4
+    wait $pid || true
+    trap - EXIT
+    exec 4<&-
+}
+
+[ -x "$pollux" ] || { echo "no $pollux: run make first" >&2; exit 2; }
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock -n 9 || { echo "another run uses $out" >&2; exit 2; }
+
+case $on in
+auto) if can_boot_linux_on_host; then on=host; else on=qemu; fi ;;
+host | qemu) ;;
+*) usage >&2; exit 2 ;;
+esac
+
+if [ ! -s "$guest/packages.stamp" ]; then
+    skip_all "no test guest in $guest: make guest-linux says why"
+elif [ $on = host ]; then
+    run_on_host
+elif have_qemu; then
+    run_in_qemu
+else
+    skip_all "the host's KVM cannot boot Linux and qemu-system-x86_64 is not installed"
+fi
+
+for name in "${tests[@]}"; do
+    if [ -z "${result[$name]-}" ]; then
+        report FAIL "$name" "${broken:-no result: the machine ended or took too long}"
+        lost=yes
+    fi
+done
+if [ -n "${lost-}" ]; then
+    echo "last lines of $out/console.log and $out/stderr.log:"
+    tail -q -n 30 "$out/console.log" "$out/stderr.log" 2>/dev/null | tr -d '\r' | sed 's/^/    | /'
+fi
+echo "Linux guest: $passed passed, $failed failed, $skipped skipped (console: $out/console.log)"
+[ $failed -eq 0 ]
