@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/*
+ * main.c - set up what the command line asks for, run it, report
+ *
+ * bench_main() runs at CPL 3. When the guest waits by polling it stays there. When it waits by
+ * interrupt, everything from the warm-up on runs at CPL 0, where hlt is allowed.
+ */
+#include "guest-images/bench/clock.h"
+#include "guest-images/bench/options.h"
+#include "guest-images/bench/platform.h"
+#include "guest-images/bench/run.h"
+
+#define PAGE            4096
+#define HVM_START_MAGIC 0x336ec578
+#define BUFFERS_START   0x400000 /* bench.ld keeps the image below */
+
+void bench_main(const struct hvm_start_info *info) __attribute__((noreturn));
+
+static struct options options;
+static struct bench bench;
+static struct ring_memory ring_memory[BENCH_MAX_DISKS];
+static struct request requests[BENCH_MAX_DISKS][BENCH_MAX_DEPTH];
+
+static uint64_t buffer_step(void)
+{
+    return ((uint64_t)options.bs + PAGE - 1) / PAGE * PAGE;
+}
+
+static void check_memory(const struct hvm_start_info *info)
+{
+    uint64_t end = ram_end(info);
+    uint64_t need = BUFFERS_START + buffer_step() * options.depth * options.disks;
+
+    if (end && end < need)
+        fail(BENCH_EXIT_USAGE, "%lu bytes of memory are too little for these requests: %lu needed",
+             end, need);
+}
+
+/* Data that no file system or disk can shorten. Reads only need the pages to be there. */
+static void fill_buffers(void)
+{
+    uint64_t *p = (uint64_t *)BUFFERS_START, x = options.seed | 1;
+    uint64_t *end = p + buffer_step() * options.depth * options.disks / sizeof(*p);
+    unsigned step = options.read_percent == 100 ? PAGE / sizeof(*p) : 1;
+
+    for (; p < end; p += step) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        *p = x;
+    }
+}
+
+static void check_disk(const struct disk *disk, unsigned index)
+{
+    const struct virtio_disk *device = &disk->device;
+
+    if (options.read_percent < 100 && device->features & VIRTIO_BLK_F_RO)
+        fail(BENCH_EXIT_USAGE, "disk %u is read-only", index);
+    if (options.flush_every && !(device->features & VIRTIO_BLK_F_FLUSH))
+        fail(BENCH_EXIT_USAGE, "disk %u does not offer FLUSH", index);
+    if (options.bs % device->blk_size)
+        fail(BENCH_EXIT_USAGE, "bs=%u: not a multiple of disk %u's block size, %u", options.bs,
+             index, device->blk_size);
+    if (device->size_max && options.bs > device->size_max)
+        fail(BENCH_EXIT_USAGE, "bs=%u: disk %u takes at most %u in a segment", options.bs, index,
+             device->size_max);
+    if (!disk->blocks)
+        fail(BENCH_EXIT_USAGE, "bs=%u: the region of disk %u is smaller", options.bs, index);
+}
+
+static void open_disk(unsigned index)
+{
+    struct disk *disk = &bench.disks[index];
+    struct virtio_disk *device = &disk->device;
+    struct ring *ring = &disk->ring;
+    uint64_t wanted = VIRTIO_BLK_F_RO | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_SIZE_MAX |
+                      VIRTIO_BLK_F_FLUSH | (options.event_idx ? VIRTIO_F_EVENT_IDX : 0) |
+                      (options.indirect ? VIRTIO_F_INDIRECT_DESC : 0);
+    uint64_t bytes;
+    unsigned max, stride, size;
+
+    virtio_disk_open(device, options.place[index].mmio, wanted);
+    bytes = device->sectors * 512;
+    if (options.region && options.region < bytes)
+        bytes = options.region;
+    disk->blocks = bytes / options.bs;
+    disk->sectors_per_block = options.bs / 512;
+    check_disk(disk, index);
+    if (options.indirect && !(device->features & VIRTIO_F_INDIRECT_DESC))
+        fail(BENCH_EXIT_USAGE, "disk %u does not offer INDIRECT_DESC", index);
+
+    max = virtio_disk_queue_max(device);
+    if (options.queue_size > max)
+        fail(BENCH_EXIT_USAGE, "qsize=%u: disk %u takes at most %u", options.queue_size, index,
+             max);
+    if (options.queue_size)
+        max = options.queue_size;
+    if (max > RING_MAX_SIZE)
+        max = RING_MAX_SIZE;
+    stride = ring_stride(options.depth, max, options.indirect);
+    if (!stride)
+        fail(BENCH_EXIT_USAGE, "depth=%u: too deep for the queue of disk %u, %u descriptors",
+             options.depth, index, max);
+    for (size = 1; size < stride * options.depth; size *= 2)
+        ;
+
+    ring->memory = &ring_memory[index];
+    ring->requests = requests[index];
+    ring->depth = (uint16_t)options.depth;
+    ring->size = (uint16_t)(options.queue_size ? options.queue_size : size);
+    ring->event_idx = device->features & VIRTIO_F_EVENT_IDX;
+    ring->notify = virtio_disk_notify_address(device);
+    ring_init(ring, stride, options.indirect, BUFFERS_START + index * options.depth * buffer_step(),
+              buffer_step(), options.bs, options.read_percent ? REQUEST_READ : REQUEST_WRITE);
+    virtio_disk_start(device, ring->size, ring->memory->desc, &ring->memory->avail,
+                      &ring->memory->used);
+    say("disk=%u sectors=%lu blocks=%lu features=0x%lx qsize=%u stride=%u event_idx=%u\n", index,
+        device->sectors, disk->blocks, device->features, ring->size, stride, ring->event_idx);
+}
+
+static void report(void)
+{
+    const struct results *results = &bench.results;
+    uint64_t elapsed = ticks_to_ns(results->elapsed_ticks), count, flushes;
+    uint64_t kicks = 0, interrupts = 0;
+
+    for (unsigned i = 0; i < bench.disk_count; i++) {
+        kicks += bench.disks[i].ring.kicks;
+        interrupts += irq_count[i];
+    }
+    count = histogram_count(&results->data);
+    flushes = histogram_count(&results->flush);
+    say("requests=%lu\nerrors=%lu\nbad_lengths=%lu\nelapsed_ns=%lu\niops=%lu\n", count,
+        results->errors, results->bad_lengths, elapsed,
+        elapsed ? mul_div(count, 1000000000, elapsed) : 0);
+    histogram_report(&results->data, "lat_");
+    say("flushes=%lu\n", flushes);
+    histogram_report(&results->flush, "flush_lat_");
+    say("kicks=%lu\ninterrupts=%lu\nrescued=%lu\n", kicks, interrupts, results->rescued);
+    if (options.hist)
+        histogram_dump(&results->data);
+    say("end=bench\n");
+    leave(results->errors ? BENCH_EXIT_DEVICE : BENCH_EXIT_OK);
+}
+
+static void measure(void (*run)(struct bench *, uint64_t, uint64_t))
+{
+    run(&bench, options.warmup, UINT64_MAX);
+    for (unsigned i = 0; i < bench.disk_count; i++)
+        bench.disks[i].next_block = 0;
+    mark_begin();
+    run(&bench, options.requests ? options.requests : UINT64_MAX,
+        options.time_ns ? ns_to_ticks(options.time_ns) : UINT64_MAX);
+    mark_end();
+    for (unsigned i = 0; i < bench.disk_count; i++)
+        virtio_disk_close(&bench.disks[i].device);
+    report();
+}
+
+static void measure_at_cpl0(void)
+{
+    for (unsigned i = 0; i < bench.disk_count; i++)
+        irq_connect(i, bench.disks[i].device.mmio, options.place[i].irq);
+    timer_start();
+    measure(run_irq);
+}
+
+void bench_main(const struct hvm_start_info *info)
+{
+    if (info->magic != HVM_START_MAGIC)
+        fail(BENCH_EXIT_USAGE, "not started by the PVH protocol");
+    options_parse(&options, info->cmdline_paddr ? (const char *)info->cmdline_paddr : "");
+    say("begin=bench\nabi=%u\n", BENCH_ABI_VERSION);
+    options_report(&options);
+    check_memory(info);
+    clock_init();
+    say("clock=%s\ntsc_khz=%lu\n", clock_source(), clock_tsc_khz());
+
+    bench.disk_count = options.disks;
+    bench.workload = (struct workload){
+        .random_state = options.seed * 0x9e3779b97f4a7c15 + 1,
+        .random = options.random,
+        .mixed = options.read_percent % 100,
+        .read_percent = (uint8_t)options.read_percent,
+        .flush_every = options.flush_every,
+        .pause_ticks = ns_to_ticks(options.pause_ns),
+    };
+    fill_buffers();
+    for (unsigned i = 0; i < bench.disk_count; i++)
+        open_disk(i);
+    if (options.wait_irq)
+        call_cpl0(measure_at_cpl0);
+    measure(run_poll);
+    __builtin_unreachable();
+}

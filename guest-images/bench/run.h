@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/*
+ * run.h - the measured loop: keep `depth` requests in flight on each disk
+ */
+#ifndef GUEST_IMAGES_BENCH_RUN_H
+#define GUEST_IMAGES_BENCH_RUN_H
+
+#include "guest-images/bench/bench-guest.h"
+#include "guest-images/bench/histogram.h"
+#include "guest-images/bench/ring-split.h"
+#include "guest-images/bench/virtio-mmio.h"
+
+/* What requests to make. One random number generator serves all disks. */
+struct workload {
+    uint64_t random_state;
+    bool random;
+    bool mixed;
+    uint8_t read_percent;
+    uint32_t flush_every;
+    uint64_t pause_ticks;
+};
+
+struct disk {
+    struct ring ring;
+    uint64_t blocks;            /* of bs bytes, in the region in use */
+    uint64_t sectors_per_block; /* bs / 512 */
+    uint64_t next_block;        /* order=seq */
+    uint32_t until_flush;
+    unsigned in_flight;
+    struct virtio_disk device;
+};
+
+/* What one run found. */
+struct results {
+    uint64_t elapsed_ticks; /* first submission to last completion */
+    uint64_t errors;        /* requests with a status that is not OK */
+    uint64_t bad_lengths;   /* used entries whose length is not what the device wrote */
+    uint64_t rescued;       /* times the timer, not an interrupt, ended a wait that was over */
+    struct histogram data;
+    struct histogram flush;
+};
+
+struct bench {
+    struct workload workload;
+    struct results results;
+    unsigned disk_count;
+    struct disk disks[BENCH_MAX_DISKS];
+};
+
+/**
+ * run_poll, run_irq - submit until a limit, then wait for what is in flight
+ * @requests: at most so many reads and writes
+ * @ticks:    and none after so many TSC ticks
+ *
+ * run_irq() waits with hlt: only at CPL 0, with interrupts connected and the timer started.
+ * bench->results is cleared first. Ends the guest if the device breaks the ring or stalls.
+ */
+void run_poll(struct bench *bench, uint64_t requests, uint64_t ticks);
+void run_irq(struct bench *bench, uint64_t requests, uint64_t ticks);
+
+#endif
