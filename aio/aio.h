@@ -221,7 +221,8 @@ void aio_timer_cancel(struct aio_timer *t);
 /*
  * Work that pays when it is done once for all the events of an iteration: one io_submit for a
  * batch, one interrupt for many completions. Runs after handlers, bottom halves and timers, in the
- * order in which it was deferred; what it defers itself runs in the same turn.
+ * order in which it was deferred. What it defers itself runs in the same turn too, up to a few
+ * rounds; the rest runs in the next one, which does not block.
  */
 struct aio_deferred {
     void (*cb)(void *opaque);

@@ -2,6 +2,13 @@
 /* Work put off to the end of the turn. */
 #include "aio/internal.h"
 
+/*
+ * Submission defers nothing; completion inside it defers the publishing of used buffers. What goes
+ * on longer (a completion that submits again) waits for the next iteration, or it would starve the
+ * other sources.
+ */
+#define DEFERRED_ROUNDS 3
+
 void aio_deferred_init(struct aio_deferred *d, void (*cb)(void *opaque), void *opaque)
 {
     *d = (struct aio_deferred){.cb = cb, .opaque = opaque};
@@ -25,11 +32,16 @@ bool aio_deferred_run(AioContext *ctx)
 {
     bool ran = false;
 
-    while (!list_empty(&ctx->deferred)) {
-        struct aio_deferred *d = list_entry(ctx->deferred.next, struct aio_deferred, node);
+    for (unsigned round = 0; round < DEFERRED_ROUNDS && !list_empty(&ctx->deferred); round++) {
+        struct list batch;
 
-        list_del(&d->node);
-        d->cb(d->opaque);
+        list_take(&batch, &ctx->deferred);
+        while (!list_empty(&batch)) {
+            struct aio_deferred *d = list_entry(batch.next, struct aio_deferred, node);
+
+            list_del(&d->node);
+            d->cb(d->opaque);
+        }
         ran = true;
     }
     return ran;
