@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "aio/engine.h"
+#include "aio/policy.h"
+#include "cli/run-options.h"
+
+#define MEMORY_DEFAULT   (512ull << 20)
+#define IOTHREAD_DEFAULT "io0"
+
+/* --- choices --- */
+
+static const char *policy_name(unsigned i)
+{
+    const struct poll_policy_ops *ops = poll_policy_at(i);
+
+    return ops ? ops->name : NULL;
+}
+
+static const char *policy_about(unsigned i)
+{
+    return poll_policy_at(i)->summary;
+}
+
+static const char *engine_name(unsigned i)
+{
+    const struct engine_ops *ops = engine_at(i);
+
+    return ops ? ops->name : NULL;
+}
+
+static const char *engine_about(unsigned i)
+{
+    return engine_at(i)->summary;
+}
+
+static const char *cache_name(unsigned i)
+{
+    static const char *const names[] = {
+        [RUN_CACHE_NONE] = "none",
+        [RUN_CACHE_WRITEBACK] = "writeback",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *cache_about(unsigned i)
+{
+    static const char *const about[] = {
+        [RUN_CACHE_NONE] = "around the host's page cache (O_DIRECT)",
+        [RUN_CACHE_WRITEBACK] = "through the host's page cache",
+    };
+
+    return about[i];
+}
+
+static unsigned index_of(const char *(*choice)(unsigned i), const char *name)
+{
+    unsigned i = 0;
+
+    while (choice(i) && strcmp(choice(i), name)) {
+        i++;
+    }
+    return i;
+}
+
+/* --- tables --- */
+
+static void *new_iothread(void *config, struct error *err)
+{
+    struct run_config *c = config;
+    struct poll_params defaults;
+    struct run_iothread *io;
+
+    if (c->nr_iothreads == RUN_IOTHREADS_MAX) {
+        error_set(err, -EINVAL, "--iothread: at most %d are possible", RUN_IOTHREADS_MAX);
+        return NULL;
+    }
+    io = &c->iothreads[c->nr_iothreads++];
+    poll_params_default(&defaults);
+    *io = (struct run_iothread){
+        .policy = index_of(policy_name, defaults.policy->name),
+        .max_ns = defaults.max_ns,
+        .grow = defaults.grow,
+        .shrink = defaults.shrink,
+        .weight = defaults.weight,
+    };
+    return io;
+}
+
+static void *new_disk(void *config, struct error *err)
+{
+    struct run_config *c = config;
+
+    if (c->nr_disks == RUN_DISKS_MAX) {
+        error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
+        return NULL;
+    }
+    c->disks[c->nr_disks] = (struct run_disk){.engine = index_of(engine_name, "linux-aio")};
+    return &c->disks[c->nr_disks++];
+}
+
+static void *the_memory(void *config, struct error *err)
+{
+    return &((struct run_config *)config)->memory;
+}
+
+static const struct option_key kernel_keys[] = {
+    {.name = "kernel", .metavar = "FILE", .min = 1, .offset = offsetof(struct run_config, kernel)},
+    {.name = NULL},
+};
+
+static const struct option_key initrd_keys[] = {
+    {.name = "initrd", .metavar = "FILE", .min = 1, .offset = offsetof(struct run_config, initrd)},
+    {.name = NULL},
+};
+
+static const struct option_key append_keys[] = {
+    {.name = "append", .metavar = "TEXT", .offset = offsetof(struct run_config, append)},
+    {.name = NULL},
+};
+
+static const struct option_key cpus_keys[] = {
+    {.name = "cpus",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .min = 1,
+     .max = MACHINE_CPUS_MAX,
+     .offset = offsetof(struct run_config, cpus)},
+    {.name = NULL},
+};
+
+static const struct option_key memory_keys[] = {
+    {.name = "size",
+     .kind = OPTION_SIZE,
+     .metavar = "SIZE",
+     .help = "16M or more; default 512M",
+     .min = MACHINE_MEMORY_MIN,
+     .offset = 0},
+    {.name = "shared",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "from a memfd that other processes could map; default off",
+     .offset =
+         offsetof(struct run_config, memory.shared) - offsetof(struct run_config, memory.size)},
+    {.name = NULL},
+};
+
+static const struct option_key iothread_keys[] = {
+    {.name = "id",
+     .metavar = "ID",
+     .help = "name of the thread, for --disk and for top -H",
+     .min = 1,
+     .max = IOTHREAD_ID_MAX,
+     .offset = offsetof(struct run_iothread, id)},
+    {.name = "poll-policy",
+     .kind = OPTION_CHOICE,
+     .metavar = "POLICY",
+     .help = "how long to poll before blocking; default grow-shrink",
+     .choice = policy_name,
+     .about = policy_about,
+     .offset = offsetof(struct run_iothread, policy)},
+    {.name = "poll-max-ns",
+     .kind = OPTION_TIME,
+     .metavar = "NS",
+     .help = "poll at most so long; 0 never polls; default 32768",
+     .max = 1000000000,
+     .offset = offsetof(struct run_iothread, max_ns)},
+    {.name = "poll-grow",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "multiply the time by N when polling longer would have paid; default 2",
+     .max = 1000,
+     .offset = offsetof(struct run_iothread, grow)},
+    {.name = "poll-shrink",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "divide it by N when the wait was too long; 0: to zero",
+     .max = 1000,
+     .offset = offsetof(struct run_iothread, shrink)},
+    {.name = "poll-weight",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "weighted: the newest interval counts 1/2^N; default 3",
+     .max = 16,
+     .offset = offsetof(struct run_iothread, weight)},
+    {.name = NULL},
+};
+
+static const struct option_key disk_keys[] = {
+    {.name = "file",
+     .metavar = "FILE",
+     .help = "raw image or block device",
+     .min = 1,
+     .offset = offsetof(struct run_disk, file)},
+    {.name = "size",
+     .kind = OPTION_SIZE,
+     .metavar = "SIZE",
+     .help = "with engine=null and no file",
+     .min = SECTOR_SIZE,
+     .max = 1ull << 60,
+     .offset = offsetof(struct run_disk, size)},
+    {.name = "iothread",
+     .metavar = "ID",
+     .help = "which thread serves it; default the first",
+     .min = 1,
+     .max = IOTHREAD_ID_MAX,
+     .offset = offsetof(struct run_disk, iothread)},
+    {.name = "engine",
+     .kind = OPTION_CHOICE,
+     .metavar = "ENGINE",
+     .help = "how requests reach the host; default linux-aio",
+     .choice = engine_name,
+     .about = engine_about,
+     .offset = offsetof(struct run_disk, engine)},
+    {.name = "cache",
+     .kind = OPTION_CHOICE,
+     .metavar = "MODE",
+     .help = "the host's page cache; default none",
+     .choice = cache_name,
+     .about = cache_about,
+     .offset = offsetof(struct run_disk, cache)},
+    {.name = "readonly",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "default off",
+     .offset = offsetof(struct run_disk, readonly)},
+    {.name = "serial",
+     .metavar = "TEXT",
+     .help = "what the guest reads as the disk's serial number; default diskN",
+     .min = 1,
+     .max = VIRTIO_BLK_SERIAL_MAX,
+     .offset = offsetof(struct run_disk, serial)},
+    {.name = "queue-size",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "entries of the virtqueue, a power of 2; default 256",
+     .min = 2,
+     .max = VIRTQ_SIZE_MAX,
+     .offset = offsetof(struct run_disk, queue_size)},
+    {.name = NULL},
+};
+
+const struct option run_options[] = {
+    {.name = "kernel",
+     .help = "what to boot: a bzImage, or an ELF file with a PVH note",
+     .keys = kernel_keys,
+     .plain = true},
+    {.name = "initrd", .help = "initial RAM disk", .keys = initrd_keys, .plain = true},
+    {.name = "append", .help = "kernel command line", .keys = append_keys, .plain = true},
+    {.name = "cpus", .help = "virtual CPUs, 1 to 64; default 1", .keys = cpus_keys, .plain = true},
+    {.name = "memory", .help = "guest memory", .keys = memory_keys, .target = the_memory},
+    {.name = "iothread",
+     .help = "an I/O thread; may be repeated; default id=" IOTHREAD_DEFAULT,
+     .keys = iothread_keys,
+     .target = new_iothread},
+    {.name = "disk",
+     .help = "a virtio-blk disk; may be repeated",
+     .keys = disk_keys,
+     .target = new_disk},
+    {.name = "stats",
+     .help = "print figures of threads and disks at the end",
+     .offset = offsetof(struct run_config, stats)},
+    {.name = NULL},
+};
+
+void run_config_init(struct run_config *c)
+{
+    *c = (struct run_config){.cpus = 1, .memory = {.size = MEMORY_DEFAULT}};
+}
+
+/* --- the plan --- */
+
+static int plan_iothread(struct iothread_config *io, const struct run_config *c, unsigned i,
+                         struct error *err)
+{
+    const struct run_iothread *from = &c->iothreads[i];
+
+    if (!from->id) {
+        return error_set(err, -EINVAL, "--iothread: id is missing: --iothread id=NAME");
+    }
+    for (unsigned j = 0; j < i; j++) {
+        if (!strcmp(c->iothreads[j].id, from->id)) {
+            return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", from->id);
+        }
+    }
+    *io = (struct iothread_config){.id = from->id};
+    poll_params_default(&io->poll);
+    io->poll.policy = poll_policy_at(from->policy);
+    io->poll.max_ns = from->max_ns;
+    io->poll.grow = (uint32_t)from->grow;
+    io->poll.shrink = (uint32_t)from->shrink;
+    io->poll.weight = (uint32_t)from->weight;
+    return 0;
+}
+
+static int check_disk(const struct run_disk *d, const struct engine_ops *engine, struct error *err)
+{
+    if (d->file && d->size) {
+        return error_set(err, -EINVAL,
+                         "--disk: size and file exclude each other; the size of '%s' "
+                         "is the disk's",
+                         d->file);
+    }
+    if (!d->file && engine->needs_file) {
+        return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
+    }
+    if (!d->file && !d->size) {
+        return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
+    }
+    if (d->size % SECTOR_SIZE) {
+        return error_set(err, -EINVAL, "--disk: size must be a multiple of %d bytes", SECTOR_SIZE);
+    }
+    if (d->queue_size & (d->queue_size - 1)) {
+        return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2");
+    }
+    return 0;
+}
+
+static int check_disk_iothread(const struct run_plan *plan, const char *id, struct error *err)
+{
+    char all[256] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < plan->machine.nr_iothreads; i++) {
+        const char *have = plan->iothreads[i].id;
+
+        if (!strcmp(have, id)) {
+            return 0;
+        }
+        if (used < sizeof(all)) {
+            used +=
+                (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", have);
+        }
+    }
+    return error_set(err, -EINVAL,
+                     "--disk: iothread: there is no '%s'; there is %s (add one with "
+                     "--iothread id=%s)",
+                     id, all, id);
+}
+
+static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned i,
+                     struct error *err)
+{
+    const struct run_disk *from = &c->disks[i];
+    const struct engine_ops *engine = engine_at(from->engine);
+    const char *iothread = from->iothread ? from->iothread : plan->iothreads[0].id;
+    int ret = check_disk(from, engine, err);
+
+    if (!ret) {
+        ret = check_disk_iothread(plan, iothread, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    snprintf(plan->names[i], sizeof(plan->names[i]), "disk%u", i);
+    plan->disks[i] = (struct machine_disk){
+        .name = plan->names[i],
+        .image =
+            {
+                .path = from->file,
+                .size = from->size,
+                .readonly = from->readonly,
+                .direct = from->file && from->cache == RUN_CACHE_NONE,
+            },
+        .engine = engine,
+        .iothread = iothread,
+        .serial = from->serial,
+        .queue_size = (unsigned)from->queue_size,
+    };
+    return 0;
+}
+
+int run_plan_init(struct run_plan *plan, const struct run_config *c, struct error *err)
+{
+    int ret;
+
+    if (!c->kernel) {
+        return error_set(err, -EINVAL, "--kernel FILE is missing: what is to be booted?");
+    }
+    if (c->memory.size % 4096) {
+        return error_set(err, -EINVAL, "--memory: size must be a multiple of 4K");
+    }
+    memset(plan, 0, sizeof(*plan));
+    plan->machine = (struct machine_config){
+        .cpus = (unsigned)c->cpus,
+        .memory = c->memory.size,
+        .memory_shared = c->memory.shared,
+        .kernel = c->kernel,
+        .initrd = c->initrd,
+        .append = c->append,
+        .iothreads = plan->iothreads,
+        .nr_iothreads = c->nr_iothreads,
+        .disks = plan->disks,
+        .nr_disks = c->nr_disks,
+    };
+    for (unsigned i = 0; i < c->nr_iothreads; i++) {
+        ret = plan_iothread(&plan->iothreads[i], c, i, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    if (c->nr_iothreads == 0) {
+        plan->iothreads[0].id = IOTHREAD_DEFAULT;
+        poll_params_default(&plan->iothreads[0].poll);
+        plan->machine.nr_iothreads = 1;
+    }
+    for (unsigned i = 0; i < c->nr_disks; i++) {
+        ret = plan_disk(plan, c, i, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}

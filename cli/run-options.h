@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/* What `pollux run` was told, and what it makes of it. */
+#ifndef POLLUX_CLI_RUN_OPTIONS_H
+#define POLLUX_CLI_RUN_OPTIONS_H
+
+#include "cli/options.h"
+#include "kvm/machine.h"
+
+#define RUN_DISKS_MAX     32
+#define RUN_IOTHREADS_MAX 32
+
+struct run_iothread {
+    const char *id;
+    unsigned policy; /* poll_policy_at() */
+    uint64_t max_ns, grow, shrink, weight;
+};
+
+struct run_disk {
+    const char *file, *iothread, *serial;
+    uint64_t size, queue_size;
+    unsigned engine; /* engine_at() */
+    unsigned cache;  /* enum run_cache */
+    bool readonly;
+};
+
+enum run_cache {
+    RUN_CACHE_NONE,
+    RUN_CACHE_WRITEBACK,
+};
+
+struct run_config {
+    const char *kernel, *initrd, *append;
+    uint64_t cpus;
+    struct {
+        uint64_t size;
+        bool shared;
+    } memory;
+    unsigned nr_iothreads, nr_disks;
+    struct run_iothread iothreads[RUN_IOTHREADS_MAX];
+    struct run_disk disks[RUN_DISKS_MAX];
+    bool stats;
+};
+
+extern const struct option run_options[];
+
+void run_config_init(struct run_config *c);
+
+/* The same in the machine's terms; strings point into the run_config. */
+struct run_plan {
+    struct iothread_config iothreads[RUN_IOTHREADS_MAX];
+    struct machine_disk disks[RUN_DISKS_MAX];
+    char names[RUN_DISKS_MAX][16];
+    struct machine_config machine;
+};
+
+/**
+ * run_plan_init - check what options say about each other, and put in defaults
+ * @plan: filled, without machine.console_out, log and opaque
+ * Return: 0, or -EINVAL and @err: one line.
+ */
+int run_plan_init(struct run_plan *plan, const struct run_config *c, struct error *err);
+
+#endif

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+/* The option parser, and what `pollux run` makes of options. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/engine.h"
+#include "cli/run-options.h"
+
+/* --- the parser, on a table of its own --- */
+
+struct sample {
+    const char *text;
+    uint64_t number, size, time;
+    bool on, flag;
+    unsigned color;
+    struct option_list list;
+};
+
+static const char *color(unsigned i)
+{
+    static const char *const names[] = {"red", "green", NULL};
+
+    return names[i];
+}
+
+static const struct option_key all_keys[] = {
+    {.name = "text",
+     .metavar = "TEXT",
+     .min = 1,
+     .max = 8,
+     .offset = offsetof(struct sample, text)},
+    {.name = "number",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .min = 2,
+     .max = 64,
+     .offset = offsetof(struct sample, number)},
+    {.name = "size",
+     .kind = OPTION_SIZE,
+     .metavar = "SIZE",
+     .min = 512,
+     .offset = offsetof(struct sample, size)},
+    {.name = "time",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .offset = offsetof(struct sample, time)},
+    {.name = "on",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .offset = offsetof(struct sample, on)},
+    {.name = "color",
+     .kind = OPTION_CHOICE,
+     .metavar = "COLOR",
+     .choice = color,
+     .offset = offsetof(struct sample, color)},
+    {.name = NULL},
+};
+
+static const struct option_key list_keys[] = {
+    {.name = "wait",
+     .kind = OPTION_TIME,
+     .list = true,
+     .unit = 1000000000,
+     .metavar = "TIME",
+     .offset = offsetof(struct sample, list)},
+    {.name = NULL},
+};
+
+static const struct option_key plain_keys[] = {
+    {.name = "plain", .metavar = "TEXT", .offset = offsetof(struct sample, text)},
+    {.name = NULL},
+};
+
+static const struct option sample_options[] = {
+    {.name = "all", .keys = all_keys},
+    {.name = "wait", .keys = list_keys, .plain = true},
+    {.name = "plain", .keys = plain_keys, .plain = true},
+    {.name = "flag", .offset = offsetof(struct sample, flag)},
+    {.name = NULL},
+};
+
+static struct sample sample;
+static struct error err;
+static char *storage;
+
+static int parse(int argc, char **argv)
+{
+    memset(&sample, 0, sizeof(sample));
+    free(storage);
+    return options_parse(sample_options, &sample, argc, argv, &storage, &err);
+}
+
+static int parse_all(const char *text)
+{
+    return parse(2, (char *[]){(char *)"--all", (char *)text});
+}
+
+#define PARSE(...)                                                                                 \
+    parse((int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__})
+
+START_TEST(every_kind_of_value_is_understood)
+{
+    ck_assert_int_eq(parse_all("text=ab,number=7,size=1.5M,time=50us,on=on,color=green"), 0);
+    ck_assert_str_eq(sample.text, "ab");
+    ck_assert_uint_eq(sample.number, 7);
+    ck_assert_uint_eq(sample.size, 3 << 19);
+    ck_assert_uint_eq(sample.time, 50000);
+    ck_assert(sample.on);
+    ck_assert_uint_eq(sample.color, 1);
+}
+END_TEST
+
+START_TEST(options_take_their_value_in_either_way)
+{
+    ck_assert_int_eq(PARSE("--all=number=3", "-flag", "--plain", "a=b,,c"), 0);
+    ck_assert_uint_eq(sample.number, 3);
+    ck_assert(sample.flag);
+    ck_assert_str_eq(sample.text, "a=b,,c");
+}
+END_TEST
+
+START_TEST(first_value_needs_no_key_and_commas_are_doubled)
+{
+    ck_assert_int_eq(parse_all("a,,b,on=on"), 0);
+    ck_assert_str_eq(sample.text, "a,b");
+    ck_assert(sample.on);
+}
+END_TEST
+
+START_TEST(lists_keep_their_order_and_use_their_unit)
+{
+    ck_assert_int_eq(PARSE("--wait", "2,0,50us"), 0);
+    ck_assert_uint_eq(sample.list.n, 3);
+    ck_assert_uint_eq(sample.list.v[0], 2000000000);
+    ck_assert_uint_eq(sample.list.v[1], 0);
+    ck_assert_uint_eq(sample.list.v[2], 50000);
+}
+END_TEST
+
+START_TEST(lists_have_a_limit)
+{
+    ck_assert_int_eq(PARSE("--wait", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"), -EINVAL);
+    ck_assert_str_eq(err.msg, "--wait: takes at most 16 values");
+}
+END_TEST
+
+START_TEST(help_wins)
+{
+    ck_assert_int_eq(PARSE("--flag", "--help", "--nonsense"), 1);
+    ck_assert_int_eq(PARSE("-h"), 1);
+}
+END_TEST
+
+START_TEST(sizes_and_times_take_their_suffixes_only)
+{
+    static const struct {
+        const char *text;
+        uint64_t size, time;
+    } good[] = {
+        {"size=512", 512, 0},        {"size=1k", 1024, 0},        {"size=1KiB", 1024, 0},
+        {"size=2G", 2ull << 30, 0},  {"size=1T", 1ull << 40, 0},  {"size=0.5K", 512, 0},
+        {"time=32768", 0, 32768},    {"time=7ns", 0, 7},          {"time=1.5ms", 0, 1500000},
+        {"time=3s", 0, 3000000000u}, {"time=0.000001s", 0, 1000},
+    };
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ck_assert_msg(parse_all(good[i].text) == 0, "%s: %s", good[i].text, err.msg);
+        ck_assert_uint_eq(sample.size, good[i].size);
+        ck_assert_uint_eq(sample.time, good[i].time);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *text, *message;
+} wrong_values[] = {
+    {"nix=1", "--all: unknown key 'nix'; it takes text, number, size, time, on, color"},
+    {"on=on,nix", "--all: unknown key 'nix'; it takes text, number, size, time, on, color"},
+    {"on=on,", "--all: unknown key ''; it takes text, number, size, time, on, color"},
+    {"number", "--all: number needs a value: number=N"},
+    {"number=", "--all: number: needs a value"},
+    {"", "--all: text: needs a value"},
+    {"text=", "--all: text: needs a value"},
+    {"text=123456789", "--all: text: '123456789' is too long; it takes at most 8 characters"},
+    {"number=x", "--all: number: 'x' is no number"},
+    {"number=3x", "--all: number: '3x' is no number"},
+    {"number=-3", "--all: number: '-3' is no number"},
+    {"number=2.5", "--all: number: '2.5' is no number"},
+    {"number=99999999999999999999", "--all: number: '99999999999999999999' is no number"},
+    {"number=1", "--all: number: 1 is out of range; it takes 2 to 64"},
+    {"number=65", "--all: number: 65 is out of range; it takes 2 to 64"},
+    {"size=1", "--all: size: 1 is too small; it takes 512 or more"},
+    {"size=1Q", "--all: size: '1Q' is no size; it takes a number with K, M, G or T"},
+    {"size=99999999T", "--all: size: '99999999T' is no size; it takes a number with K, M, G or T"},
+    {"size=1.", "--all: size: '1.' is no size; it takes a number with K, M, G or T"},
+    {"time=1h", "--all: time: '1h' is no time; it takes a number with ns, us, ms or s"},
+    {"time=1.5", "--all: time: '1.5' is no time; it takes a number with ns, us, ms or s"},
+    {"on=yes", "--all: on: 'yes' is not known; it takes on or off"},
+    {"color=blue", "--all: color: 'blue' is not known; it takes one of red, green"},
+    {"on=on,on=off", "--all: on is given twice"},
+};
+
+START_TEST(wrong_value_is_named_with_what_is_allowed)
+{
+    ck_assert_int_eq(parse_all(wrong_values[_i].text), -EINVAL);
+    ck_assert_str_eq(err.msg, wrong_values[_i].message);
+}
+END_TEST
+
+START_TEST(wrong_option_is_named)
+{
+    ck_assert_int_eq(PARSE("--nix"), -EINVAL);
+    ck_assert_str_eq(err.msg, "unknown option '--nix'");
+    ck_assert_int_eq(PARSE("nix"), -EINVAL);
+    ck_assert_str_eq(err.msg, "'nix' is not an option");
+    ck_assert_int_eq(PARSE("--all"), -EINVAL);
+    ck_assert_str_eq(err.msg, "--all needs a value: text=TEXT");
+    ck_assert_int_eq(PARSE("--plain", "--flag"), -EINVAL);
+    ck_assert_str_eq(err.msg, "--plain needs a value: TEXT");
+    ck_assert_int_eq(PARSE("--flag=1"), -EINVAL);
+    ck_assert_str_eq(err.msg, "--flag takes no value");
+}
+END_TEST
+
+/* --- pollux run --- */
+
+static struct run_config config;
+static struct run_plan plan;
+
+static int run_parse(int argc, char **argv)
+{
+    int ret;
+
+    free(storage);
+    run_config_init(&config);
+    ret = options_parse(run_options, &config, argc, argv, &storage, &err);
+    return ret ? ret : run_plan_init(&plan, &config, &err);
+}
+
+#define RUN(...)                                                                                   \
+    run_parse((int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__})
+
+START_TEST(a_kernel_and_a_disk_are_enough)
+{
+    ck_assert_int_eq(RUN("--kernel", "vmlinuz", "--disk", "file=a.img"), 0);
+    ck_assert_str_eq(plan.machine.kernel, "vmlinuz");
+    ck_assert_uint_eq(plan.machine.cpus, 1);
+    ck_assert_uint_eq(plan.machine.memory, 512 << 20);
+    ck_assert(!plan.machine.memory_shared);
+    ck_assert_uint_eq(plan.machine.nr_iothreads, 1);
+    ck_assert_str_eq(plan.iothreads[0].id, "io0");
+    ck_assert_ptr_nonnull(plan.iothreads[0].poll.policy);
+    ck_assert_uint_eq(plan.machine.nr_disks, 1);
+    ck_assert_str_eq(plan.disks[0].name, "disk0");
+    ck_assert_str_eq(plan.disks[0].image.path, "a.img");
+    ck_assert_str_eq(plan.disks[0].iothread, "io0");
+    ck_assert_ptr_eq(plan.disks[0].engine, &engine_linux_aio);
+    ck_assert(plan.disks[0].image.direct);
+    ck_assert(!plan.disks[0].image.readonly);
+}
+END_TEST
+
+START_TEST(disks_may_come_before_their_threads)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "engine=null,size=1G,iothread=b,readonly=on",
+                         "--disk", "file=x,cache=writeback", "--iothread",
+                         "a,poll-policy=fixed,poll-max-ns=10us", "--iothread",
+                         "id=b,poll-grow=3,poll-shrink=4", "--memory", "2G,shared=on"),
+                     0);
+    ck_assert_str_eq(plan.disks[0].iothread, "b");
+    ck_assert_ptr_eq(plan.disks[0].engine, &engine_null);
+    ck_assert_uint_eq(plan.disks[0].image.size, 1 << 30);
+    ck_assert_ptr_null(plan.disks[0].image.path);
+    ck_assert(plan.disks[0].image.readonly);
+    ck_assert_str_eq(plan.disks[1].iothread, "a");
+    ck_assert(!plan.disks[1].image.direct);
+    ck_assert_ptr_eq(plan.iothreads[0].poll.policy, &poll_policy_fixed);
+    ck_assert_uint_eq(plan.iothreads[0].poll.max_ns, 10000);
+    ck_assert_uint_eq(plan.iothreads[1].poll.grow, 3);
+    ck_assert_uint_eq(plan.iothreads[1].poll.shrink, 4);
+    ck_assert_uint_eq(plan.machine.memory, 2ull << 30);
+    ck_assert(plan.machine.memory_shared);
+}
+END_TEST
+
+static const struct {
+    char *argv[6];
+    const char *message;
+} wrong_runs[] = {
+    {{NULL}, "--kernel FILE is missing: what is to be booted?"},
+    {{"--kernel", ""}, "--kernel: needs a value"},
+    {{"--kernel", "k", "--cpus", "65"}, "--cpus: 65 is out of range; it takes 1 to 64"},
+    {{"--kernel", "k", "--memory", "512"},
+     "--memory: size: 512 is too small; it takes 16M or more"},
+    {{"--kernel", "k", "--memory", "16777217"}, "--memory: size must be a multiple of 4K"},
+    {{"--kernel", "k", "--iothread", "poll-max-ns=0"},
+     "--iothread: id is missing: --iothread id=NAME"},
+    {{"--kernel", "k", "--iothread", "a", "--iothread", "a"}, "--iothread: id 'a' is given twice"},
+    {{"--kernel", "k", "--disk", "file=x,iothread=io7"},
+     "--disk: iothread: there is no 'io7'; there is io0 (add one with --iothread id=io7)"},
+    {{"--kernel", "k", "--disk", "size=1G"}, "--disk: engine linux-aio needs file=FILE"},
+    {{"--kernel", "k", "--disk", "engine=null"}, "--disk: engine null needs size=SIZE"},
+    {{"--kernel", "k", "--disk", "engine=null,size=513"},
+     "--disk: size must be a multiple of 512 bytes"},
+    {{"--kernel", "k", "--disk", "file=x,size=1G"},
+     "--disk: size and file exclude each other; the size of 'x' is the disk's"},
+    {{"--kernel", "k", "--disk", "file=x,queue-size=100"},
+     "--disk: queue-size must be a power of 2"},
+    {{"--kernel", "k", "--disk", "file=x,serial=123456789012345678901"},
+     "--disk: serial: '123456789012345678901' is too long; it takes at most 20 characters"},
+};
+
+START_TEST(wrong_run_is_one_clear_line)
+{
+    int argc = 0;
+
+    while (argc < 6 && wrong_runs[_i].argv[argc]) {
+        argc++;
+    }
+    ck_assert_int_eq(run_parse(argc, (char **)wrong_runs[_i].argv), -EINVAL);
+    ck_assert_str_eq(err.msg, wrong_runs[_i].message);
+}
+END_TEST
+
+START_TEST(too_many_disks_are_refused)
+{
+    char *argv[2 + 2 * (RUN_DISKS_MAX + 1)] = {"--kernel", "k"};
+
+    for (int i = 0; i <= RUN_DISKS_MAX; i++) {
+        argv[2 + 2 * i] = "--disk";
+        argv[3 + 2 * i] = "x";
+    }
+    ck_assert_int_eq(run_parse(2 + 2 * RUN_DISKS_MAX, argv), 0);
+    ck_assert_int_eq(run_parse(2 + 2 * (RUN_DISKS_MAX + 1), argv), -EINVAL);
+    ck_assert_str_eq(err.msg, "--disk: at most 32 are possible");
+}
+END_TEST
+
+START_TEST(help_names_every_option_key_and_choice)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    options_help(run_options, out);
+    fclose(out);
+    for (const struct option *o = run_options; o->name; o++) {
+        ck_assert_ptr_nonnull(strstr(text, o->name));
+        for (const struct option_key *k = o->keys; k && k->name; k++) {
+            ck_assert_ptr_nonnull(strstr(text, k->name));
+            for (unsigned i = 0; k->choice && k->choice(i); i++) {
+                ck_assert_ptr_nonnull(strstr(text, k->choice(i)));
+            }
+        }
+    }
+    free(text);
+}
+END_TEST
+
+static void release_storage(void)
+{
+    free(storage);
+    storage = NULL;
+}
+
+int main(void)
+{
+    Suite *s = suite_create("options");
+    TCase *parser = tcase_create("parser"), *run = tcase_create("run");
+    SRunner *runner = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(parser, NULL, release_storage);
+    tcase_add_test(parser, every_kind_of_value_is_understood);
+    tcase_add_test(parser, options_take_their_value_in_either_way);
+    tcase_add_test(parser, first_value_needs_no_key_and_commas_are_doubled);
+    tcase_add_test(parser, lists_keep_their_order_and_use_their_unit);
+    tcase_add_test(parser, lists_have_a_limit);
+    tcase_add_test(parser, help_wins);
+    tcase_add_test(parser, sizes_and_times_take_their_suffixes_only);
+    tcase_add_loop_test(parser, wrong_value_is_named_with_what_is_allowed, 0,
+                        sizeof(wrong_values) / sizeof(wrong_values[0]));
+    tcase_add_test(parser, wrong_option_is_named);
+    suite_add_tcase(s, parser);
+
+    tcase_add_checked_fixture(run, NULL, release_storage);
+    tcase_add_test(run, a_kernel_and_a_disk_are_enough);
+    tcase_add_test(run, disks_may_come_before_their_threads);
+    tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,
+                        sizeof(wrong_runs) / sizeof(wrong_runs[0]));
+    tcase_add_test(run, too_many_disks_are_refused);
+    tcase_add_test(run, help_names_every_option_key_and_choice);
+    suite_add_tcase(s, run);
+
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
