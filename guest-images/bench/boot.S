@@ -4,7 +4,7 @@
  *
  * All tables are built by the assembler. Some KVMs emulate code at CPL 0, one slow instruction
  * after the other, so what runs there is kept short: switch to long mode, cpl0_init(), and
- * out by iretq to CPL 3, with selectors that Linux uses for user mode.
+ * out by iretq to CPL 3, with selectors that Linux uses for user mode; later the handlers, and hlt.
  */
 #include "guest-images/bench/layout.h"
 
@@ -70,20 +70,30 @@ user_start:
     ud2
 
 /*
- * call_cpl0(fn): run fn at CPL 0 on the kernel stack, for good. An undefined instruction is the
- * gate: `int n` at CPL 3 never arrives where user mode runs on the host's own interrupt table.
+ * call_cpl0(fn): run fn at CPL 0, on the kernel stack. An undefined instruction is the gate: `int n`
+ * at CPL 3 never arrives where user mode runs on the host's own interrupt table.
  */
     .globl call_cpl0
 call_cpl0:
     ud2
+    ret
 
 undefined_entry:
     cmpq $call_cpl0, 16(%rsp)
     jne trap_entry
     cld
-    xorl %ebp, %ebp
     call *%rdi
-    ud2
+    addq $2, 16(%rsp)           /* past the ud2 */
+    addq $16, %rsp
+    iretq
+
+/* No window: sti holds interrupts off until hlt has begun. */
+    .globl cpl0_wait
+cpl0_wait:
+    sti
+    hlt
+    cli
+    ret
 
 /* Exceptions: save what the report prints, in the order of struct trap_frame. */
 trap_entry:
@@ -96,7 +106,7 @@ trap_entry:
     ud2
 
 /*
- * Disk interrupts. They are let in only by the `sti; hlt` of cpl0_wait(). Acknowledge first, look
+ * Disk interrupts. They are let in only by cpl0_wait(). Acknowledge first, look
  * at the ring afterwards: what completes after the acknowledgement raises the line again.
  */
 irq_entry:

@@ -62,12 +62,6 @@ static inline void store_load_fence(void)
     __asm__ volatile("lock; addl $0, -8(%%rsp)" : : : "memory", "cc");
 }
 
-/* Waits for an interrupt. No window: sti holds interrupts off until hlt has begun. */
-static inline void wait_for_interrupt(void)
-{
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
-}
-
 static inline uint32_t mmio_read32(uint64_t address)
 {
     return *(volatile uint32_t *)(uintptr_t)address;

@@ -2,8 +2,7 @@
 /*
  * main.c - set up what the command line asks for, run it, report
  *
- * bench_main() runs at CPL 3. When the guest waits by polling it stays there. When it waits by
- * interrupt, everything from the warm-up on runs at CPL 0, where hlt is allowed.
+ * All of it runs at CPL 3; only a hlt, and the handler of the interrupt that ends it, are at CPL 0.
  */
 #include "guest-images/bench/clock.h"
 #include "guest-images/bench/options.h"
@@ -119,7 +118,7 @@ static void open_disk(unsigned index)
         device->sectors, disk->blocks, device->features, ring->size, stride, ring->event_idx);
 }
 
-static void report(void)
+static void __attribute__((noreturn)) report(void)
 {
     const struct results *results = &bench.results;
     uint64_t elapsed = ticks_to_ns(results->elapsed_ticks), count, flushes;
@@ -141,10 +140,13 @@ static void report(void)
     if (options.hist)
         histogram_dump(&results->data);
     say("end=bench\n");
-    leave(results->errors ? BENCH_EXIT_DEVICE : BENCH_EXIT_OK);
+    if (results->errors)
+        fail(BENCH_EXIT_DEVICE, "%lu requests failed, the last one with status %u", results->errors,
+             results->last_error);
+    leave(BENCH_EXIT_OK);
 }
 
-static void measure(void (*run)(struct bench *, uint64_t, uint64_t))
+static void __attribute__((noreturn)) measure(void (*run)(struct bench *, uint64_t, uint64_t))
 {
     run(&bench, options.warmup, UINT64_MAX);
     for (unsigned i = 0; i < bench.disk_count; i++)
@@ -158,12 +160,11 @@ static void measure(void (*run)(struct bench *, uint64_t, uint64_t))
     report();
 }
 
-static void measure_at_cpl0(void)
+static void connect_interrupts(void)
 {
     for (unsigned i = 0; i < bench.disk_count; i++)
         irq_connect(i, bench.disks[i].device.mmio, options.place[i].irq);
     timer_start();
-    measure(run_irq);
 }
 
 void bench_main(const struct hvm_start_info *info)
@@ -190,7 +191,6 @@ void bench_main(const struct hvm_start_info *info)
     for (unsigned i = 0; i < bench.disk_count; i++)
         open_disk(i);
     if (options.wait_irq)
-        call_cpl0(measure_at_cpl0);
-    measure(run_poll);
-    __builtin_unreachable();
+        connect_interrupts();
+    measure(options.wait_irq ? run_irq : run_poll);
 }

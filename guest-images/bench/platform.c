@@ -96,6 +96,7 @@ void leave(int code)
         outb(BENCH_PORT_QEMU_EXIT, (uint8_t)code);
     outb(0x64, 0xfe);
     call_cpl0(triple_fault);
+    __builtin_unreachable();
 }
 
 uint64_t ram_end(const struct hvm_start_info *info)

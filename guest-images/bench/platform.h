@@ -2,7 +2,7 @@
 /*
  * platform.h - the machine around the ring: text out, marks, exit, memory, interrupts
  *
- * Everything runs on the one vCPU. Functions work at CPL 3 and at CPL 0 unless they say so.
+ * Everything runs on the one vCPU, at CPL 3.
  */
 #ifndef GUEST_IMAGES_BENCH_PLATFORM_H
 #define GUEST_IMAGES_BENCH_PLATFORM_H
@@ -43,8 +43,11 @@ void leave(int code) __attribute__((noreturn));
 /* First address past the RAM range that holds the image, or 0 if the map does not say. */
 uint64_t ram_end(const struct hvm_start_info *info);
 
-/* Run @fn at CPL 0; it must not return. */
-void call_cpl0(void (*fn)(void)) __attribute__((noreturn));
+/* Run @fn at CPL 0. It costs an exception, so it is not for the hot path. */
+void call_cpl0(void (*fn)(void));
+
+/* For call_cpl0(): let interrupts in and sleep until one has been handled. */
+void cpl0_wait(void);
 
 /*
  * Let disk @index interrupt: global interrupt @irq becomes vector VECTOR_DISK + index, edge

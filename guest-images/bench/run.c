@@ -114,6 +114,7 @@ static inline void complete(struct results *results, struct disk *disk, struct r
         if (status == STATUS_UNTAKEN)
             broken(disk, "a request that was not in flight, or has no status, was completed");
         results->errors++;
+        results->last_error = status;
     } else if (unlikely(len != request->used_len)) {
         results->bad_lengths++;
     }
@@ -196,7 +197,7 @@ static inline void wait_irq(struct bench *bench, struct patience *patience)
         interrupts += irq_count[i];
     }
     if (!ready)
-        wait_for_interrupt();
+        call_cpl0(cpl0_wait);
     for (unsigned i = 0; i < bench->disk_count; i++) {
         ring_disarm(&bench->disks[i].ring);
         interrupts -= irq_count[i];

@@ -34,6 +34,7 @@ struct disk {
 struct results {
     uint64_t elapsed_ticks; /* first submission to last completion */
     uint64_t errors;        /* requests with a status that is not OK */
+    uint8_t last_error;     /* its status */
     uint64_t bad_lengths;   /* used entries whose length is not what the device wrote */
     uint64_t rescued;       /* times the timer, not an interrupt, ended a wait that was over */
     struct histogram data;
@@ -52,7 +53,7 @@ struct bench {
  * @requests: at most so many reads and writes
  * @ticks:    and none after so many TSC ticks
  *
- * run_irq() waits with hlt: only at CPL 0, with interrupts connected and the timer started.
+ * run_irq() waits with hlt: interrupts must be connected and the timer started.
  * bench->results is cleared first. Ends the guest if the device breaks the ring or stalls.
  */
 void run_poll(struct bench *bench, uint64_t requests, uint64_t ticks);
