@@ -52,10 +52,18 @@
 #define BENCH_MIN_BS    512
 #define BENCH_MAX_BS    (1024 * 1024)
 
-/* The guest's image and tables need this much; data buffers (disks * depth * bs) come on top. */
-#define BENCH_MEMORY_BASE (8 * 1024 * 1024)
+/* The image ends below. Data buffers, disks * depth * bs rounded up to pages, begin here. */
+#define BENCH_BUFFERS_START 0x400000
 
 #ifndef __ASSEMBLER__
+#include <stdint.h>
+
+/* With `verify=1` every sector of 512 bytes begins with this, and ends with its complement. */
+static inline uint64_t bench_verify_word(uint64_t sector)
+{
+    return (sector + 1) * 0x9e3779b97f4a7c15;
+}
+
 /* The ELF image inside libpollux: bench_guest_end - bench_guest_start bytes, page aligned. */
 extern const unsigned char bench_guest_start[];
 extern const unsigned char bench_guest_end[];

@@ -11,7 +11,6 @@
 
 #define PAGE            4096
 #define HVM_START_MAGIC 0x336ec578
-#define BUFFERS_START   0x400000 /* bench.ld keeps the image below */
 
 void bench_main(const struct hvm_start_info *info) __attribute__((noreturn));
 
@@ -28,7 +27,7 @@ static uint64_t buffer_step(void)
 static void check_memory(const struct hvm_start_info *info)
 {
     uint64_t end = ram_end(info);
-    uint64_t need = BUFFERS_START + buffer_step() * options.depth * options.disks;
+    uint64_t need = BENCH_BUFFERS_START + buffer_step() * options.depth * options.disks;
 
     if (end && end < need)
         fail(BENCH_EXIT_USAGE, "%lu bytes of memory are too little for these requests: %lu needed",
@@ -38,7 +37,7 @@ static void check_memory(const struct hvm_start_info *info)
 /* Data that no file system or disk can shorten. Reads only need the pages to be there. */
 static void fill_buffers(void)
 {
-    uint64_t *p = (uint64_t *)BUFFERS_START, x = options.seed | 1;
+    uint64_t *p = (uint64_t *)BENCH_BUFFERS_START, x = options.seed | 1;
     uint64_t *end = p + buffer_step() * options.depth * options.disks / sizeof(*p);
     unsigned step = options.read_percent == 100 ? PAGE / sizeof(*p) : 1;
 
@@ -65,7 +64,7 @@ static void check_disk(const struct disk *disk, unsigned index)
         fail(BENCH_EXIT_USAGE, "bs=%u: disk %u takes at most %u in a segment", options.bs, index,
              device->size_max);
     if (!disk->blocks)
-        fail(BENCH_EXIT_USAGE, "bs=%u: the region of disk %u is smaller", options.bs, index);
+        fail(BENCH_EXIT_USAGE, "bs=%u: larger than the region of disk %u", options.bs, index);
 }
 
 static void open_disk(unsigned index)
@@ -110,8 +109,9 @@ static void open_disk(unsigned index)
     ring->size = (uint16_t)(options.queue_size ? options.queue_size : size);
     ring->event_idx = device->features & VIRTIO_F_EVENT_IDX;
     ring->notify = virtio_disk_notify_address(device);
-    ring_init(ring, stride, options.indirect, BUFFERS_START + index * options.depth * buffer_step(),
-              buffer_step(), options.bs, options.read_percent ? REQUEST_READ : REQUEST_WRITE);
+    ring_init(ring, stride, options.indirect,
+              BENCH_BUFFERS_START + index * options.depth * buffer_step(), buffer_step(),
+              options.bs, options.read_percent ? REQUEST_READ : REQUEST_WRITE);
     virtio_disk_start(device, ring->size, ring->memory->desc, &ring->memory->avail,
                       &ring->memory->used);
     say("disk=%u sectors=%lu blocks=%lu features=0x%lx qsize=%u stride=%u event_idx=%u\n", index,
@@ -136,6 +136,7 @@ static void __attribute__((noreturn)) report(void)
     histogram_report(&results->data, "lat_");
     say("flushes=%lu\n", flushes);
     histogram_report(&results->flush, "flush_lat_");
+    say("mismatches=%lu\n", results->mismatches);
     say("kicks=%lu\ninterrupts=%lu\nrescued=%lu\n", kicks, interrupts, results->rescued);
     if (options.hist)
         histogram_dump(&results->data);
@@ -143,6 +144,9 @@ static void __attribute__((noreturn)) report(void)
     if (results->errors)
         fail(BENCH_EXIT_DEVICE, "%lu requests failed, the last one with status %u", results->errors,
              results->last_error);
+    if (results->mismatches)
+        fail(BENCH_EXIT_DEVICE, "%lu sectors read were not what verify=1 had written",
+             results->mismatches);
     leave(BENCH_EXIT_OK);
 }
 
@@ -184,6 +188,7 @@ void bench_main(const struct hvm_start_info *info)
         .random = options.random,
         .mixed = options.read_percent % 100,
         .read_percent = (uint8_t)options.read_percent,
+        .verify = options.verify,
         .flush_every = options.flush_every,
         .pause_ticks = ns_to_ticks(options.pause_ns),
     };

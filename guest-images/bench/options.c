@@ -159,6 +159,8 @@ static void parse_rest(struct options *o, const char *key, const char *value)
         o->event_idx = boolean(key, value);
     else if (same(key, "indirect"))
         o->indirect = boolean(key, value);
+    else if (same(key, "verify"))
+        o->verify = boolean(key, value);
     else if (same(key, "hist"))
         o->hist = boolean(key, value);
     else if (same(key, "pause"))

@@ -31,6 +31,7 @@ struct request {
     uint16_t head;     /* what the used ring calls it */
     uint32_t used_len; /* what the device should report as written */
     uint64_t start;    /* TSC when it was made */
+    uint64_t *data;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct request) == 64, "a request is one cache line");

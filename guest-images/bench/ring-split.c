@@ -33,6 +33,7 @@ void ring_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buffe
         if (indirect)
             memory->desc[head] = (struct ring_desc){
                 (uintptr_t)chain, CHAIN * sizeof(struct ring_desc), DESC_INDIRECT, 0};
+        request->data = (uint64_t *)(buffers + i * buffer_step);
         request->head = head;
         request->status = STATUS_UNTAKEN;
         ring_set_type(ring, request, type);

@@ -15,6 +15,7 @@ struct workload {
     uint64_t random_state;
     bool random;
     bool mixed;
+    bool verify;
     uint8_t read_percent;
     uint32_t flush_every;
     uint64_t pause_ticks;
@@ -36,7 +37,8 @@ struct results {
     uint64_t errors;        /* requests with a status that is not OK */
     uint8_t last_error;     /* its status */
     uint64_t bad_lengths;   /* used entries whose length is not what the device wrote */
-    uint64_t rescued;       /* times the timer, not an interrupt, ended a wait that was over */
+    uint64_t mismatches;    /* sectors read that verify=1 has not written */
+    uint64_t rescued;       /* long waits that the timer ended, with a completion there */
     struct histogram data;
     struct histogram flush;
 };
