@@ -48,7 +48,7 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
         .ctx = ctx,
     };
     list_init(&h->ready_node);
-    r = poll_source_init(&h->source, expected);
+    r = poll_source_init(&h->source, &ctx->policy, expected);
     if (r == 0) {
         r = ctx->fdmon->add(ctx, h);
         if (r < 0) {

@@ -5,14 +5,13 @@
 #include "aio/policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct poll_policy_ops *const policies[] = {
-    &poll_policy_block,
-    &poll_policy_fixed,
-    &poll_policy_grow_shrink,
-    &poll_policy_weighted,
+    &poll_policy_block,    &poll_policy_fixed, &poll_policy_grow_shrink,
+    &poll_policy_weighted, &poll_policy_cost,
 };
 
 const struct poll_policy_ops *poll_policy_at(unsigned i)
@@ -67,6 +66,7 @@ static size_t source_data_size(void)
 int poll_policy_init(struct poll_policy *p, const struct poll_params *params)
 {
     list_init(&p->sources);
+    list_init(&p->owed);
     p->data = malloc(data_size());
     if (!p->data) {
         return -ENOMEM;
@@ -79,6 +79,8 @@ void poll_policy_change(struct poll_policy *p, const struct poll_params *params)
 {
     p->ops = params->policy;
     p->params = *params;
+    p->asked = false;
+    poll_budget_init(&p->budget, params->cpu_max);
     memset(p->data, 0, data_size());
     if (p->ops->init) {
         p->ops->init(p);
@@ -91,12 +93,55 @@ void poll_policy_destroy(struct poll_policy *p)
     p->data = NULL;
 }
 
-int poll_source_init(struct poll_source *s, const unsigned *expected)
+uint64_t poll_policy_window(struct poll_policy *p, uint64_t now)
+{
+    uint64_t window;
+
+    p->asked = p->params.max_ns && !list_empty(&p->sources);
+    if (!p->asked) {
+        return 0;
+    }
+    window = p->ops->window(p, now);
+    if (window > p->params.max_ns) {
+        window = p->params.max_ns;
+    }
+    return poll_budget_cut(&p->budget, now, window);
+}
+
+void poll_policy_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w)
+{
+    if (p->asked && p->ops->event) {
+        p->ops->event(p, s, w);
+    }
+}
+
+void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w)
+{
+    poll_budget_spend(&p->budget, w->polled_ns);
+    if (p->asked && p->ops->wait_done) {
+        p->ops->wait_done(p, w);
+    }
+    p->asked = false;
+}
+
+int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len)
+{
+    return p->ops->describe ? p->ops->describe(p, buf, len) : snprintf(buf, len, "%s", "");
+}
+
+int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *expected)
 {
     list_init(&s->node);
+    list_init(&s->owed_node);
     s->expected = expected;
     s->data = calloc(1, source_data_size());
-    return s->data ? 0 : -ENOMEM;
+    if (!s->data) {
+        return -ENOMEM;
+    }
+    if (expected) {
+        list_add_tail(&p->owed, &s->owed_node);
+    }
+    return 0;
 }
 
 void poll_source_reset(struct poll_source *s)
@@ -107,6 +152,7 @@ void poll_source_reset(struct poll_source *s)
 void poll_source_destroy(struct poll_source *s)
 {
     list_del(&s->node);
+    list_del(&s->owed_node);
     free(s->data);
     s->data = NULL;
 }

@@ -18,11 +18,15 @@
 #include <stdint.h>
 
 #include "aio/list.h"
+#include "aio/poll-budget.h"
 
 struct poll_policy_ops;
 
 #define POLL_MAX_NS_DEFAULT 32768
 #define POLL_GROW_START_NS  4000 /* first window after 0, as in QEMU */
+
+#define POLL_LATENCY_WEIGHT_DEFAULT 5
+#define POLL_WAKE_NS_DEFAULT        30000
 
 /* What a user sets; each policy reads what concerns it. */
 struct poll_params {
@@ -32,6 +36,7 @@ struct poll_params {
     uint32_t shrink;         /* grow-shrink, weighted: divide the window by this; 0: to zero */
     uint32_t weight;         /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
     uint32_t latency_weight; /* cost: ns of spinning worth one ns of latency; 0 means the default */
+    uint32_t wake_ns;        /* cost: first guess of W, what blocking costs; 0 means the default */
     uint32_t cpu_max; /* percent of a CPU that polling may take in 100 ms; 0 means no limit */
 };
 
@@ -58,15 +63,23 @@ struct poll_wait {
  */
 struct poll_source {
     struct list node;         /* in poll_policy.sources while the source is in the poll set */
+    struct list owed_node;    /* in poll_policy.owed, if @expected is known */
     const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
     void *data;
 };
 
-/* A policy's instance for one loop. @data: ops->size bytes, zeroed, then ops->init. */
+/*
+ * A policy's instance for one loop. @data: ops->size bytes, zeroed, then ops->init.
+ * A source with @expected is on @owed from init to destroy, in the poll set or not, so that what is
+ * in flight is found without a walk over all sources.
+ */
 struct poll_policy {
     const struct poll_policy_ops *ops;
     struct poll_params params;
-    struct list sources; /* of struct poll_source */
+    struct list sources; /* of struct poll_source, by node */
+    struct list owed;    /* of struct poll_source, by owed_node */
+    struct poll_budget budget;
+    bool asked; /* the policy was asked for the present wait and will be told how it ended */
     void *data;
 };
 
@@ -82,7 +95,7 @@ struct poll_policy_ops {
     /**
      * window - how long to spin in the wait that begins at @now
      * Called when the loop is idle, with max_ns > 0 and at least one source in @p->sources.
-     * Return: ns, 0 for none; the caller cuts it at params.max_ns and at the next timer.
+     * Return: ns, 0 for none; it is cut at params.max_ns, at the budget and at the next timer.
      */
     uint64_t (*window)(struct poll_policy *p, uint64_t now);
 
@@ -97,12 +110,19 @@ struct poll_policy_ops {
      * Called once for each window() call. May be NULL.
      */
     void (*wait_done)(struct poll_policy *p, const struct poll_wait *w);
+
+    /**
+     * describe - one line for people: the window now, and why
+     * May be NULL. Return: what snprintf() would.
+     */
+    int (*describe)(const struct poll_policy *p, char *buf, size_t len);
 };
 
 extern const struct poll_policy_ops poll_policy_block;
 extern const struct poll_policy_ops poll_policy_fixed;
 extern const struct poll_policy_ops poll_policy_grow_shrink;
 extern const struct poll_policy_ops poll_policy_weighted;
+extern const struct poll_policy_ops poll_policy_cost;
 
 /**
  * poll_policy_find - a policy by its name
@@ -136,11 +156,35 @@ void poll_policy_destroy(struct poll_policy *p);
 void poll_policy_change(struct poll_policy *p, const struct poll_params *params);
 
 /**
- * poll_source_init - set up a source, allocating data that is large enough for any policy
- * It is on no list yet.
- * Return: 0 or -ENOMEM. poll_source_destroy() frees and unlinks.
+ * poll_policy_window - how long to spin in the wait that begins at @now
+ * What the loop calls: ops->window, if there is anything to poll, cut at the cap and at the budget.
+ * Return: ns, 0 for none; the caller cuts it at the next timer. poll_policy_wait_done() must
+ * follow.
  */
-int poll_source_init(struct poll_source *s, const unsigned *expected);
+uint64_t poll_policy_window(struct poll_policy *p, uint64_t now);
+
+/**
+ * poll_policy_event - @s was ready at the end of wait @w; before poll_policy_wait_done()
+ */
+void poll_policy_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
+
+/**
+ * poll_policy_wait_done - the wait is over: account for what was polled, and let the policy learn
+ */
+void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w);
+
+/**
+ * poll_policy_describe - one line for people: the window now, and why
+ * Return: what snprintf() would; an empty line if the policy has nothing to say.
+ */
+int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len);
+
+/**
+ * poll_source_init - set up a source of @p, allocating data that is large enough for any policy
+ * It is in no poll set yet.
+ * Return: 0 or -ENOMEM. poll_source_destroy() frees and unlinks, before poll_policy_destroy().
+ */
+int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *expected);
 void poll_source_reset(struct poll_source *s);
 void poll_source_destroy(struct poll_source *s);
 

@@ -168,20 +168,17 @@ static void block(AioContext *ctx, struct poll_wait *w)
 
 static void teach(AioContext *ctx, const struct poll_wait *w)
 {
-    const struct poll_policy_ops *ops = ctx->policy.ops;
     struct list *at;
 
     list_for_each(at, &ctx->ready)
     {
         struct aio_handler *h = list_entry(at, struct aio_handler, ready_node);
 
-        if (h->ops->poll && ops->event) {
-            ops->event(&ctx->policy, &h->source, w);
+        if (h->ops->poll) {
+            poll_policy_event(&ctx->policy, &h->source, w);
         }
     }
-    if (ops->wait_done) {
-        ops->wait_done(&ctx->policy, w);
-    }
+    poll_policy_wait_done(&ctx->policy, w);
 }
 
 /* The loop is idle: wait until something is ready. Return: the clock at the end. */
@@ -193,10 +190,7 @@ static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
     bool found = false;
 
     if (pollable) {
-        w.window_ns = ctx->policy.ops->window(&ctx->policy, now);
-        if (w.window_ns > ctx->policy.params.max_ns) {
-            w.window_ns = ctx->policy.params.max_ns;
-        }
+        w.window_ns = poll_policy_window(&ctx->policy, now);
         store_relaxed(&ctx->stats.window_ns, w.window_ns);
     }
     if (w.window_ns) {
