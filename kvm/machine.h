@@ -2,7 +2,8 @@
 /*
  * A virtual machine: memory, vCPUs, boot, console and disks put together. What cli/ builds on.
  *
- * machine_new() either makes everything or nothing; no guest instruction runs before machine_run().
+ * machine_new() either makes everything or nothing; no guest instruction runs before
+ * machine_start().
  */
 #ifndef POLLUX_KVM_MACHINE_H
 #define POLLUX_KVM_MACHINE_H
@@ -63,7 +64,8 @@ struct machine_config {
     const struct machine_disk *disks;
     unsigned nr_disks;
     const struct machine_ports *ports; /* NULL: none */
-    /* The serial port's output. Context: a vCPU thread. NULL: dropped. */
+    /* The serial port's output, in batches. Context: a thread of its own, one call at a time. The
+     * machine does not end before the last call has returned. NULL: dropped. */
     void (*console_out)(void *opaque, const void *data, size_t len);
     /* One line about a fault of a guest or a disk. Context: any thread. NULL: dropped. */
     void (*log)(void *opaque, const char *line);
@@ -115,16 +117,19 @@ void machine_free(struct machine *m);
  */
 size_t machine_console_in(struct machine *m, const void *data, size_t len);
 
+/* By their place in the configuration; NULL past the last one. They live as long as the machine. */
 struct iothread *machine_iothread(struct machine *m, unsigned i);
 struct virtio_device *machine_disk(struct machine *m, unsigned i);
 
 /**
- * machine_vcpu_cpu_ns - CPU time of a vCPU's thread, ns
+ * machine_vcpu_cpu_ns - CPU time of a vCPU's thread, ns; its final figure when it has ended
+ * Context: any thread.
  */
 uint64_t machine_vcpu_cpu_ns(struct machine *m, unsigned i);
 
 /**
  * machine_vcpu_exits - exits to user space of a vCPU so far
+ * Context: any thread.
  */
 uint64_t machine_vcpu_exits(struct machine *m, unsigned i);
 

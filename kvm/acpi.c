@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kvm/acpi.h"
+#include "kvm/aml.h"
+#include "kvm/layout.h"
+
+#define PACKED __attribute__((packed))
+
+struct rsdp {
+    char signature[8];
+    uint8_t checksum; /* of the first 20 bytes */
+    char oem_id[6];
+    uint8_t revision;
+    uint32_t rsdt;
+    uint32_t length;
+    uint64_t xsdt;
+    uint8_t extended_checksum;
+    uint8_t reserved[3];
+} PACKED;
+
+struct header {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision;
+    uint8_t checksum;
+    char oem_id[6];
+    char oem_table_id[8];
+    uint32_t oem_revision;
+    char creator_id[4];
+    uint32_t creator_revision;
+} PACKED;
+
+struct xsdt {
+    struct header h;
+    uint64_t tables[2];
+} PACKED;
+
+struct gas {
+    uint8_t space; /* 1: system I/O */
+    uint8_t bit_width;
+    uint8_t bit_offset;
+    uint8_t access_size; /* 1: byte */
+    uint64_t address;
+} PACKED;
+
+/* What hardware-reduced ACPI leaves unused is folded into the unused fields. */
+struct fadt {
+    struct header h;
+    uint32_t facs;
+    uint32_t dsdt;
+    uint8_t unused1[65]; /* int_model to century: PM timer, GPEs, SCI */
+    uint16_t iapc_boot_arch;
+    uint8_t unused2;
+    uint32_t flags;
+    struct gas reset_reg;
+    uint8_t reset_value;
+    uint16_t arm_boot_arch;
+    uint8_t minor_version;
+    uint64_t x_facs;
+    uint64_t x_dsdt;
+    uint8_t unused3[96]; /* the eight X_ register blocks */
+    struct gas sleep_control;
+    struct gas sleep_status;
+    uint64_t hypervisor;
+} PACKED;
+
+_Static_assert(sizeof(struct rsdp) == 36, "ACPI 6.5, 5.2.5.3");
+_Static_assert(sizeof(struct fadt) == 276, "ACPI 6.5, 5.2.9");
+_Static_assert(offsetof(struct fadt, iapc_boot_arch) == 109, "ACPI 6.5, 5.2.9");
+_Static_assert(offsetof(struct fadt, sleep_control) == 244, "ACPI 6.5, 5.2.9");
+
+enum {
+    FADT_FLAG_WBINVD = 1u << 0,
+    FADT_FLAG_RESET_REG = 1u << 10,
+    FADT_FLAG_HW_REDUCED = 1u << 20,
+
+    /* No VGA and no CMOS clock; that the keyboard controller bit is clear says there is none. */
+    FADT_BOOT_NO_VGA = 1u << 2,
+    FADT_BOOT_NO_CMOS = 1u << 5,
+};
+
+struct madt {
+    struct header h;
+    uint32_t lapic;
+    uint32_t flags; /* 1: there are 8259s too */
+} PACKED;
+
+struct madt_lapic {
+    uint8_t type, length;
+    uint8_t uid, apic_id;
+    uint32_t flags; /* 1: enabled */
+} PACKED;
+
+struct madt_ioapic {
+    uint8_t type, length;
+    uint8_t id, reserved;
+    uint32_t address;
+    uint32_t gsi_base;
+} PACKED;
+
+struct madt_lapic_nmi {
+    uint8_t type, length;
+    uint8_t uid; /* 0xff: all */
+    uint16_t flags;
+    uint8_t lint;
+} PACKED;
+
+static uint8_t checksum(const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    uint8_t sum = 0;
+
+    while (len--) {
+        sum = (uint8_t)(sum + *p++);
+    }
+    return (uint8_t)-sum;
+}
+
+static struct header header(const char *signature, uint8_t revision)
+{
+    struct header h = {.revision = revision, .oem_revision = 1, .creator_revision = 1};
+
+    memcpy(h.signature, signature, sizeof(h.signature));
+    memcpy(h.oem_id, "POLLUX", sizeof(h.oem_id));
+    memcpy(h.oem_table_id, "POLLUXVM", sizeof(h.oem_table_id));
+    memcpy(h.creator_id, "PLLX", sizeof(h.creator_id));
+    return h;
+}
+
+/* Where the next table goes: guest memory, filled from the start. */
+struct room {
+    uint8_t *buf;
+    uint64_t gpa;
+    size_t used, size;
+};
+
+/* Closes the table that begins at @at: length, checksum. Return: its guest address. */
+static uint64_t finish(struct room *room, size_t at, size_t len)
+{
+    struct header *h = (void *)(room->buf + at);
+
+    h->length = (uint32_t)len;
+    h->checksum = 0;
+    h->checksum = checksum(h, len);
+    room->used = (at + len + 15) & ~(size_t)15;
+    return room->gpa + at;
+}
+
+/* Appends a table as it is. Return: its guest address, 0 if it does not fit. */
+static uint64_t append(struct room *room, const void *table, size_t len)
+{
+    size_t at = room->used;
+
+    if (at > room->size || len > room->size - at) {
+        return 0;
+    }
+    memcpy(room->buf + at, table, len);
+    return finish(room, at, len);
+}
+
+static void serial_port(struct aml *a)
+{
+    aml_device_begin(a, "COM1");
+    aml_name_eisaid(a, "_HID", "PNP0501");
+    aml_name_integer(a, "_UID", 1);
+    aml_crs_begin(a);
+    aml_crs_io(a, LAYOUT_COM1, 8);
+    aml_crs_edge_irq(a, LAYOUT_COM1_IRQ);
+    aml_crs_end(a);
+    aml_end(a);
+}
+
+static void virtio_mmio(struct aml *a, unsigned i, const struct acpi_device *dev)
+{
+    char name[8];
+
+    snprintf(name, sizeof(name), "VR%02X", i & 0xff);
+    aml_device_begin(a, name);
+    aml_name_string(a, "_HID", "LNRO0005");
+    aml_name_integer(a, "_UID", i);
+    aml_name_integer(a, "_CCA", 1); /* cache coherent */
+    aml_crs_begin(a);
+    aml_crs_memory(a, dev->base, dev->size);
+    aml_crs_edge_irq(a, dev->gsi);
+    aml_crs_end(a);
+    aml_end(a);
+}
+
+static uint64_t add_dsdt(struct room *room, const struct acpi_device *devices, unsigned nr)
+{
+    const struct header h = header("DSDT", 2);
+    const uint8_t s5[] = {LAYOUT_S5_TYPE, 0, 0, 0};
+    size_t at = room->used;
+    struct aml a;
+
+    aml_init(&a, room->buf + at, room->size - at);
+    aml_raw(&a, &h, sizeof(h));
+    aml_name_package(&a, "\\_S5", s5, sizeof(s5));
+    aml_scope_begin(&a, "\\_SB");
+    serial_port(&a);
+    for (unsigned i = 0; i < nr; i++) {
+        virtio_mmio(&a, i, &devices[i]);
+    }
+    aml_end(&a);
+    return a.overflow ? 0 : finish(room, at, a.len);
+}
+
+static uint64_t add_madt(struct room *room, unsigned cpus)
+{
+    const struct madt_ioapic ioapic = {
+        .type = 1, .length = sizeof(ioapic), .address = LAYOUT_IOAPIC};
+    const struct madt_lapic_nmi nmi = {.type = 4, .length = sizeof(nmi), .uid = 0xff, .lint = 1};
+    const struct madt madt = {.h = header("APIC", 5), .lapic = LAYOUT_LAPIC, .flags = 1};
+    size_t at = room->used;
+    struct aml a; /* of which only the bounded appending is used */
+
+    aml_init(&a, room->buf + at, room->size - at);
+    aml_raw(&a, &madt, sizeof(madt));
+    for (unsigned i = 0; i < cpus; i++) {
+        const struct madt_lapic lapic = {
+            .length = sizeof(lapic), .uid = (uint8_t)i, .apic_id = (uint8_t)i, .flags = 1};
+
+        aml_raw(&a, &lapic, sizeof(lapic));
+    }
+    aml_raw(&a, &ioapic, sizeof(ioapic));
+    aml_raw(&a, &nmi, sizeof(nmi));
+    return a.overflow ? 0 : finish(room, at, a.len);
+}
+
+static struct gas io_byte(uint16_t port)
+{
+    return (struct gas){.space = 1, .bit_width = 8, .access_size = 1, .address = port};
+}
+
+static uint64_t add_fadt(struct room *room, uint64_t dsdt)
+{
+    const struct fadt fadt = {
+        .h = header("FACP", 6),
+        .dsdt = (uint32_t)dsdt,
+        .x_dsdt = dsdt,
+        .iapc_boot_arch = FADT_BOOT_NO_VGA | FADT_BOOT_NO_CMOS,
+        .flags = FADT_FLAG_WBINVD | FADT_FLAG_RESET_REG | FADT_FLAG_HW_REDUCED,
+        .reset_reg = io_byte(LAYOUT_ACPI_RESET),
+        .reset_value = LAYOUT_RESET_VALUE,
+        .minor_version = 5,
+        .sleep_control = io_byte(LAYOUT_SLEEP_CONTROL),
+        .sleep_status = io_byte(LAYOUT_SLEEP_STATUS),
+    };
+
+    return append(room, &fadt, sizeof(fadt));
+}
+
+int acpi_build(void *buf, uint64_t gpa, size_t size, unsigned cpus,
+               const struct acpi_device *devices, unsigned nr_devices)
+{
+    struct room room = {.buf = buf, .gpa = gpa, .used = 48, .size = size}; /* RSDP, rounded up */
+    struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp)};
+    struct xsdt xsdt = {.h = header("XSDT", 1)};
+    uint64_t dsdt;
+
+    if (size < room.used) {
+        return -ENOSPC;
+    }
+    dsdt = add_dsdt(&room, devices, nr_devices);
+    xsdt.tables[0] = dsdt ? add_fadt(&room, dsdt) : 0;
+    xsdt.tables[1] = xsdt.tables[0] ? add_madt(&room, cpus) : 0;
+    rsdp.xsdt = xsdt.tables[1] ? append(&room, &xsdt, sizeof(xsdt)) : 0;
+    if (!rsdp.xsdt) {
+        return -ENOSPC;
+    }
+    memcpy(rsdp.signature, "RSD PTR ", sizeof(rsdp.signature));
+    memcpy(rsdp.oem_id, "POLLUX", sizeof(rsdp.oem_id));
+    rsdp.checksum = checksum(&rsdp, 20);
+    rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
+    memcpy(buf, &rsdp, sizeof(rsdp));
+    return 0;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ACPI tables for a machine without firmware (ACPI 6.5): hardware-reduced, so that a guest looks
+ * for no timer, no 8259 and no power button, and finds its devices in the DSDT.
+ */
+#ifndef POLLUX_KVM_ACPI_H
+#define POLLUX_KVM_ACPI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A virtio-mmio device as the guest must know it. */
+struct acpi_device {
+    uint32_t base, size;
+    uint32_t gsi; /* edge */
+};
+
+/**
+ * acpi_build - write RSDP, XSDT, FADT, MADT and DSDT
+ * @buf:  guest memory that appears at guest address @gpa, a multiple of 16
+ * @size: bytes in it
+ * @cpus: 1..254; their APIC ids are 0, 1, ...
+ * Return: 0 with the RSDP at @gpa, or -ENOSPC.
+ */
+int acpi_build(void *buf, uint64_t gpa, size_t size, unsigned cpus,
+               const struct acpi_device *devices, unsigned nr_devices);
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include <assert.h>
+#include <string.h>
+
+#include "kvm/aml.h"
+
+enum {
+    OP_ZERO = 0x00,
+    OP_ONE = 0x01,
+    OP_NAME = 0x08,
+    PREFIX_BYTE = 0x0a,
+    PREFIX_WORD = 0x0b,
+    PREFIX_DWORD = 0x0c,
+    PREFIX_STRING = 0x0d,
+    PREFIX_QWORD = 0x0e,
+    OP_SCOPE = 0x10,
+    OP_BUFFER = 0x11,
+    OP_PACKAGE = 0x12,
+    PREFIX_EXT = 0x5b,
+    OP_EXT_DEVICE = 0x82,
+
+    /* resource descriptors */
+    RES_IO = 0x47,
+    RES_END_TAG = 0x79,
+    RES_MEMORY32_FIXED = 0x86,
+    RES_EXTENDED_IRQ = 0x89,
+};
+
+void aml_init(struct aml *a, void *buf, size_t size)
+{
+    *a = (struct aml){.buf = buf, .size = size};
+}
+
+void aml_raw(struct aml *a, const void *data, size_t len)
+{
+    if (len > a->size - a->len) {
+        a->overflow = true;
+        return;
+    }
+    memcpy(a->buf + a->len, data, len);
+    a->len += len;
+}
+
+static void byte(struct aml *a, uint8_t b)
+{
+    aml_raw(a, &b, 1);
+}
+
+/* A name segment is four characters, filled up with '_' (20.2.2). */
+static void name_string(struct aml *a, const char *name)
+{
+    if (*name == '\\') {
+        byte(a, '\\');
+        name++;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        byte(a, (uint8_t)(*name ? *name++ : '_'));
+    }
+    assert(!*name);
+}
+
+static void integer(struct aml *a, uint64_t value)
+{
+    if (value <= 1) {
+        byte(a, value ? OP_ONE : OP_ZERO);
+    } else if (value <= UINT8_MAX) {
+        byte(a, PREFIX_BYTE);
+        aml_raw(a, &value, 1);
+    } else if (value <= UINT16_MAX) {
+        byte(a, PREFIX_WORD);
+        aml_raw(a, &value, 2);
+    } else if (value <= UINT32_MAX) {
+        byte(a, PREFIX_DWORD);
+        aml_raw(a, &value, 4);
+    } else {
+        byte(a, PREFIX_QWORD);
+        aml_raw(a, &value, 8);
+    }
+}
+
+static void open_term(struct aml *a)
+{
+    assert(a->depth < AML_DEPTH_MAX);
+    a->open[a->depth++] = a->len;
+}
+
+/*
+ * The length of a term (20.2.4) counts its own bytes. One byte holds up to 63; else the first
+ * holds the lowest four bits and, in bits 7:6, how many bytes with eight bits each follow.
+ */
+void aml_end(struct aml *a)
+{
+    uint8_t enc[4];
+    unsigned n = 1;
+    size_t start, len;
+
+    assert(a->depth > 0);
+    start = a->open[--a->depth];
+    if (a->overflow) {
+        return;
+    }
+    len = a->len - start;
+    if (len + 1 <= 0x3f) {
+        enc[0] = (uint8_t)(len + 1);
+    } else {
+        n = len + 2 <= 0xfff ? 2 : len + 3 <= 0xfffff ? 3 : 4;
+        len += n;
+        enc[0] = (uint8_t)((n - 1) << 6 | (len & 0xf));
+        for (unsigned i = 1; i < n; i++) {
+            enc[i] = (uint8_t)(len >> (4 + 8 * (i - 1)));
+        }
+    }
+    if (n > a->size - a->len) {
+        a->overflow = true;
+        return;
+    }
+    memmove(a->buf + start + n, a->buf + start, a->len - start);
+    memcpy(a->buf + start, enc, n);
+    a->len += n;
+}
+
+void aml_scope_begin(struct aml *a, const char *name)
+{
+    byte(a, OP_SCOPE);
+    open_term(a);
+    name_string(a, name);
+}
+
+void aml_device_begin(struct aml *a, const char *name)
+{
+    byte(a, PREFIX_EXT);
+    byte(a, OP_EXT_DEVICE);
+    open_term(a);
+    name_string(a, name);
+}
+
+static void name_op(struct aml *a, const char *name)
+{
+    byte(a, OP_NAME);
+    name_string(a, name);
+}
+
+void aml_name_integer(struct aml *a, const char *name, uint64_t value)
+{
+    name_op(a, name);
+    integer(a, value);
+}
+
+void aml_name_string(struct aml *a, const char *name, const char *value)
+{
+    name_op(a, name);
+    byte(a, PREFIX_STRING);
+    aml_raw(a, value, strlen(value) + 1);
+}
+
+/* Three letters of five bits each, four hexadecimal digits, most significant byte first (19.6.38).
+ */
+void aml_name_eisaid(struct aml *a, const char *name, const char *id)
+{
+    uint32_t v = 0;
+    uint8_t bytes[4];
+
+    for (unsigned i = 0; i < 3; i++) {
+        v = v << 5 | (uint32_t)(id[i] - '@');
+    }
+    for (unsigned i = 3; i < 7; i++) {
+        v = v << 4 | (uint32_t)(id[i] <= '9' ? id[i] - '0' : id[i] - 'A' + 10);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(v >> (24 - 8 * i));
+    }
+    name_op(a, name);
+    byte(a, PREFIX_DWORD);
+    aml_raw(a, bytes, sizeof(bytes));
+}
+
+void aml_name_package(struct aml *a, const char *name, const uint8_t *values, unsigned count)
+{
+    name_op(a, name);
+    byte(a, OP_PACKAGE);
+    open_term(a);
+    byte(a, (uint8_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        integer(a, values[i]);
+    }
+    aml_end(a);
+}
+
+/*
+ * _CRS is a buffer, whose size stands before its bytes; it is a term of its own and is written as
+ * a word, always, so that it can be filled in afterwards.
+ */
+void aml_crs_begin(struct aml *a)
+{
+    static const uint8_t size[3] = {PREFIX_WORD, 0, 0};
+
+    name_op(a, "_CRS");
+    byte(a, OP_BUFFER);
+    open_term(a);
+    aml_raw(a, size, sizeof(size));
+}
+
+void aml_crs_io(struct aml *a, uint16_t base, uint8_t len)
+{
+    const uint8_t res[] = {
+        RES_IO,
+        1, /* decodes 16 bits */
+        (uint8_t)base,
+        (uint8_t)(base >> 8),
+        (uint8_t)base,
+        (uint8_t)(base >> 8),
+        1,
+        len,
+    };
+
+    aml_raw(a, res, sizeof(res));
+}
+
+void aml_crs_memory(struct aml *a, uint32_t base, uint32_t len)
+{
+    const uint8_t head[] = {RES_MEMORY32_FIXED, 9, 0, 1 /* writable */};
+
+    aml_raw(a, head, sizeof(head));
+    aml_raw(a, &base, sizeof(base));
+    aml_raw(a, &len, sizeof(len));
+}
+
+void aml_crs_edge_irq(struct aml *a, uint32_t gsi)
+{
+    const uint8_t head[] = {RES_EXTENDED_IRQ, 6, 0, 0x03 /* consumer, edge, high, exclusive */, 1};
+
+    aml_raw(a, head, sizeof(head));
+    aml_raw(a, &gsi, sizeof(gsi));
+}
+
+void aml_crs_end(struct aml *a)
+{
+    const uint8_t end[] = {RES_END_TAG, 0 /* no checksum */};
+    uint16_t len;
+
+    aml_raw(a, end, sizeof(end));
+    if (!a->overflow) {
+        size_t at = a->open[a->depth - 1] + 1;
+
+        len = (uint16_t)(a->len - at - sizeof(len));
+        memcpy(a->buf + at, &len, sizeof(len));
+    }
+    aml_end(a);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A writer of ACPI machine language (ACPI 6.5, chapter 20): as much of it as a table of devices
+ * needs. Terms are appended in order; a term with a body is opened with aml_*_begin() and closed
+ * with aml_end(), which fills in its length. What does not fit is dropped and remembered in
+ * @overflow, so only the end has to be checked.
+ */
+#ifndef POLLUX_KVM_AML_H
+#define POLLUX_KVM_AML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AML_DEPTH_MAX 8
+
+struct aml {
+    uint8_t *buf;
+    size_t len, size;
+    bool overflow;
+    unsigned depth;
+    size_t open[AML_DEPTH_MAX]; /* where the lengths of the open terms go */
+};
+
+void aml_init(struct aml *a, void *buf, size_t size);
+void aml_raw(struct aml *a, const void *data, size_t len);
+
+/* @name: a path such as "\\_SB" or "COM1", each segment four characters or fewer */
+void aml_scope_begin(struct aml *a, const char *name);
+void aml_device_begin(struct aml *a, const char *name);
+void aml_end(struct aml *a);
+
+void aml_name_integer(struct aml *a, const char *name, uint64_t value);
+void aml_name_string(struct aml *a, const char *name, const char *value);
+
+/* @id: a PNP id such as "PNP0501", stored in its compressed form */
+void aml_name_eisaid(struct aml *a, const char *name, const char *id);
+
+/* Name (@name, Package () { values... }), as _S5 wants it; @count at most 8 */
+void aml_name_package(struct aml *a, const char *name, const uint8_t *values, unsigned count);
+
+/* Resource descriptors (ACPI 6.5, 6.4), between begin and end. */
+void aml_crs_begin(struct aml *a);
+void aml_crs_io(struct aml *a, uint16_t base, uint8_t len);
+void aml_crs_memory(struct aml *a, uint32_t base, uint32_t len);
+void aml_crs_edge_irq(struct aml *a, uint32_t gsi); /* active high, exclusive */
+void aml_crs_end(struct aml *a);
+
+#endif

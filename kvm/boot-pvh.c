@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ELF kernels with a PVH entry: the segments go where their physical addresses say, and the first
+ * vCPU begins at the address in the note, in 32-bit protected mode without paging, start info in
+ * ebx. Everything in the file is untrusted.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "kvm/boot.h"
+#include "kvm/layout.h"
+#include "kvm/pvh.h"
+
+#define SEGMENTS_MAX 64
+#define NOTES_MAX    16384 /* bytes in one note segment */
+#define CMDLINE_MAX  2047  /* Linux cuts a longer one without a word */
+
+static int bad(const struct blob *kernel, int num, const char *what, struct error *err)
+{
+    return error_set(err, num, "kernel %s: %s", kernel->name, what);
+}
+
+static int check_header(const struct blob *kernel, const Elf64_Ehdr *eh, struct error *err)
+{
+    if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
+        eh->e_machine != EM_X86_64) {
+        return bad(kernel, -ENOTSUP, "an ELF file, but not for x86-64", err);
+    }
+    if ((eh->e_type != ET_EXEC && eh->e_type != ET_DYN) || eh->e_phnum == 0) {
+        return bad(kernel, -EINVAL, "an ELF file that cannot be run: it has no program headers",
+                   err);
+    }
+    if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum > SEGMENTS_MAX) {
+        return bad(kernel, -EINVAL, "damaged: bad ELF program header table", err);
+    }
+    return 0;
+}
+
+static int load_segment(const struct ram *ram, const struct blob *kernel, const Elf64_Phdr *ph,
+                        struct error *err)
+{
+    void *to;
+    int ret;
+
+    if (ph->p_filesz > ph->p_memsz) {
+        return bad(kernel, -EINVAL, "damaged: an ELF segment is larger in the file than in memory",
+                   err);
+    }
+    to = ph->p_paddr >= LAYOUT_HIGH ? guest_memory_at(&ram->mem, ph->p_paddr, ph->p_memsz) : NULL;
+    if (!to) {
+        return error_set(err, -ENOMEM,
+                         "kernel %s: its segment of %" PRIu64 " bytes at 0x%" PRIx64
+                         " is not in guest memory from 1 MiB on; give more (--memory)",
+                         kernel->name, ph->p_memsz, ph->p_paddr);
+    }
+    /* The rest, up to p_memsz, is zero already: the memory is fresh. */
+    ret = blob_read(kernel, ph->p_offset, to, ph->p_filesz);
+    if (ret == -ENODATA) {
+        return bad(kernel, ret, "truncated: an ELF segment goes past the end of the file", err);
+    }
+    return ret < 0 ? bad(kernel, ret, strerror(-ret), err) : 0;
+}
+
+/* Looks through @len bytes of notes. Return: true and *@entry if the PVH entry is among them. */
+static bool find_entry(const uint8_t *notes, size_t len, uint64_t *entry)
+{
+    size_t at = 0;
+
+    while (len - at >= sizeof(Elf64_Nhdr)) {
+        size_t name, desc, room;
+        Elf64_Nhdr nh;
+
+        memcpy(&nh, notes + at, sizeof(nh));
+        at += sizeof(nh);
+        room = len - at;
+        name = ((size_t)nh.n_namesz + 3) & ~(size_t)3;
+        desc = ((size_t)nh.n_descsz + 3) & ~(size_t)3;
+        if (name > room || nh.n_descsz > room - name) {
+            return false;
+        }
+        if (nh.n_type == PVH_NOTE_ENTRY && nh.n_namesz == sizeof(PVH_NOTE_NAME) &&
+            memcmp(notes + at, PVH_NOTE_NAME, sizeof(PVH_NOTE_NAME)) == 0 &&
+            (nh.n_descsz == 4 || nh.n_descsz == 8)) {
+            *entry = 0;
+            memcpy(entry, notes + at + name, nh.n_descsz);
+            return true;
+        }
+        at += name + (desc > room - name ? room - name : desc);
+    }
+    return false;
+}
+
+static int read_notes(const struct blob *kernel, const Elf64_Phdr *ph, uint64_t *entry, bool *found,
+                      struct error *err)
+{
+    uint8_t notes[NOTES_MAX];
+    int ret;
+
+    if (ph->p_filesz > sizeof(notes)) {
+        return bad(kernel, -EINVAL, "damaged: its ELF notes are too large", err);
+    }
+    ret = blob_read(kernel, ph->p_offset, notes, ph->p_filesz);
+    if (ret < 0) {
+        return bad(kernel, ret, "truncated: its ELF notes are not in the file", err);
+    }
+    *found = find_entry(notes, ph->p_filesz, entry);
+    return 0;
+}
+
+int pvh_load(const struct ram *ram, const struct blob *kernel, struct boot_image *image,
+             struct error *err)
+{
+    bool found = false, inside = false;
+    Elf64_Phdr ph[SEGMENTS_MAX];
+    unsigned char magic[SELFMAG];
+    Elf64_Ehdr eh;
+    int ret = 0;
+
+    if (blob_read(kernel, 0, magic, SELFMAG) < 0 || memcmp(magic, ELFMAG, SELFMAG) != 0) {
+        return -ENOEXEC;
+    }
+    if (blob_read(kernel, 0, &eh, sizeof(eh)) < 0) {
+        return bad(kernel, -ENODATA, "truncated: the file ends in the ELF header", err);
+    }
+    ret = check_header(kernel, &eh, err);
+    if (ret < 0) {
+        return ret;
+    }
+    if (blob_read(kernel, eh.e_phoff, ph, eh.e_phnum * sizeof(ph[0])) < 0) {
+        return bad(kernel, -ENODATA, "truncated: its ELF program headers are not in the file", err);
+    }
+    *image = (struct boot_image){
+        .end = LAYOUT_HIGH, .initrd_max = UINT64_MAX, .cmdline_max = CMDLINE_MAX};
+    for (unsigned i = 0; ret == 0 && i < eh.e_phnum && !found; i++) {
+        if (ph[i].p_type == PT_NOTE) {
+            ret = read_notes(kernel, &ph[i], &image->entry, &found, err);
+        }
+    }
+    if (ret == 0 && !found) {
+        ret = bad(kernel, -ENOTSUP,
+                  "an ELF file without a PVH note (XEN_ELFNOTE_PHYS32_ENTRY); a Linux kernel has "
+                  "one when built with CONFIG_PVH",
+                  err);
+    }
+    for (unsigned i = 0; ret == 0 && i < eh.e_phnum; i++) {
+        if (ph[i].p_type != PT_LOAD || ph[i].p_memsz == 0) {
+            continue;
+        }
+        ret = load_segment(ram, kernel, &ph[i], err);
+        if (ret == 0) {
+            inside |= image->entry - ph[i].p_paddr < ph[i].p_memsz;
+            if (ph[i].p_paddr < LAYOUT_HOLE && image->end < ph[i].p_paddr + ph[i].p_memsz) {
+                image->end = ph[i].p_paddr + ph[i].p_memsz;
+            }
+        }
+    }
+    if (ret == 0 && (!inside || image->entry > UINT32_MAX)) {
+        ret = error_set(err, -EINVAL,
+                        "kernel %s: damaged: its PVH entry 0x%" PRIx64 " is in no segment",
+                        kernel->name, image->entry);
+    }
+    return ret;
+}
+
+void pvh_finish(const struct ram *ram, const struct boot_placed *placed)
+{
+    struct start {
+        struct pvh_start_info info;
+        struct pvh_module initrd;
+        struct pvh_memmap map[BOOT_RANGES_MAX];
+    } *s = guest_memory_at(&ram->mem, LAYOUT_START_INFO, sizeof(*s));
+    struct boot_range ranges[BOOT_RANGES_MAX];
+
+    s->info = (struct pvh_start_info){
+        .magic = PVH_MAGIC,
+        .version = 1,
+        .nr_modules = placed->initrd_size ? 1 : 0,
+        .modlist_paddr = LAYOUT_START_INFO + offsetof(struct start, initrd),
+        .cmdline_paddr = placed->cmdline,
+        .rsdp_paddr = placed->rsdp,
+        .memmap_paddr = LAYOUT_START_INFO + offsetof(struct start, map),
+        .memmap_entries = boot_memory_map(ram, ranges),
+    };
+    s->initrd = (struct pvh_module){.paddr = placed->initrd, .size = placed->initrd_size};
+    for (unsigned i = 0; i < s->info.memmap_entries; i++) {
+        s->map[i] = (struct pvh_memmap){
+            .addr = ranges[i].addr, .size = ranges[i].size, .type = ranges[i].type};
+    }
+}

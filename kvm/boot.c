@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kvm/boot.h"
+#include "kvm/layout.h"
+
+#define PAGE 4096ull
+
+unsigned boot_memory_map(const struct ram *ram, struct boot_range out[BOOT_RANGES_MAX])
+{
+    unsigned n = 0;
+
+    out[n++] = (struct boot_range){0, LAYOUT_LOW_END, BOOT_RANGE_RAM};
+    out[n++] =
+        (struct boot_range){LAYOUT_LOW_END, LAYOUT_HIGH - LAYOUT_LOW_END, BOOT_RANGE_RESERVED};
+    out[n++] = (struct boot_range){LAYOUT_HIGH, ram->low - LAYOUT_HIGH, BOOT_RANGE_RAM};
+    if (ram->high) {
+        out[n++] = (struct boot_range){LAYOUT_HOLE_END, ram->high, BOOT_RANGE_RAM};
+    }
+    return n;
+}
+
+/* Is @word one of the words of @line? */
+static bool has_word(const char *line, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *p = strstr(line, word); p; p = strstr(p + 1, word)) {
+        if ((p == line || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Device parameters go first: what follows a lone "--" is not for the kernel. */
+static int place_cmdline(const struct ram *ram, const struct boot_config *config,
+                         enum boot_protocol protocol, uint32_t max, struct error *err)
+{
+    const char *append = config->append ? config->append : "";
+    bool add = protocol == BOOT_PVH || has_word(append, "acpi=off");
+    const char *devices = add && config->devices ? config->devices : "";
+    const char *space = *devices && *append ? " " : "";
+    size_t len = strlen(devices) + strlen(space) + strlen(append);
+
+    if (max > LAYOUT_CMDLINE_MAX - 1) {
+        max = LAYOUT_CMDLINE_MAX - 1;
+    }
+    if (len > max) {
+        return error_set(err, -E2BIG,
+                         "kernel command line of %zu characters, %zu of them for disks: this "
+                         "kernel takes %" PRIu32 "; shorten --append",
+                         len, strlen(devices), max);
+    }
+    snprintf(guest_memory_at(&ram->mem, LAYOUT_CMDLINE, max + 1ull), max + 1ull, "%s%s%s", devices,
+             space, append);
+    return 0;
+}
+
+/* As high as kernel and memory allow, so that the kernel has room to unpack itself below. */
+static int place_initrd(const struct ram *ram, const char *path, const struct boot_image *image,
+                        struct boot_placed *placed, struct error *err)
+{
+    uint64_t top = ram->low;
+    struct blob b;
+    int ret = blob_open(&b, "initrd", path, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (image->initrd_max < top) {
+        top = image->initrd_max + 1;
+    }
+    if (b.size > top || (top - b.size) / PAGE * PAGE < image->end) {
+        ret = error_set(err, -ENOMEM,
+                        "initrd %s: its %" PRIu64 " MiB do not fit beside the kernel; give the "
+                        "guest more memory (--memory)",
+                        path, (b.size >> 20) + 1);
+    } else {
+        placed->initrd = (top - b.size) / PAGE * PAGE;
+        placed->initrd_size = b.size;
+        ret = blob_read(&b, 0, guest_memory_at(&ram->mem, placed->initrd, b.size), b.size);
+        if (ret < 0) {
+            error_set(err, ret, "initrd %s: cannot be read: %s", path,
+                      ret == -ENODATA ? "it became shorter" : strerror(-ret));
+        }
+    }
+    blob_close(&b);
+    return ret;
+}
+
+static int load(const struct ram *ram, const struct boot_config *config, const struct blob *kernel,
+                struct boot_entry *entry, struct error *err)
+{
+    struct boot_placed placed = {.cmdline = LAYOUT_CMDLINE, .rsdp = config->rsdp};
+    struct boot_image image;
+    int ret;
+
+    entry->protocol = BOOT_PVH;
+    entry->info = LAYOUT_START_INFO;
+    ret = pvh_load(ram, kernel, &image, err);
+    if (ret == -ENOEXEC) {
+        entry->protocol = BOOT_LINUX64;
+        entry->info = LAYOUT_ZERO_PAGE;
+        ret = bzimage_load(ram, kernel, &image, err);
+    }
+    if (ret == -ENOEXEC) {
+        return error_set(err, -ENOEXEC,
+                         "kernel %s: neither a bzImage nor an ELF file; a distribution's "
+                         "/boot/vmlinuz is what is wanted",
+                         kernel->name);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    entry->rip = image.entry;
+    ret = place_cmdline(ram, config, entry->protocol, image.cmdline_max, err);
+    if (ret == 0 && config->initrd) {
+        ret = place_initrd(ram, config->initrd, &image, &placed, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    if (entry->protocol == BOOT_PVH) {
+        pvh_finish(ram, &placed);
+        return 0;
+    }
+    ret = bzimage_finish(ram, kernel, &placed);
+    return ret < 0
+               ? error_set(err, ret, "kernel %s: cannot be read: %s", kernel->name, strerror(-ret))
+               : 0;
+}
+
+int boot_load(const struct ram *ram, const struct boot_config *config, struct boot_entry *entry,
+              struct error *err)
+{
+    struct blob kernel;
+    int ret;
+
+    if (config->kernel) {
+        ret = blob_open(&kernel, "kernel", config->kernel, err);
+    } else {
+        ret = blob_init(&kernel, "(built in)", config->kernel_data, config->kernel_size, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    ret = load(ram, config, &kernel, entry, err);
+    blob_close(&kernel);
+    return ret;
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Composition and lifetime. The parts are made in the order of struct machine and released in the
+ * opposite one; each is safe to release when it was never made. What ends the machine first, be it
+ * a vCPU or another thread, is recorded under @lock together with its message; then all vCPUs are
+ * told to stop.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aio/barrier.h"
+#include "kvm/acpi.h"
+#include "kvm/boot.h"
+#include "kvm/crash.h"
+#include "kvm/layout.h"
+#include "kvm/machine.h"
+#include "kvm/out-queue.h"
+#include "kvm/power.h"
+#include "kvm/ram.h"
+#include "kvm/serial.h"
+#include "kvm/storage.h"
+#include "kvm/vcpu.h"
+#include "kvm/vm.h"
+
+#define PARAMETERS_MAX 1024 /* "virtio_mmio.device=4K@0xd0000000:16 " times the most disks */
+
+struct machine {
+    struct ram ram;
+    struct vm vm;
+    struct storage storage;
+    struct serial serial;
+    struct out_queue out;
+    bool out_running;
+    struct machine_ports ports; /* count 0: none */
+    unsigned nr_vcpus;
+    struct vcpu vcpus[MACHINE_CPUS_MAX];
+    int end_fd;
+
+    pthread_mutex_t lock; /* what follows, and vcpu_start() against vcpu_stop() */
+    bool started;
+    enum machine_end end;
+    char message[CRASH_MESSAGE_MAX];
+};
+
+static void end_with(struct machine *m, enum machine_end why, const char *message)
+{
+    pthread_mutex_lock(&m->lock);
+    if (m->end == MACHINE_RUNNING) {
+        m->end = why;
+        snprintf(m->message, sizeof(m->message), "%s", message);
+        for (unsigned i = 0; i < m->nr_vcpus; i++) {
+            vcpu_stop(&m->vcpus[i]);
+        }
+        if (m->out_running) {
+            out_queue_cancel(&m->out);
+        }
+        eventfd_write(m->end_fd, 1);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* --- what the guest reaches --- */
+
+static void serial_transmit(void *opaque, uint8_t byte)
+{
+    struct machine *m = opaque;
+
+    if (m->out_running) {
+        out_queue_put(&m->out, byte);
+    }
+}
+
+static void serial_interrupt(void *opaque, bool level)
+{
+    struct machine *m = opaque;
+
+    vm_irq_line(&m->vm, LAYOUT_COM1_IRQ, level);
+}
+
+static const struct serial_ops serial_ops = {
+    .transmit = serial_transmit,
+    .interrupt = serial_interrupt,
+};
+
+static void byte_port(struct machine *m, uint16_t port, uint8_t *value, bool write)
+{
+    enum machine_end end = MACHINE_RUNNING;
+    unsigned reg = (unsigned)port - LAYOUT_COM1;
+
+    if (reg < 8) {
+        if (write) {
+            serial_write(&m->serial, reg, *value);
+        } else {
+            *value = serial_read(&m->serial, reg);
+        }
+    } else if (power_port(port, value, write, &end)) {
+        if (end != MACHINE_RUNNING) {
+            end_with(m, end, "");
+        }
+    } else if (!write) {
+        *value = 0xff;
+    }
+}
+
+static void on_port(void *opaque, uint16_t port, void *data, unsigned size, bool write)
+{
+    struct machine *m = opaque;
+
+    if (write && port >= m->ports.first && port - m->ports.first < m->ports.count) {
+        uint32_t value = 0;
+
+        memcpy(&value, data, size);
+        m->ports.out(m->ports.opaque, port, value, size);
+    } else if (size == 1) {
+        byte_port(m, port, data, write);
+    } else if (!write) {
+        memset(data, 0xff, size);
+    }
+}
+
+static void on_mmio(void *opaque, uint64_t gpa, void *data, unsigned size, bool write)
+{
+    struct machine *m = opaque;
+
+    if (!storage_access(&m->storage, gpa, data, size, write) && !write) {
+        memset(data, 0xff, size);
+    }
+}
+
+static void on_ended(void *opaque, enum machine_end why, const char *message)
+{
+    end_with(opaque, why, message);
+}
+
+static const struct vcpu_ops vcpu_ops = {.port = on_port, .mmio = on_mmio, .ended = on_ended};
+
+/* --- building --- */
+
+static int check_config(const struct machine_config *config, struct error *err)
+{
+    if (config->cpus < 1 || config->cpus > MACHINE_CPUS_MAX) {
+        return error_set(err, -EINVAL, "%u vCPUs: 1 to %d are possible (--cpus)", config->cpus,
+                         MACHINE_CPUS_MAX);
+    }
+    if (config->memory < MACHINE_MEMORY_MIN || config->memory % 4096) {
+        return error_set(err, -EINVAL,
+                         "guest memory of %llu bytes: at least %llu MiB are needed, in multiples "
+                         "of 4 KiB (--memory)",
+                         (unsigned long long)config->memory, MACHINE_MEMORY_MIN >> 20);
+    }
+    return 0;
+}
+
+static int load_guest(struct machine *m, const struct machine_config *config,
+                      struct boot_entry *entry, struct error *err)
+{
+    struct acpi_device devices[STORAGE_DISKS_MAX];
+    char parameters[PARAMETERS_MAX];
+    struct boot_config boot = {
+        .kernel = config->kernel,
+        .kernel_data = config->kernel_data,
+        .kernel_size = config->kernel_size,
+        .initrd = config->initrd,
+        .append = config->append,
+        .devices = parameters,
+        .rsdp = LAYOUT_ACPI,
+    };
+    int ret;
+
+    for (unsigned i = 0; i < m->storage.nr_disks; i++) {
+        devices[i] = m->storage.disks[i].place;
+    }
+    ret = acpi_build(guest_memory_at(&m->ram.mem, LAYOUT_ACPI, LAYOUT_ACPI_SIZE), LAYOUT_ACPI,
+                     LAYOUT_ACPI_SIZE, config->cpus, devices, m->storage.nr_disks);
+    if (ret < 0) {
+        return error_set(err, ret, "ACPI tables: no room");
+    }
+    storage_parameters(&m->storage, parameters, sizeof(parameters));
+    return boot_load(&m->ram, &boot, entry, err);
+}
+
+static int build(struct machine *m, const struct machine_config *config, struct error *err)
+{
+    struct boot_entry entry;
+    int ret;
+
+    ret = ram_init(&m->ram, config->memory, config->memory_shared, err);
+    if (ret == 0) {
+        ret = vm_init(&m->vm, config->cpus, &m->ram, err);
+    }
+    if (ret == 0) {
+        ret = storage_init(&m->storage, config, &m->vm, &m->ram.mem, err);
+    }
+    if (ret == 0) {
+        ret = load_guest(m, config, &entry, err);
+    }
+    if (ret == 0 && config->console_out) {
+        ret = out_queue_init(&m->out, config->console_out, config->opaque, err);
+        m->out_running = ret == 0;
+    }
+    for (unsigned i = 0; ret == 0 && i < config->cpus; i++) {
+        ret = vcpu_init(&m->vcpus[i], &m->vm, i, config->cpus, i == 0 ? &entry : NULL, &m->ram,
+                        &vcpu_ops, m, err);
+        m->nr_vcpus += ret == 0;
+    }
+    return ret;
+}
+
+int machine_new(const struct machine_config *config, struct machine **out, struct error *err)
+{
+    int ret = check_config(config, err);
+    struct machine *m;
+
+    if (ret < 0) {
+        return ret;
+    }
+    m = calloc(1, sizeof(*m));
+    if (!m) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    m->vm.fd = m->vm.kvm_fd = -1;
+    m->end_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    pthread_mutex_init(&m->lock, NULL);
+    serial_init(&m->serial, &serial_ops, m);
+    if (config->ports) {
+        m->ports = *config->ports;
+    }
+    ret = m->end_fd < 0 ? error_set(err, -errno, "eventfd: %s", strerror(errno))
+                        : build(m, config, err);
+    if (ret < 0) {
+        machine_free(m);
+        return ret;
+    }
+    *out = m;
+    return 0;
+}
+
+/* --- running --- */
+
+int machine_start(struct machine *m, struct error *err)
+{
+    int ret = 0;
+
+    pthread_mutex_lock(&m->lock);
+    m->started = true;
+    /* The first vCPU last: until it runs, the others wait, so a failure leaves nothing behind. */
+    for (unsigned i = m->nr_vcpus; ret == 0 && i-- > 0;) {
+        ret = vcpu_start(&m->vcpus[i], err);
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (ret < 0) {
+        end_with(m, MACHINE_STOPPED, "");
+    }
+    return ret;
+}
+
+int machine_end_fd(const struct machine *m)
+{
+    return m->end_fd;
+}
+
+void machine_stop(struct machine *m, enum machine_end why)
+{
+    end_with(m, why, "");
+}
+
+enum machine_end machine_wait(struct machine *m, char *message, size_t size)
+{
+    struct pollfd pfd = {.fd = m->end_fd, .events = POLLIN};
+    enum machine_end end;
+
+    while (poll(&pfd, 1, -1) < 0 && errno == EINTR) {
+    }
+    pthread_mutex_lock(&m->lock); /* so that end_with() is done with the threads */
+    end = m->end;
+    if (size) {
+        snprintf(message, size, "%s", m->message);
+    }
+    pthread_mutex_unlock(&m->lock);
+    for (unsigned i = 0; i < m->nr_vcpus; i++) {
+        vcpu_join(&m->vcpus[i]);
+    }
+    storage_stop(&m->storage);
+    if (m->out_running) {
+        out_queue_destroy(&m->out);
+        m->out_running = false;
+    }
+    return end;
+}
+
+void machine_free(struct machine *m)
+{
+    if (!m) {
+        return;
+    }
+    if (m->started) {
+        end_with(m, MACHINE_STOPPED, "");
+        machine_wait(m, NULL, 0);
+    }
+    for (unsigned i = 0; i < m->nr_vcpus; i++) {
+        vcpu_destroy(&m->vcpus[i]);
+    }
+    if (m->out_running) {
+        out_queue_destroy(&m->out);
+    }
+    storage_destroy(&m->storage);
+    vm_destroy(&m->vm);
+    ram_destroy(&m->ram);
+    serial_destroy(&m->serial);
+    pthread_mutex_destroy(&m->lock);
+    if (m->end_fd >= 0) {
+        close(m->end_fd);
+    }
+    free(m);
+}
+
+/* --- looking in --- */
+
+size_t machine_console_in(struct machine *m, const void *data, size_t len)
+{
+    return serial_receive(&m->serial, data, len);
+}
+
+struct iothread *machine_iothread(struct machine *m, unsigned i)
+{
+    return i < m->storage.nr_iothreads ? m->storage.iothreads[i] : NULL;
+}
+
+struct virtio_device *machine_disk(struct machine *m, unsigned i)
+{
+    return i < m->storage.nr_disks ? m->storage.disks[i].dev : NULL;
+}
+
+uint64_t machine_vcpu_cpu_ns(struct machine *m, unsigned i)
+{
+    return vcpu_cpu_ns(&m->vcpus[i]);
+}
+
+uint64_t machine_vcpu_exits(struct machine *m, unsigned i)
+{
+    return load_relaxed(&m->vcpus[i].exits);
+}

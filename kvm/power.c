@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "kvm/layout.h"
+#include "kvm/power.h"
+
+enum {
+    I8042_COMMAND = 0x64,
+    I8042_PULSE_RESET = 0xfe,
+    /* Output full, input empty: a probe finds data without end and gives up at once, and who waits
+     * before the reset command need not. */
+    I8042_STATUS = 0xfd,
+
+    RESET_CONTROL = 0xcf9,
+    RESET_CPU = 1u << 2,
+
+    SLEEP_ENABLE = 1u << 5,
+    SLEEP_TYPE_SHIFT = 2,
+    SLEEP_TYPE_MASK = 7,
+};
+
+static void write_port(uint16_t port, uint8_t value, enum machine_end *end)
+{
+    switch (port) {
+    case I8042_COMMAND:
+        if (value == I8042_PULSE_RESET) {
+            *end = MACHINE_RESET;
+        }
+        break;
+    case RESET_CONTROL:
+        if (value & RESET_CPU) {
+            *end = MACHINE_RESET;
+        }
+        break;
+    case LAYOUT_ACPI_RESET:
+        if (value == LAYOUT_RESET_VALUE) {
+            *end = MACHINE_RESET;
+        }
+        break;
+    case LAYOUT_SLEEP_CONTROL:
+        if (value & SLEEP_ENABLE &&
+            (value >> SLEEP_TYPE_SHIFT & SLEEP_TYPE_MASK) == LAYOUT_S5_TYPE) {
+            *end = MACHINE_POWEROFF;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+bool power_port(uint16_t port, uint8_t *value, bool write, enum machine_end *end)
+{
+    switch (port) {
+    case I8042_COMMAND:
+    case RESET_CONTROL:
+    case LAYOUT_SLEEP_CONTROL:
+    case LAYOUT_SLEEP_STATUS:
+    case LAYOUT_ACPI_RESET:
+        break;
+    default:
+        return false;
+    }
+    if (write) {
+        write_port(port, *value, end);
+    } else {
+        *value = port == I8042_COMMAND ? I8042_STATUS : 0;
+    }
+    return true;
+}

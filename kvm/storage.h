@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+/* The disks of a machine, from image to interrupt, and the I/O threads that serve them. */
+#ifndef POLLUX_KVM_STORAGE_H
+#define POLLUX_KVM_STORAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm/acpi.h"
+#include "kvm/machine.h"
+#include "kvm/virtio-mmio.h"
+#include "kvm/vm.h"
+
+#define STORAGE_DISKS_MAX 18 /* interrupts that are free */
+
+struct storage_disk {
+    struct image image;
+    bool image_open;
+    struct virtio_device *dev;
+    struct virtio_mmio transport;
+    struct acpi_device place;
+};
+
+struct storage {
+    struct iothread **iothreads;
+    unsigned nr_iothreads;
+    unsigned nr_disks;
+    struct storage_disk disks[STORAGE_DISKS_MAX];
+};
+
+/**
+ * storage_init - open images, start I/O threads, make devices and connect them to @vm
+ * Return: 0, or -errno and @err; then nothing is left. storage_destroy() releases.
+ */
+int storage_init(struct storage *s, const struct machine_config *config, const struct vm *vm,
+                 const struct guest_memory *mem, struct error *err);
+
+/**
+ * storage_access - the guest reads or writes device memory
+ * Context: any vCPU thread.
+ * Return: false if nothing is there.
+ */
+bool storage_access(struct storage *s, uint64_t gpa, void *data, unsigned size, bool write);
+
+/**
+ * storage_parameters - virtio_mmio.device= parameters for all disks, with blanks between
+ */
+void storage_parameters(const struct storage *s, char *out, size_t size);
+
+/**
+ * storage_stop - wait for what is in flight; afterwards no guest memory is touched
+ * Context: the thread that called storage_init(); no vCPU runs.
+ */
+void storage_stop(struct storage *s);
+void storage_destroy(struct storage *s);
+
+#endif

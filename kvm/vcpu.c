@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stopping: another thread sets @stop and immediate_exit, then sends a signal. A thread that is in
+ * the guest, or halted, leaves KVM_RUN for the signal; one that is on its way there leaves for
+ * immediate_exit. The handler does nothing and has no state, so several machines can share it.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "aio/barrier.h"
+#include "kvm/cpu-state.h"
+#include "kvm/cpuid.h"
+#include "kvm/crash.h"
+#include "kvm/vcpu.h"
+
+#define STOP_SIGNAL SIGRTMIN
+
+static void woken(int signal)
+{
+}
+
+static int fail(struct error *err, const char *what)
+{
+    return error_set(err, -errno, "/dev/kvm: %s: %s", what, strerror(errno));
+}
+
+static int set_cpuid(const struct vcpu *v, const struct vm *vm, unsigned cpus, struct error *err)
+{
+    int deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+    struct kvm_cpuid2 *cpuid;
+    int ret = cpuid_query(vm->kvm_fd, &cpuid, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    cpuid_adapt(cpuid, v->index, cpus, deadline);
+    if (ioctl(v->fd, KVM_SET_CPUID2, cpuid) < 0) {
+        ret = fail(err, "KVM_SET_CPUID2");
+    }
+    free(cpuid);
+    return ret;
+}
+
+int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus,
+              const struct boot_entry *entry, const struct ram *ram, const struct vcpu_ops *ops,
+              void *opaque, struct error *err)
+{
+    int ret;
+
+    *v = (struct vcpu){
+        .index = index, .run_size = vm->run_size, .ram = ram, .ops = ops, .opaque = opaque};
+    v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
+    if (v->fd < 0) {
+        return fail(err, "KVM_CREATE_VCPU");
+    }
+    v->run = mmap(NULL, (size_t)v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+    if (v->run == MAP_FAILED) {
+        v->run = NULL;
+        ret = fail(err, "mapping a vCPU");
+    } else {
+        ret = set_cpuid(v, vm, cpus, err);
+    }
+    if (ret == 0) {
+        ret = cpu_state_msrs(v->fd);
+        if (ret == 0 && entry) {
+            ret = cpu_state_boot(v->fd, entry);
+        }
+        if (ret < 0) {
+            error_set(err, ret, "/dev/kvm: setting a vCPU's registers: %s", strerror(-ret));
+        }
+    }
+    if (ret < 0) {
+        vcpu_destroy(v);
+    }
+    return ret;
+}
+
+static void crashed(struct vcpu *v, enum machine_end why, const char *cause)
+{
+    char message[CRASH_MESSAGE_MAX];
+
+    crash_report(message, sizeof(message), v->fd, v->index, v->ram, cause);
+    v->ops->ended(v->opaque, why, message);
+}
+
+static void port_exit(struct vcpu *v)
+{
+    struct kvm_run *run = v->run;
+    uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+    for (uint32_t i = 0; i < run->io.count; i++) {
+        v->ops->port(v->opaque, run->io.port, data, run->io.size,
+                     run->io.direction == KVM_EXIT_IO_OUT);
+        data += run->io.size;
+    }
+}
+
+static void system_event(struct vcpu *v)
+{
+    char cause[64];
+
+    switch (v->run->system_event.type) {
+    case KVM_SYSTEM_EVENT_SHUTDOWN:
+        v->ops->ended(v->opaque, MACHINE_POWEROFF, "");
+        break;
+    case KVM_SYSTEM_EVENT_RESET:
+        v->ops->ended(v->opaque, MACHINE_RESET, "");
+        break;
+    default:
+        snprintf(cause, sizeof(cause), "KVM system event %u", v->run->system_event.type);
+        crashed(v, MACHINE_HOST_ERROR, cause);
+        break;
+    }
+}
+
+static void handle_exit(struct vcpu *v)
+{
+    struct kvm_run *run = v->run;
+    char cause[CRASH_CAUSE_MAX];
+
+    switch (run->exit_reason) {
+    case KVM_EXIT_IO:
+        port_exit(v);
+        break;
+    case KVM_EXIT_MMIO:
+        v->ops->mmio(v->opaque, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
+                     run->mmio.is_write);
+        break;
+    case KVM_EXIT_INTR:
+        break;
+    case KVM_EXIT_SYSTEM_EVENT:
+        system_event(v);
+        break;
+    case KVM_EXIT_SHUTDOWN:
+        crashed(v, MACHINE_TRIPLE_FAULT, "triple fault");
+        break;
+    case KVM_EXIT_INTERNAL_ERROR:
+        crash_internal_error(cause, sizeof(cause), run);
+        crashed(v, MACHINE_INTERNAL_ERROR, cause);
+        break;
+    case KVM_EXIT_FAIL_ENTRY:
+        crash_entry_failure(cause, sizeof(cause), run);
+        crashed(v, MACHINE_ENTRY_FAILURE, cause);
+        break;
+    default:
+        snprintf(cause, sizeof(cause), "KVM exit %u that Pollux does not know", run->exit_reason);
+        crashed(v, MACHINE_HOST_ERROR, cause);
+        break;
+    }
+}
+
+static void *vcpu_thread(void *opaque)
+{
+    char cause[CRASH_CAUSE_MAX];
+    struct vcpu *v = opaque;
+    struct timespec ts;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, STOP_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    if (pthread_getcpuclockid(pthread_self(), &v->clock) == 0) {
+        store_release(&v->clock_valid, 1); /* pairs with vcpu_cpu_ns() */
+    }
+    while (!load_relaxed(&v->stop)) {
+        int ret = ioctl(v->fd, KVM_RUN, 0);
+
+        stat_add(&v->exits, 1);
+        if (ret == 0) {
+            handle_exit(v);
+        } else if (errno != EINTR && errno != EAGAIN) {
+            snprintf(cause, sizeof(cause), "KVM_RUN: %s", strerror(errno));
+            crashed(v, MACHINE_HOST_ERROR, cause);
+        }
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    store_relaxed(&v->cpu_ns, (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
+    store_release(&v->clock_valid, 0);
+    return NULL;
+}
+
+int vcpu_start(struct vcpu *v, struct error *err)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
+    struct sigaction act = {.sa_handler = woken};
+    sigset_t block, old;
+    char name[16];
+    int num;
+
+    sigaction(STOP_SIGNAL, &act, NULL);
+    sigfillset(&block); /* the terminal's signals are for the embedder's threads */
+    for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        sigdelset(&block, faults[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &block, &old);
+    num = pthread_create(&v->thread, NULL, vcpu_thread, v);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (num) {
+        return error_set(err, -num, "thread for vCPU %u: %s", v->index, strerror(num));
+    }
+    v->created = true;
+    snprintf(name, sizeof(name), "vcpu%u", v->index);
+    pthread_setname_np(v->thread, name);
+    return 0;
+}
+
+void vcpu_stop(struct vcpu *v)
+{
+    store_relaxed(&v->stop, true);
+    store_relaxed(&v->run->immediate_exit, 1);
+    if (v->created) {
+        pthread_kill(v->thread, STOP_SIGNAL);
+    }
+}
+
+void vcpu_join(struct vcpu *v)
+{
+    if (v->created) {
+        pthread_join(v->thread, NULL);
+        v->created = false;
+    }
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    if (v->run) {
+        munmap(v->run, (size_t)v->run_size);
+    }
+    if (v->fd >= 0) {
+        close(v->fd);
+    }
+    v->run = NULL;
+    v->fd = -1;
+}
+
+uint64_t vcpu_cpu_ns(const struct vcpu *v)
+{
+    struct timespec ts;
+
+    /* The thread may end in between: then its clock is gone and the final figure is there. */
+    if (load_acquire(&v->clock_valid) && clock_gettime(v->clock, &ts) == 0) {
+        return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    }
+    return load_relaxed(&v->cpu_ns);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/* A vCPU and the thread that runs it. */
+#ifndef POLLUX_KVM_VCPU_H
+#define POLLUX_KVM_VCPU_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm/boot.h"
+#include "kvm/machine.h"
+#include "kvm/vm.h"
+
+struct kvm_run;
+
+/* What the guest does that the kernel does not handle. Context: the vCPU's thread. */
+struct vcpu_ops {
+    void (*port)(void *opaque, uint16_t port, void *data, unsigned size, bool write);
+    void (*mmio)(void *opaque, uint64_t gpa, void *data, unsigned size, bool write);
+
+    /* It can't go on, or the kernel says that the guest wants the machine to end. @message is
+     * empty unless it is the guest's or the host's fault. */
+    void (*ended)(void *opaque, enum machine_end why, const char *message);
+};
+
+struct vcpu {
+    int fd; /* -1: not there */
+    unsigned index;
+    struct kvm_run *run;
+    int run_size;
+    const struct ram *ram;
+    const struct vcpu_ops *ops;
+    void *opaque;
+
+    pthread_t thread;
+    bool created;    /* a thread that has not been joined */
+    bool stop;       /* atomic */
+    clockid_t clock; /* of the thread, valid while @clock_valid is 1 */
+    int clock_valid; /* atomic */
+    uint64_t cpu_ns; /* atomic; final, when the thread has ended */
+    uint64_t exits;  /* atomic; one writer */
+};
+
+/**
+ * vcpu_init - make a vCPU
+ * @entry: where it begins; NULL: it waits until another vCPU starts it
+ * Return: 0, or -errno and @err; vcpu_destroy() releases.
+ */
+int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus,
+              const struct boot_entry *entry, const struct ram *ram, const struct vcpu_ops *ops,
+              void *opaque, struct error *err);
+
+/**
+ * vcpu_start - start the thread, named "vcpu" and the index
+ * Return: 0, or -errno and @err.
+ */
+int vcpu_start(struct vcpu *v, struct error *err);
+
+/**
+ * vcpu_stop - make the thread leave the guest and end, soon; does not wait
+ * Context: any thread, not at the same time as vcpu_start() or after vcpu_join().
+ */
+void vcpu_stop(struct vcpu *v);
+
+/**
+ * vcpu_join - wait for the thread's end; safe if there is none
+ */
+void vcpu_join(struct vcpu *v);
+void vcpu_destroy(struct vcpu *v);
+
+/**
+ * vcpu_cpu_ns - CPU time of the thread, ns. Context: any thread.
+ */
+uint64_t vcpu_cpu_ns(const struct vcpu *v);
+
+#endif

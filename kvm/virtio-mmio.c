@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aio/barrier.h"
+#include "kvm/virtio-mmio.h"
+
+#define MAGIC       0x74726976 /* "virt" */
+#define VERSION     2
+#define VENDOR      0x584c4c50 /* "PLLX" */
+#define NO_REGISTER 0xffffffffu
+
+static void config_changed(void *opaque)
+{
+    struct virtio_mmio *t = opaque;
+
+    eventfd_write(t->irqfd, 1);
+}
+
+static const struct virtio_transport_ops transport_ops = {.config_changed = config_changed};
+
+/* The selected queue, NULL if the device has no such queue. */
+static struct virtio_queue *selected(struct virtio_mmio *t)
+{
+    return t->queue_sel < t->dev->nr_queues ? &t->dev->queues[t->queue_sel] : NULL;
+}
+
+static uint32_t read_register(struct virtio_mmio *t, unsigned offset)
+{
+    struct virtio_device *dev = t->dev;
+    struct virtio_queue *q = selected(t);
+
+    switch (offset) {
+    case VIRTIO_MMIO_MAGIC_VALUE:
+        return MAGIC;
+    case VIRTIO_MMIO_VERSION:
+        return VERSION;
+    case VIRTIO_MMIO_DEVICE_ID:
+        return dev->device_id;
+    case VIRTIO_MMIO_VENDOR_ID:
+        return VENDOR;
+    case VIRTIO_MMIO_DEVICE_FEATURES:
+        return t->device_features_sel < 2
+                   ? (uint32_t)(dev->device_features >> (32 * t->device_features_sel))
+                   : 0;
+    case VIRTIO_MMIO_QUEUE_NUM_MAX:
+        return q ? q->size_max : 0;
+    case VIRTIO_MMIO_QUEUE_READY:
+        return q && q->vq.ready;
+    case VIRTIO_MMIO_INTERRUPT_STATUS:
+        return load_acquire(&dev->isr);
+    case VIRTIO_MMIO_STATUS:
+        return virtio_status(dev);
+    case VIRTIO_MMIO_SHM_LEN_LOW:
+    case VIRTIO_MMIO_SHM_LEN_HIGH:
+    case VIRTIO_MMIO_SHM_BASE_LOW:
+    case VIRTIO_MMIO_SHM_BASE_HIGH:
+        return NO_REGISTER; /* 4.2.2: no such shared memory region */
+    case VIRTIO_MMIO_CONFIG_GENERATION:
+        return load_acquire(&dev->config_generation);
+    default:
+        return 0; /* write-only or not a register */
+    }
+}
+
+static void set_low(uint64_t *addr, uint32_t value)
+{
+    *addr = (*addr & ~(uint64_t)UINT32_MAX) | value;
+}
+
+static void set_high(uint64_t *addr, uint32_t value)
+{
+    *addr = (*addr & UINT32_MAX) | (uint64_t)value << 32;
+}
+
+/*
+ * The selected queue's set-up. It is taken only while the driver may do it (4.2.2.2): before the
+ * device runs, and the addresses before the queue is ready. A queue that is in use cannot be
+ * unmade but by reset.
+ */
+static void write_queue_register(struct virtio_mmio *t, unsigned offset, uint32_t value)
+{
+    struct virtio_queue *q = selected(t);
+
+    if (!q || t->dev->started) {
+        return;
+    }
+    if (offset == VIRTIO_MMIO_QUEUE_READY) {
+        q->vq.ready = value & 1;
+        return;
+    }
+    if (q->vq.ready) {
+        return;
+    }
+    switch (offset) {
+    case VIRTIO_MMIO_QUEUE_NUM:
+        if (value > 0 && value <= q->size_max) {
+            q->vq.size = (uint16_t)value;
+        }
+        break;
+    case VIRTIO_MMIO_QUEUE_DESC_LOW:
+        set_low(&q->vq.desc_gpa, value);
+        break;
+    case VIRTIO_MMIO_QUEUE_DESC_HIGH:
+        set_high(&q->vq.desc_gpa, value);
+        break;
+    case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
+        set_low(&q->vq.avail_gpa, value);
+        break;
+    case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
+        set_high(&q->vq.avail_gpa, value);
+        break;
+    case VIRTIO_MMIO_QUEUE_USED_LOW:
+        set_low(&q->vq.used_gpa, value);
+        break;
+    case VIRTIO_MMIO_QUEUE_USED_HIGH:
+        set_high(&q->vq.used_gpa, value);
+        break;
+    default:
+        break;
+    }
+}
+
+static void write_register(struct virtio_mmio *t, unsigned offset, uint32_t value)
+{
+    switch (offset) {
+    case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
+        t->device_features_sel = value;
+        break;
+    case VIRTIO_MMIO_DRIVER_FEATURES:
+        virtio_set_features(t->dev, t->driver_features_sel, value);
+        break;
+    case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
+        t->driver_features_sel = value;
+        break;
+    case VIRTIO_MMIO_QUEUE_SEL:
+        t->queue_sel = value;
+        break;
+    case VIRTIO_MMIO_INTERRUPT_ACK:
+        virtio_isr_ack(t->dev, value);
+        break;
+    case VIRTIO_MMIO_STATUS:
+        virtio_set_status(t->dev, (uint8_t)value);
+        break;
+    case VIRTIO_MMIO_QUEUE_NOTIFY:
+        break; /* of a queue that exists, KVM takes it */
+    default:
+        write_queue_register(t, offset, value);
+        break;
+    }
+}
+
+static void access_register(struct virtio_mmio *t, unsigned offset, void *data, unsigned size,
+                            bool write)
+{
+    uint32_t value = NO_REGISTER;
+
+    if (size != sizeof(value) || offset % sizeof(value)) {
+        if (!write) {
+            memset(data, 0xff, size);
+        }
+        return;
+    }
+    if (write) {
+        memcpy(&value, data, sizeof(value));
+        write_register(t, offset, value);
+    } else {
+        value = read_register(t, offset);
+        memcpy(data, &value, sizeof(value));
+    }
+}
+
+void virtio_mmio_access(struct virtio_mmio *t, unsigned offset, void *data, unsigned size,
+                        bool write)
+{
+    pthread_mutex_lock(&t->lock);
+    if (offset < VIRTIO_MMIO_CONFIG) {
+        access_register(t, offset, data, size, write);
+    } else if (write) {
+        virtio_config_write(t->dev, offset - VIRTIO_MMIO_CONFIG, data, size);
+    } else {
+        virtio_config_read(t->dev, offset - VIRTIO_MMIO_CONFIG, data, size);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+static int connect_queues(struct virtio_mmio *t, const struct vm *vm)
+{
+    for (unsigned i = 0; i < t->dev->nr_queues; i++) {
+        struct virtio_queue *q = &t->dev->queues[i];
+        int ret;
+
+        q->call_fd = t->irqfd;
+        q->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (q->kick_fd < 0) {
+            return -errno;
+        }
+        ret = vm_ioeventfd(vm, q->kick_fd, t->base + VIRTIO_MMIO_QUEUE_NOTIFY, i);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_device *dev,
+                     uint64_t base, unsigned gsi, struct error *err)
+{
+    int ret;
+
+    *t = (struct virtio_mmio){.dev = dev, .base = base};
+    pthread_mutex_init(&t->lock, NULL);
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        dev->queues[i].kick_fd = dev->queues[i].call_fd = -1;
+    }
+    t->irqfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    ret = t->irqfd < 0 ? -errno : vm_irqfd(vm, t->irqfd, gsi);
+    if (ret == 0) {
+        ret = connect_queues(t, vm);
+    }
+    if (ret < 0) {
+        virtio_mmio_destroy(t);
+        return error_set(err, ret, "/dev/kvm: event descriptors of a disk: %s", strerror(-ret));
+    }
+    dev->transport = &transport_ops;
+    dev->transport_opaque = t;
+    return 0;
+}
+
+void virtio_mmio_stop(struct virtio_mmio *t)
+{
+    if (t->dev) {
+        pthread_mutex_lock(&t->lock);
+        virtio_set_status(t->dev, 0);
+        pthread_mutex_unlock(&t->lock);
+    }
+}
+
+void virtio_mmio_destroy(struct virtio_mmio *t)
+{
+    if (!t->dev) {
+        return;
+    }
+    t->dev->transport = NULL;
+    for (unsigned i = 0; i < t->dev->nr_queues; i++) {
+        struct virtio_queue *q = &t->dev->queues[i];
+
+        if (q->kick_fd >= 0) {
+            close(q->kick_fd);
+        }
+        q->kick_fd = q->call_fd = -1;
+    }
+    if (t->irqfd >= 0) {
+        close(t->irqfd);
+    }
+    pthread_mutex_destroy(&t->lock);
+    t->dev = NULL;
+}

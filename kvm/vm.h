@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* A KVM virtual machine: capabilities, interrupt controllers, timer, memory slots, event fds. */
+#ifndef POLLUX_KVM_VM_H
+#define POLLUX_KVM_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aio/error.h"
+#include "kvm/ram.h"
+
+struct vm {
+    int kvm_fd;
+    int fd;
+    int run_size; /* bytes of a vCPU's shared page */
+};
+
+/* One KVM capability, for the check at the start and for `pollux doctor`. */
+struct vm_capability {
+    int number;
+    const char *name;
+    const char *why;
+    bool required;
+};
+
+/**
+ * vm_capability_at - the @i-th capability that Pollux looks at
+ * Return: NULL past the last one.
+ */
+const struct vm_capability *vm_capability_at(unsigned i);
+
+/**
+ * vm_open_kvm - open /dev/kvm and check its API version
+ * Return: a descriptor that the caller closes, or -errno and @err: missing, no permission, ...
+ */
+int vm_open_kvm(struct error *err);
+
+/**
+ * vm_init - make a virtual machine for @cpus vCPUs with @ram as its memory
+ * Creates the interrupt controllers (8259s masked, as firmware would leave them) and the PIT.
+ * @ram: must outlive the VM
+ * Return: 0, or -errno and @err; vm_destroy() releases.
+ */
+int vm_init(struct vm *vm, unsigned cpus, const struct ram *ram, struct error *err);
+void vm_destroy(struct vm *vm);
+
+/**
+ * vm_irq_line - drive an interrupt line
+ * Context: any thread.
+ */
+void vm_irq_line(const struct vm *vm, unsigned gsi, bool level);
+
+/**
+ * vm_irqfd - let a write to @eventfd pulse interrupt @gsi
+ * Return: 0 or -errno.
+ */
+int vm_irqfd(const struct vm *vm, int eventfd, unsigned gsi);
+
+/**
+ * vm_ioeventfd - let a 32-bit write of @value to @gpa signal @eventfd without leaving the kernel
+ * Return: 0 or -errno.
+ */
+int vm_ioeventfd(const struct vm *vm, int eventfd, uint64_t gpa, uint32_t value);
+
+#endif
