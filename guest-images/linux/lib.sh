@@ -111,7 +111,7 @@ add_program() {
             die "libraries of $prog are missing: $(tail -n 1 "$GUEST_DIR/ldd.out")"
         awk '$2 == "=>" { print $3 }' "$GUEST_DIR/ldd.out" | while read -r lib; do
             case $lib in
-            "$libdir"/*) [ -e "$root/lib/${lib##*/}" ] || install -D "$lib" "$root/lib/${lib##*/}" ;;
+            "$libdir"/*) install -D "$lib" "$root/lib/${lib##*/}" ;;
             *ld-linux-x86-64*) ;;
             *) die "$prog needs $lib, which is in none of the packages" ;;
             esac

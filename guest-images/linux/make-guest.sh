@@ -108,12 +108,13 @@ if have_base && [ "$(tail -n +2 "$dir/packages.stamp")" = "$files" ]; then
 fi
 
 # shellcheck disable=SC2086
-fetch_debs $kernel $packages || { apt_update_private && resolve && fetch_debs $kernel $packages; } ||
+fetch() { fetch_debs $kernel $packages; }
+fetch || { apt_update_private && resolve && fetch; } ||
     fail_offline "cannot download the Debian packages: see $dir/download.log. This needs a network
 once; afterwards the cache is used."
 
 say "unpacking $kernel and $(echo "$files" | wc -l) packages"
-rm -rf "$SYSROOT" "$dir/base" "$dir/packages.stamp"
+rm -rf "$dir/packages.stamp" "$dir/base" "$SYSROOT"
 # shellcheck disable=SC2086
 extract_debs $files
 KVER=${kernel#linux-image-}

@@ -6,7 +6,7 @@
 fail() { echo "$*" >/tmp/why; exit 1; }
 skip() { echo "$*" >/tmp/why; exit 77; }
 
-need_disk() { [ -b "/dev/$1" ] || fail "no disk $1; block devices: $(ls /sys/block | xargs)"; }
+need_disk() { [ -b "/dev/$1" ] || fail "no disk $1; there are: $(cd /sys/block && echo *)"; }
 
 # bytes DISK: its capacity.
 bytes() { echo $(($(cat "/sys/block/$1/size") * 512)); }
