@@ -15,15 +15,18 @@ make_disk() { truncate -s "$(($2 << 20))" "$WORK/$1" || fail "cannot make the di
 # boot TEST INITRD APPEND [pollux option...]: boot the guest, let it run its test TEST, and fail
 # unless it passed and the machine then ended well. The console is left in $WORK/console.
 boot() {
-    local name="$1" initrd="$2" append="$3" status=0 line
+    local name="$1" initrd="$2" append="$3" status line
     shift 3
 
     echo "--- $POLLUX run, guest test $name"
-    # `timeout` keeps pollux's status; the console goes to a file so that a pipe cannot hide it.
-    timeout -k 5 "$LIMIT" "$POLLUX" run --kernel "$GUEST/vmlinuz" --initrd "$GUEST/$initrd" \
-        --append "console=ttyS0 quiet panic=-1 pollux.run=$name $append" --memory 512M "$@" \
-        </dev/null >"$WORK/console" 2>&1 || status=$?
-    cat "$WORK/console"
+    # Through tee, so that the console is seen even where the machine around it hangs.
+    {
+        timeout -k 5 "$LIMIT" "$POLLUX" run --kernel "$GUEST/vmlinuz" --initrd "$GUEST/$initrd" \
+            --append "console=ttyS0 quiet panic=-1 pollux.run=$name $append" --memory 512M "$@" \
+            </dev/null 2>&1
+        echo $? >"$WORK/status"
+    } | tee "$WORK/console"
+    status=$(cat "$WORK/status")
 
     line=$(tr -d '\r' <"$WORK/console" | grep -o "POLLUX-TEST $name .*" | head -n 1)
     case $line in

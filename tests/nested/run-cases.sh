@@ -16,9 +16,11 @@ for name; do
     rm -rf "$WORK"
     mkdir -p "$WORK"
     echo "=== case $name" >>"$LOG"
-    sh "$CASES/$name.sh" >"$WORK/output" 2>&1
-    status=$?
-    cat "$WORK/output" >>"$LOG"
+    {
+        sh "$CASES/$name.sh" 2>&1
+        echo $? >"$WORK/exit"
+    } | tee "$WORK/output" >>"$LOG"
+    status=$(cat "$WORK/exit")
     why=$(tail -n 1 "$WORK/why" 2>/dev/null)
     case $status in
     0) echo "PASS $name" ;;

@@ -19,7 +19,7 @@ cp /tmp/sums /mnt/sums
 umount /mnt || fail "umount"
 
 drop_caches
-e2fsck -f -n /dev/vda >/tmp/e2fsck 2>&1 || fail "e2fsck: $(tail -n 1 /tmp/e2fsck)"
+e2fsck -f -n /dev/vda >/tmp/e2fsck 2>&1 || fail "e2fsck: $(grep . /tmp/e2fsck | tail -n 1)"
 mount -t ext4 /dev/vda /mnt || fail "cannot mount again"
 (cd /mnt && sha256sum -c -s /tmp/sums) || fail "file contents changed"
 umount /mnt || fail "second umount"

@@ -5,7 +5,7 @@
 
 need_disk vda
 [ -n "$sum" ] || fail "pollux.sum= is not on the command line"
-e2fsck -f -n /dev/vda >/tmp/e2fsck 2>&1 || fail "e2fsck: $(tail -n 1 /tmp/e2fsck)"
+e2fsck -f -n /dev/vda >/tmp/e2fsck 2>&1 || fail "e2fsck: $(grep . /tmp/e2fsck | tail -n 1)"
 mount -t ext4 -o ro /dev/vda /mnt || fail "no file system from the first boot"
 found=$(sha256sum </mnt/sums | cut -c1-64)
 [ "$found" = "$sum" ] || fail "the list of sums is $found, not $sum"
