@@ -36,6 +36,8 @@ add_program "$root/deb" /usr/sbin/dmsetup
 mkdir -p "$root/deb/bin"
 cat >"$root/deb/bin/dmsetup" <<'END'
 #!/bin/sh
+# No udev here: device-mapper makes its own nodes.
+export DM_DISABLE_UDEV=1
 exec /deb/lib64/ld-linux-x86-64.so.2 --library-path /deb/lib /deb/usr/sbin/dmsetup "$@"
 END
 chmod 755 "$root/deb/bin/dmsetup"
