@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Boot the test Linux guest under Pollux and report, one line a test.
 #
-#   run.sh [--on auto|host|qemu] [--pollux FILE] [--guest DIR] [--limit SECONDS] [--list] [TEST...]
+#   run.sh [--on auto|host|qemu] [--pollux FILE] [--guest DIR] [--limit SECONDS] [--show] [TEST...]
+#   run.sh --list
 #
+# --show prints the guest's console, too, while it comes.
 # On the host's KVM where it can boot Linux; else in QEMU's emulated SVM machine, with the guest's
 # kernel as the outer kernel too. Ends with 1 when a test failed, with 0 otherwise; a test that was
 # skipped says why and is not counted as passed.
@@ -16,10 +18,11 @@ pollux=$top/build/pollux
 guest=$top/build/guest-linux
 limit=120
 out=$top/build/nested
+show=no
 tests=()
 OUTER_START=120 # seconds the outer machine may take to come up and to go
 
-usage() { sed -n '3,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 all_tests() { (cd "$here/cases" && printf '%s\n' *.sh | sed 's/\.sh$//'); }
 
@@ -30,6 +33,7 @@ while [ $# -gt 0 ]; do
         declare "${1#--}=$2"
         shift
         ;;
+    --show) show=yes ;;
     --list) all_tests; exit 0 ;;
     --help | -h) usage; exit 0 ;;
     -*) usage >&2; exit 2 ;;
@@ -135,13 +139,18 @@ run_in_qemu() {
 
 # start COMMAND...: run it with its events followed; it never outlives this script.
 start() {
-    local pid
+    local pid tail
     exec 4< <(exec "$@" </dev/null 2>"$out/stderr.log")
     pid=$!
+    if [ $show = yes ]; then
+        tail --pid=$pid -s 0.1 -n +1 -F "$out/console.log" 2>/dev/null | tr -d '\r' &
+        tail=$!
+    fi
     # shellcheck disable=SC2064
     trap "kill $pid 2>/dev/null || true" EXIT
     follow <&4
     wait $pid || true
+    [ -z "${tail-}" ] || wait $tail || true
     trap - EXIT
     exec 4<&-
 }
