@@ -134,6 +134,16 @@ static inline uint16_t ring_pending(const struct ring *ring)
     return (uint16_t)(__atomic_load_n(&ring->memory->used.idx, __ATOMIC_ACQUIRE) - ring->taken);
 }
 
+/* Fetch what completion number @ahead, counted from the next one, will touch. */
+static inline void ring_prefetch(const struct ring *ring, uint16_t ahead)
+{
+    uint16_t index = (uint16_t)(ring->taken + ahead) & (ring->size - 1);
+    uint32_t slot = (uint16_t)ring->memory->used.ring[index].id * ring->reciprocal >> 16;
+
+    if (likely(slot < ring->depth))
+        prefetch_to_write(&ring->requests[slot]);
+}
+
 /* The next completion, or NULL if what the device wrote names no request. */
 static inline struct request *ring_take(struct ring *ring, uint32_t *len)
 {

@@ -14,6 +14,7 @@
 #include "guest-images/bench/run.h"
 
 #define SPINS_PER_LOOK (1u << 22) /* between looks at the clock while nothing completes */
+#define PREFETCH       8          /* completions whose lines are on their way */
 #define LONG_WAIT_NS   100000000  /* ended by the timer: its interrupt is not late but lost */
 
 /* How long until the guest looks for a stall, and since when nothing has happened. */
@@ -179,9 +180,15 @@ static inline bool sweep(struct bench *bench, struct disk *disk, uint64_t *left,
         *left = 0;
     if (w->pause_ticks)
         n = 1;
+    for (uint16_t i = 0; i < n && i < PREFETCH; i++)
+        ring_prefetch(&disk->ring, i);
     for (; n; n--) {
+        struct request *request;
         uint32_t len;
-        struct request *request = ring_take(&disk->ring, &len);
+
+        if (n > PREFETCH)
+            ring_prefetch(&disk->ring, PREFETCH);
+        request = ring_take(&disk->ring, &len);
 
         if (unlikely(!request))
             broken(disk, "the used ring names no request");
