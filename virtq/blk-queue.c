@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One queue of the block device in the loop of its I/O thread.
+ *
+ * A turn takes one batch of chains, bounded, so that a driver that never stops can't keep the
+ * thread's other sources waiting; what is left is taken in the next turn, by polling or by a bottom
+ * half. Used elements are published once at the end of the turn, with at most one interrupt.
+ *
+ * While the loop polls, notifications stay suppressed. Else they are suppressed while the ring is
+ * drained, and re-enabled with a last look, as virtq_unsuppress() says.
+ *
+ * Stopping: no new chains are taken, and the completion of the last request publishes what is
+ * left, forgets the ring and tells the thread that waits. After that nothing here knows the guest's
+ * memory any more.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "virtq/internal.h"
+
+#define BATCH 16 /* chains whose headers are fetched before the first is looked at */
+
+void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...)
+{
+    char line[256];
+    va_list ap;
+    int n;
+
+    if (!q->blk->log || nr_before >= BLK_LOG_MAX) {
+        return;
+    }
+    n = snprintf(line, sizeof(line), "%s: ", q->name);
+    va_start(ap, fmt);
+    vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+    va_end(ap);
+    q->blk->log(q->blk->log_opaque, line);
+}
+
+/* --- used elements and interrupts --- */
+
+static void publish(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    if (virtq_publish(&q->vq->vq)) {
+        stat_add(&q->stats.interrupts, 1);
+        virtio_queue_interrupt(&q->blk->dev, q->vq);
+    }
+}
+
+/* The waiting thread may free @q as soon as @quiet is posted. */
+static void quiesce(struct blk_queue *q)
+{
+    aio_deferred_cancel(&q->publish);
+    aio_deferred_cancel(&q->resume);
+    publish(q);
+    virtq_stop(&q->vq->vq);
+    q->stopping = false;
+    sem_post(&q->quiet);
+}
+
+void blk_queue_complete(struct blk_request *r, uint32_t written)
+{
+    struct blk_queue *q = r->q;
+
+    virtq_push(&q->vq->vq, r->chain.head, written);
+    q->free[q->nr_free++] = r;
+    store_relaxed(&q->in_flight, q->in_flight - 1);
+    if (q->stopping && q->in_flight == 0) {
+        quiesce(q);
+        return;
+    }
+    aio_defer(q->ctx, &q->publish);
+}
+
+/* --- chains --- */
+
+static void fault(struct blk_queue *q)
+{
+    const struct virtq_fault *f = &q->vq->vq.fault;
+
+    aio_handler_remove(&q->kick);
+    aio_bh_cancel(&q->more);
+    blk_queue_log(q, q->stats.faults,
+                  "the guest broke the queue: %s (chain %u, descriptor %u, 0x%" PRIx64 ")", f->what,
+                  f->head, f->desc, f->addr);
+    stat_add(&q->stats.faults, 1);
+    virtio_set_needs_reset(&q->blk->dev);
+}
+
+/*
+ * Take chains until the last look at the ring is used up, or @budget is. Return: as virtq_pop().
+ */
+static int take_batch(struct blk_queue *q, unsigned *budget)
+{
+    struct virtqueue *vq = &q->vq->vq;
+    struct blk_request *batch[BATCH];
+    unsigned n = 0;
+    int r;
+
+    do {
+        struct blk_request *req = q->free[q->nr_free - 1];
+
+        r = virtq_pop(vq, &req->chain);
+        if (r <= 0) {
+            break;
+        }
+        q->nr_free--;
+        __builtin_prefetch(req->chain.iov[0].iov_base);
+        batch[n++] = req;
+    } while (n < BATCH && n < *budget && virtq_batch_left(vq));
+
+    *budget -= n;
+    store_relaxed(&q->in_flight, q->in_flight + n);
+    for (unsigned i = 0; i < n; i++) {
+        if (blk_request_start(batch[i]) < 0) {
+            q->free[q->nr_free++] = batch[i];
+            store_relaxed(&q->in_flight, q->in_flight - 1);
+        }
+    }
+    return vq->fault.what ? -EINVAL : r;
+}
+
+static void serve(void *opaque)
+{
+    struct blk_queue *q = opaque;
+    struct virtqueue *vq = &q->vq->vq;
+    unsigned budget = vq->size;
+    int r;
+
+    do {
+        if (!q->polling) {
+            virtq_suppress(vq);
+        }
+        do {
+            r = take_batch(q, &budget);
+        } while (r > 0 && budget && virtq_batch_left(vq));
+        if (r < 0) {
+            fault(q);
+            return;
+        }
+        if (!budget) {
+            aio_bh_schedule(&q->more);
+            return;
+        }
+    } while (!q->polling && virtq_unsuppress(vq));
+}
+
+/* --- the handler --- */
+
+static void kicked(void *opaque, int revents)
+{
+    struct blk_queue *q = opaque;
+    uint64_t n;
+
+    while (read(q->vq->kick_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
+    }
+    stat_add(&q->stats.kicks, 1);
+    serve(q);
+}
+
+static bool has_work(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    return virtq_has_work(&q->vq->vq);
+}
+
+static void poll_begin(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    q->polling = true;
+    virtq_suppress(&q->vq->vq);
+}
+
+static void poll_end(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    q->polling = false;
+    virtq_unsuppress(&q->vq->vq); /* the loop looks again by itself */
+}
+
+static const struct aio_handler_ops kick_ops = {
+    .ready = kicked,
+    .poll = has_work,
+    .poll_ready = serve,
+    .poll_begin = poll_begin,
+    .poll_end = poll_end,
+};
+
+/* --- start and stop --- */
+
+static int start_in_thread(void *opaque)
+{
+    struct blk_queue *q = opaque;
+    int r;
+
+    q->polling = false;
+    if (virtq_start(&q->vq->vq, q->blk->dev.mem) < 0) {
+        fault(q);
+        return 0;
+    }
+    r = aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
+    if (r == 0) {
+        aio_bh_schedule(&q->more); /* chains may be there since before DRIVER_OK */
+    }
+    return r;
+}
+
+int blk_queue_start(struct blk_queue *q)
+{
+    if (q->active || !q->vq->vq.ready) {
+        return 0;
+    }
+    q->active = true;
+    return iothread_call(q->iothread, start_in_thread, q);
+}
+
+static int stop_in_thread(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    aio_handler_remove(&q->kick);
+    aio_bh_cancel(&q->more);
+    q->stopping = true;
+    if (q->in_flight == 0) {
+        quiesce(q);
+    }
+    return 0;
+}
+
+void blk_queue_ask_stop(struct blk_queue *q)
+{
+    if (q->active) {
+        iothread_call(q->iothread, stop_in_thread, q);
+    }
+}
+
+void blk_queue_await_stop(struct blk_queue *q)
+{
+    if (q->active) {
+        while (sem_wait(&q->quiet) < 0 && errno == EINTR) {
+        }
+        q->active = false;
+    }
+}
+
+/* --- memory --- */
+
+static int alloc_bounce(struct blk_queue *q)
+{
+    const struct image *image = q->blk->image;
+
+    if (image->align == 1) {
+        return 0;
+    }
+    q->bounce_mem = aligned_alloc(image->align, BLK_BOUNCE_MAX * BLK_BOUNCE_SIZE);
+    if (!q->bounce_mem) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < BLK_BOUNCE_MAX; i++) {
+        q->bounce_free[q->nr_bounce_free++] = q->bounce_mem + i * BLK_BOUNCE_SIZE;
+    }
+    return 0;
+}
+
+int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
+{
+    /* One more than can be in flight: a chain that must be refused needs a place, too. */
+    unsigned nr = vq->size_max + 1;
+
+    q->vq = vq;
+    q->ctx = iothread_ctx(q->iothread);
+    sem_init(&q->quiet, 0, 0);
+    list_init(&q->waiting);
+    aio_bh_init(q->ctx, &q->more, serve, q);
+    aio_deferred_init(&q->publish, publish, q);
+    aio_deferred_init(&q->resume, blk_request_resume, q);
+    snprintf(q->name, sizeof(q->name), "%s queue %u", q->blk->name, q->index);
+
+    q->requests = calloc(nr, sizeof(*q->requests));
+    q->free = calloc(nr, sizeof(*q->free));
+    if (!q->requests || !q->free) {
+        return -ENOMEM;
+    }
+    for (unsigned i = nr; i-- > 0;) {
+        blk_request_init(&q->requests[i], q);
+        q->free[q->nr_free++] = &q->requests[i];
+    }
+    return alloc_bounce(q);
+}
+
+void blk_queue_destroy(struct blk_queue *q)
+{
+    assert(!q->active);
+    free(q->bounce_mem);
+    free(q->free);
+    free(q->requests);
+    sem_destroy(&q->quiet);
+}

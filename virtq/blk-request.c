@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One request of the block device (virtio 1.3, 5.2.6): parse, check, do, complete.
+ *
+ * The driver may cut header, data and status into buffers as it likes (2.7.4.1), so the header is
+ * gathered from the front, and the status byte is the last one of the last writable buffer.
+ *
+ * Buffers that O_DIRECT would not take go piece by piece through a bounce buffer. It is the same
+ * way that a short transfer goes on: move what can be moved, then submit the rest.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/virtio_blk.h>
+
+#include "virtq/internal.h"
+
+static const struct image *image_of(const struct blk_request *r)
+{
+    return r->q->blk->image;
+}
+
+static struct virtio_blk_stats *stats_of(struct blk_request *r)
+{
+    return &r->q->stats;
+}
+
+/* --- completion --- */
+
+static void bounce_release(struct blk_request *r);
+
+/* The used length counts what was written from the first writable byte on without a gap (2.7.8.2).
+ */
+static void finish(struct blk_request *r, uint8_t status, uint64_t written)
+{
+    store_relaxed(r->status, status);
+    if (written == r->room) {
+        written++;
+    }
+    if (r->bounce) {
+        bounce_release(r);
+    }
+    blk_queue_complete(r, written < UINT32_MAX ? written : UINT32_MAX);
+}
+
+static void finish_error(struct blk_request *r)
+{
+    stat_add(&stats_of(r)->errors, 1);
+    finish(r, VIRTIO_BLK_S_IOERR, r->io.op == ENGINE_READ ? r->total - r->left : 0);
+}
+
+static void finish_ok(struct blk_request *r)
+{
+    struct virtio_blk_stats *stats = stats_of(r);
+
+    switch (r->io.op) {
+    case ENGINE_READ:
+        stat_add(&stats->reads, 1);
+        stat_add(&stats->read_bytes, r->total);
+        finish(r, VIRTIO_BLK_S_OK, r->total);
+        return;
+    case ENGINE_WRITE:
+        stat_add(&stats->writes, 1);
+        stat_add(&stats->write_bytes, r->total);
+        break;
+    case ENGINE_FLUSH:
+        stat_add(&stats->flushes, 1);
+        break;
+    }
+    finish(r, VIRTIO_BLK_S_OK, 0);
+}
+
+static void host_error(struct blk_request *r, const char *why)
+{
+    static const char *const verb[] = {
+        [ENGINE_READ] = "read", [ENGINE_WRITE] = "write", [ENGINE_FLUSH] = "flush"};
+
+    blk_queue_log(r->q, stats_of(r)->errors, "%s of %" PRIu64 " bytes at %" PRIu64 " failed: %s",
+                  verb[r->io.op], r->left, r->io.offset, why);
+    finish_error(r);
+}
+
+/* --- to and from the engine --- */
+
+static void submit(struct blk_request *r)
+{
+    int n;
+
+    if (r->bounce) {
+        r->bounce_iov = (struct iovec){
+            .iov_base = r->bounce,
+            .iov_len = r->left < BLK_BOUNCE_SIZE ? r->left : BLK_BOUNCE_SIZE,
+        };
+        if (r->io.op == ENGINE_WRITE) {
+            iov_gather(&r->data, r->bounce, r->bounce_iov.iov_len);
+        }
+        r->io.iov = &r->bounce_iov;
+        r->io.iovcnt = 1;
+    } else {
+        r->io.iov = r->data.iov;
+        r->io.iovcnt = r->data.cnt;
+    }
+    n = engine_submit(r->q->engine, &r->io);
+    if (n < 0) {
+        host_error(r, strerror(-n));
+    }
+}
+
+static void io_done(struct engine_req *io, ssize_t res)
+{
+    struct blk_request *r = container_of(io, struct blk_request, io);
+    uint64_t asked = r->bounce ? r->bounce_iov.iov_len : r->left;
+
+    if (res < 0) {
+        host_error(r, strerror(-res));
+        return;
+    }
+    if (io->op == ENGINE_FLUSH) {
+        finish_ok(r);
+        return;
+    }
+    /* A rest that does not begin at a sector is no transfer to go on with: the file ends there. */
+    if (res == 0 || (uint64_t)res > asked ||
+        ((uint64_t)res < asked && res % r->q->blk->block_size)) {
+        host_error(r, "the file is shorter than it was");
+        return;
+    }
+    if (r->bounce && io->op == ENGINE_READ) {
+        iov_scatter(&r->data, r->bounce, res);
+    }
+    r->left -= res;
+    if (r->left == 0) {
+        finish_ok(r);
+        return;
+    }
+    iov_consume(&r->data, res);
+    io->offset += res;
+    submit(r);
+}
+
+/* --- bounce buffers --- */
+
+static bool needs_bounce(const struct blk_request *r)
+{
+    uintptr_t bits = 0;
+
+    for (unsigned i = 0; i < r->data.cnt; i++) {
+        bits |= (uintptr_t)r->data.iov[i].iov_base | r->data.iov[i].iov_len;
+    }
+    return bits & (image_of(r)->align - 1);
+}
+
+static void bounce_submit(struct blk_request *r)
+{
+    struct blk_queue *q = r->q;
+
+    r->bounce = q->bounce_free[--q->nr_bounce_free];
+    submit(r);
+}
+
+static void bounce_start(struct blk_request *r)
+{
+    struct blk_queue *q = r->q;
+
+    stat_add(&q->stats.bounced, 1);
+    if (q->nr_bounce_free) {
+        bounce_submit(r);
+    } else {
+        list_add_tail(&q->waiting, &r->node);
+    }
+}
+
+void blk_request_resume(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    while (q->nr_bounce_free && !list_empty(&q->waiting)) {
+        struct blk_request *r = list_entry(q->waiting.next, struct blk_request, node);
+
+        list_del(&r->node);
+        bounce_submit(r);
+    }
+}
+
+static void bounce_release(struct blk_request *r)
+{
+    struct blk_queue *q = r->q;
+
+    q->bounce_free[q->nr_bounce_free++] = r->bounce;
+    r->bounce = NULL;
+    if (!list_empty(&q->waiting)) {
+        aio_defer(q->ctx, &q->resume);
+    }
+}
+
+/* --- the operations --- */
+
+static uint64_t length(const struct iov_rest *rest)
+{
+    uint64_t len = 0;
+
+    for (unsigned i = 0; i < rest->cnt; i++) {
+        len += rest->iov[i].iov_len;
+    }
+    return len;
+}
+
+static bool range_ok(const struct blk_request *r, uint64_t sector)
+{
+    const struct image *image = image_of(r);
+    uint64_t sectors = image->size / SECTOR_SIZE;
+
+    return r->total % SECTOR_SIZE == 0 && sector <= sectors &&
+           r->total / SECTOR_SIZE <= sectors - sector &&
+           ((sector * SECTOR_SIZE) | r->total) % r->q->blk->block_size == 0;
+}
+
+static void transfer(struct blk_request *r, uint64_t sector)
+{
+    const struct image *image = image_of(r);
+
+    r->total = r->left = length(&r->data);
+    if (!range_ok(r, sector) || (r->io.op == ENGINE_WRITE && image->readonly)) {
+        finish_error(r);
+        return;
+    }
+    if (r->total == 0) {
+        finish_ok(r);
+        return;
+    }
+    r->io.offset = sector * SECTOR_SIZE;
+    if (image->align > 1 && needs_bounce(r)) {
+        bounce_start(r);
+        return;
+    }
+    submit(r);
+}
+
+static void flush(struct blk_request *r)
+{
+    r->io.op = ENGINE_FLUSH;
+    r->io.offset = 0;
+    r->total = r->left = 0;
+    r->data.cnt = 0;
+    submit(r);
+}
+
+static void get_id(struct blk_request *r, const struct iov_rest *in)
+{
+    stat_add(&stats_of(r)->others, 1);
+    finish(r, VIRTIO_BLK_S_OK, iov_scatter(in, r->q->blk->serial, VIRTIO_BLK_SERIAL_MAX));
+}
+
+/* --- the chain --- */
+
+static bool take_header(struct iov_rest *out, struct virtio_blk_outhdr *hdr)
+{
+    if (iov_gather(out, hdr, sizeof(*hdr)) < sizeof(*hdr)) {
+        return false;
+    }
+    iov_consume(out, sizeof(*hdr));
+    return true;
+}
+
+static bool take_status(struct blk_request *r, struct iov_rest *in)
+{
+    struct iovec *last;
+
+    if (in->cnt == 0) {
+        return false;
+    }
+    last = &in->iov[in->cnt - 1];
+    last->iov_len--;
+    r->status = (uint8_t *)last->iov_base + last->iov_len;
+    if (last->iov_len == 0) {
+        in->cnt--;
+    }
+    r->room = length(in);
+    return true;
+}
+
+int blk_request_start(struct blk_request *r)
+{
+    struct virtq_chain *c = &r->chain;
+    struct iov_rest out = {.iov = c->iov, .cnt = c->nr_out};
+    struct iov_rest in = {.iov = c->iov + c->nr_out, .cnt = c->nr_in};
+    struct virtio_blk_outhdr hdr;
+
+    if (!take_header(&out, &hdr)) {
+        return virtq_break(&r->q->vq->vq, "request header is cut short", c->head);
+    }
+    if (!take_status(r, &in)) {
+        return virtq_break(&r->q->vq->vq, "status byte is missing", c->head);
+    }
+    switch (hdr.type) {
+    case VIRTIO_BLK_T_IN:
+        r->io.op = ENGINE_READ;
+        r->data = in;
+        transfer(r, hdr.sector);
+        break;
+    case VIRTIO_BLK_T_OUT:
+        r->io.op = ENGINE_WRITE;
+        r->data = out;
+        transfer(r, hdr.sector);
+        break;
+    case VIRTIO_BLK_T_FLUSH:
+        flush(r);
+        break;
+    case VIRTIO_BLK_T_GET_ID:
+        get_id(r, &in);
+        break;
+    default:
+        stat_add(&stats_of(r)->unsupported, 1);
+        finish(r, VIRTIO_BLK_S_UNSUPP, 0);
+        break;
+    }
+    return 0;
+}
+
+void blk_request_init(struct blk_request *r, struct blk_queue *q)
+{
+    r->q = q;
+    r->io.cb = io_done;
+    list_init(&r->node);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the files of the block device share: the device (virtio-blk.c), one of its queues
+ * (blk-queue.c), one request (blk-request.c). Nothing outside virtq/ includes it.
+ */
+#ifndef POLLUX_VIRTQ_INTERNAL_H
+#define POLLUX_VIRTQ_INTERNAL_H
+
+#include <semaphore.h>
+
+#include "aio/barrier.h"
+#include "virtq/iov.h"
+#include "virtq/virtio-blk.h"
+
+#define BLK_SEG_MAX     (VIRTQ_IOV_MAX - 2) /* a chain is header, segments, status */
+#define BLK_BOUNCE_SIZE (64u << 10)
+#define BLK_BOUNCE_MAX  16 /* bounce buffers of one queue */
+#define BLK_LOG_MAX     32 /* lines per queue: a guest may fill no log */
+
+struct blk_queue;
+
+struct blk_request {
+    struct engine_req io;
+    struct blk_queue *q;
+    uint8_t *status;      /* in guest memory */
+    struct iov_rest data; /* not moved yet; points into chain.iov */
+    uint64_t total;       /* bytes to move */
+    uint64_t left;        /* of total */
+    uint64_t room;        /* writable bytes before the status byte */
+    uint8_t *bounce;      /* NULL: straight from and to guest memory */
+    struct iovec bounce_iov;
+    struct list node; /* q->waiting */
+    struct virtq_chain chain;
+};
+
+/* All but what is marked belongs to the I/O thread. */
+struct blk_queue {
+    struct blk *blk;
+    AioContext *ctx;
+    struct virtio_queue *vq;
+    struct engine *engine;
+    struct aio_handler kick;
+    struct aio_bh more;          /* the last turn left chains in the ring */
+    struct aio_deferred publish; /* used elements wait for the end of the turn */
+    bool polling;
+    bool stopping; /* no new chains; the last request out posts @quiet */
+    unsigned in_flight;
+
+    /* Free requests, last used first out: its memory is still in the cache. */
+    struct blk_request **free;
+    unsigned nr_free;
+    struct blk_request *requests;
+
+    uint8_t *bounce_mem; /* NULL: the image takes any buffer */
+    uint8_t *bounce_free[BLK_BOUNCE_MAX];
+    unsigned nr_bounce_free;
+    struct list waiting;        /* requests that wait for a bounce buffer */
+    struct aio_deferred resume; /* some of them can go on */
+
+    struct virtio_blk_stats stats; /* read by any thread */
+
+    /* Fixed, or of the thread that starts and stops the device. */
+    unsigned index;
+    struct iothread *iothread;
+    bool active; /* started and not stopped */
+    sem_t quiet; /* posted when a stopping queue has nothing in flight any more */
+    char name[32];
+};
+
+/* An I/O thread that serves some of the queues. */
+struct blk_thread {
+    struct iothread *iothread;
+    struct engine *engine;
+    unsigned depth; /* requests of all its queues */
+};
+
+struct blk {
+    struct virtio_device dev;
+    const struct image *image;
+    const struct engine_ops *engine_ops;
+    struct blk_queue *queues;
+    struct blk_thread *threads;
+    unsigned nr_threads;
+    unsigned seg_max;
+    unsigned block_size; /* what the guest is told is the smallest unit */
+    char serial[VIRTIO_BLK_SERIAL_MAX];
+    char name[24];
+    void (*log)(void *opaque, const char *line);
+    void *log_opaque;
+};
+
+/* --- blk-queue.c --- */
+
+/**
+ * blk_queue_init - allocate what @q needs to serve @vq; blk, index and iothread are set
+ * Return: 0 or -ENOMEM; blk_queue_destroy() frees in both cases.
+ */
+int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq);
+void blk_queue_destroy(struct blk_queue *q);
+
+/**
+ * blk_queue_start - begin to serve; a ring that can't be used is reported as a fault, not returned
+ * blk_queue_stop - serve no more, wait for what is in flight, forget the ring
+ * Context: not the I/O thread. Both may be called on a queue in the wrong state.
+ */
+int blk_queue_start(struct blk_queue *q);
+void blk_queue_ask_stop(struct blk_queue *q);
+void blk_queue_await_stop(struct blk_queue *q);
+
+/**
+ * blk_queue_complete - give a request back to the driver, @written bytes of its buffers written
+ * Context: I/O thread. The request is free afterwards.
+ */
+void blk_queue_complete(struct blk_request *r, uint32_t written);
+
+void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* --- blk-request.c --- */
+
+/**
+ * blk_request_start - serve the chain that was popped into @r
+ * Return: 0, and blk_queue_complete() was called or will be; -EINVAL: the chain is no request, its
+ *         queue is broken and the request not in use.
+ */
+int blk_request_start(struct blk_request *r);
+
+/**
+ * blk_request_resume - serve requests that waited for a bounce buffer; @opaque is the queue
+ */
+void blk_request_resume(void *opaque);
+
+void blk_request_init(struct blk_request *r, struct blk_queue *q);
+
+#endif

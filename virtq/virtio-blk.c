@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The block device (virtio 1.3, 5.2): configuration space, engines, lifecycle.
+ */
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtq/internal.h"
+
+#define FEATURE(bit) (1ull << (bit))
+
+static struct blk *blk_of(struct virtio_device *dev)
+{
+    return container_of(dev, struct blk, dev);
+}
+
+static void config_read(struct virtio_device *dev, unsigned offset, void *data, unsigned len)
+{
+    const struct blk *blk = blk_of(dev);
+    const struct virtio_blk_config config = {
+        .capacity = blk->image->size / SECTOR_SIZE,
+        .seg_max = blk->seg_max,
+        .blk_size = blk->block_size,
+    };
+
+    memcpy(data, (const uint8_t *)&config + offset, len);
+}
+
+static int start(struct virtio_device *dev)
+{
+    struct blk *blk = blk_of(dev);
+    int r = 0;
+
+    for (unsigned i = 0; i < dev->nr_queues && r == 0; i++) {
+        r = blk_queue_start(&blk->queues[i]);
+    }
+    return r;
+}
+
+static void stop(struct virtio_device *dev)
+{
+    struct blk *blk = blk_of(dev);
+
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        blk_queue_ask_stop(&blk->queues[i]);
+    }
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        blk_queue_await_stop(&blk->queues[i]);
+    }
+}
+
+/* --- engines, one on each thread --- */
+
+struct open_call {
+    struct blk *blk;
+    struct blk_thread *thread;
+    struct error *err;
+};
+
+static int open_in_thread(void *opaque)
+{
+    struct open_call *call = opaque;
+    struct engine_config config = {.depth = call->thread->depth};
+
+    return engine_open(call->blk->engine_ops, iothread_ctx(call->thread->iothread),
+                       call->blk->image, &config, &call->thread->engine, call->err);
+}
+
+static int close_in_thread(void *opaque)
+{
+    engine_close(opaque);
+    return 0;
+}
+
+static int open_engines(struct blk *blk, struct error *err)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < blk->nr_threads && r == 0; i++) {
+        struct open_call call = {.blk = blk, .thread = &blk->threads[i], .err = err};
+
+        r = iothread_call(blk->threads[i].iothread, open_in_thread, &call);
+    }
+    return r;
+}
+
+static void close_engines(struct blk *blk)
+{
+    for (unsigned i = 0; i < blk->nr_threads; i++) {
+        if (blk->threads[i].engine) {
+            iothread_call(blk->threads[i].iothread, close_in_thread, blk->threads[i].engine);
+        }
+    }
+}
+
+static struct blk_thread *thread_for(struct blk *blk, struct iothread *iothread)
+{
+    for (unsigned i = 0; i < blk->nr_threads; i++) {
+        if (blk->threads[i].iothread == iothread) {
+            return &blk->threads[i];
+        }
+    }
+    blk->threads[blk->nr_threads].iothread = iothread;
+    return &blk->threads[blk->nr_threads++];
+}
+
+/* --- new and free --- */
+
+static void blk_free(struct virtio_device *dev)
+{
+    struct blk *blk = blk_of(dev);
+
+    stop(dev);
+    close_engines(blk);
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        blk_queue_destroy(&blk->queues[i]);
+    }
+    free(dev->queues);
+    free(blk->queues);
+    free(blk->threads);
+    free(blk);
+}
+
+static const struct virtio_device_ops blk_ops = {
+    .start = start,
+    .stop = stop,
+    .config_read = config_read,
+    .free = blk_free,
+};
+
+static uint64_t features(const struct blk *blk)
+{
+    return FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_EVENT_IDX) |
+           FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VIRTIO_BLK_F_FLUSH) |
+           FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+           (blk->image->readonly ? FEATURE(VIRTIO_BLK_F_RO) : 0);
+}
+
+/* Return: 0 or -ENOMEM; blk_free() frees what there is. */
+static int init_queues(struct blk *blk, const struct virtio_blk_options *options, unsigned nr,
+                       unsigned size)
+{
+    blk->queues = calloc(nr, sizeof(*blk->queues));
+    blk->threads = calloc(options->nr_iothreads, sizeof(*blk->threads));
+    blk->dev.queues = calloc(nr, sizeof(*blk->dev.queues));
+    if (!blk->queues || !blk->threads || !blk->dev.queues) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        struct virtio_queue *vq = &blk->dev.queues[i];
+        struct blk_queue *q = &blk->queues[i];
+        int r;
+
+        *vq =
+            (struct virtio_queue){.vq.size = size, .size_max = size, .kick_fd = -1, .call_fd = -1};
+        q->blk = blk;
+        q->index = i;
+        q->iothread = options->iothreads[i % options->nr_iothreads];
+        thread_for(blk, q->iothread)->depth += size;
+        blk->dev.nr_queues++;
+        r = blk_queue_init(q, vq);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_memory *mem,
+                   struct virtio_device **out, struct error *err)
+{
+    unsigned size = options->queue_size ? options->queue_size : VIRTIO_BLK_QUEUE_SIZE_DEFAULT;
+    unsigned nr = options->nr_queues ? options->nr_queues : 1;
+    const char *serial = options->serial ? options->serial : options->name;
+    struct blk *blk;
+    int r;
+
+    if (size < 4 || size > VIRTQ_SIZE_MAX || (size & (size - 1))) {
+        return error_set(err, -EINVAL, "disk %s: queue size %u is not a power of 2 from 4 to %d",
+                         options->name, size, VIRTQ_SIZE_MAX);
+    }
+    blk = calloc(1, sizeof(*blk));
+    if (!blk) {
+        return error_set(err, -ENOMEM, "disk %s: out of memory", options->name);
+    }
+    blk->image = options->image;
+    blk->engine_ops = options->engine;
+    blk->seg_max = size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
+    blk->block_size = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
+    blk->log = options->log;
+    blk->log_opaque = options->log_opaque;
+    snprintf(blk->name, sizeof(blk->name), "%s", options->name);
+    memcpy(blk->serial, serial, strnlen(serial, sizeof(blk->serial)));
+    blk->dev = (struct virtio_device){
+        .ops = &blk_ops,
+        .device_id = VIRTIO_ID_BLOCK,
+        .config_size = sizeof(struct virtio_blk_config),
+        .device_features = features(blk),
+        .mem = mem,
+    };
+    r = init_queues(blk, options, nr, size);
+    if (r < 0) {
+        error_set(err, r, "disk %s: out of memory for %u queues of %u", options->name, nr, size);
+    } else {
+        r = open_engines(blk, err);
+    }
+    if (r < 0) {
+        blk_free(&blk->dev);
+        return r;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        blk->queues[i].engine = thread_for(blk, blk->queues[i].iothread)->engine;
+    }
+    *out = &blk->dev;
+    return 0;
+}
+
+/* --- figures --- */
+
+void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out)
+{
+    struct blk *blk = blk_of(dev);
+
+    *out = (struct virtio_blk_stats){0};
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        const struct virtio_blk_stats *s = &blk->queues[i].stats;
+
+        out->reads += load_relaxed(&s->reads);
+        out->writes += load_relaxed(&s->writes);
+        out->flushes += load_relaxed(&s->flushes);
+        out->others += load_relaxed(&s->others);
+        out->read_bytes += load_relaxed(&s->read_bytes);
+        out->write_bytes += load_relaxed(&s->write_bytes);
+        out->errors += load_relaxed(&s->errors);
+        out->unsupported += load_relaxed(&s->unsupported);
+        out->kicks += load_relaxed(&s->kicks);
+        out->interrupts += load_relaxed(&s->interrupts);
+        out->faults += load_relaxed(&s->faults);
+        out->bounced += load_relaxed(&s->bounced);
+        out->in_flight += load_relaxed(&blk->queues[i].in_flight);
+    }
+}
