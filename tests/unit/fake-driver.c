@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+#include <check.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "aio/barrier.h"
+#include "tests/unit/fake-driver.h"
+
+#define HANG_MS 20000
+
+/* --- memory --- */
+
+uint64_t fake_driver_alloc(struct fake_driver *d, uint64_t len, uint64_t align)
+{
+    uint64_t at = (d->brk + align - 1) & ~(align - 1);
+
+    ck_assert_uint_le(at + len, FAKE_MEMORY_SIZE);
+    d->brk = at + len;
+    return FAKE_MEMORY_GPA + at;
+}
+
+void *fake_driver_at(struct fake_driver *d, uint64_t gpa)
+{
+    return d->mem + (gpa - FAKE_MEMORY_GPA);
+}
+
+static void free_chains(struct fake_driver *d)
+{
+    for (unsigned i = 0; i < d->size; i++) {
+        free(d->chains[i].bufs);
+    }
+    free(d->chains);
+}
+
+static void make_rings(struct fake_driver *d)
+{
+    d->chains = calloc(d->size, sizeof(*d->chains));
+    d->desc_gpa = fake_driver_alloc(d, d->size * sizeof(*d->desc), 4096);
+    d->avail_gpa = fake_driver_alloc(d, sizeof(*d->avail) + 2 * d->size + 2, 64);
+    d->used_gpa = fake_driver_alloc(d, sizeof(*d->used) + 8 * d->size + 2, 4096);
+    d->desc = fake_driver_at(d, d->desc_gpa);
+    d->avail = fake_driver_at(d, d->avail_gpa);
+    d->used = fake_driver_at(d, d->used_gpa);
+}
+
+void fake_driver_init(struct fake_driver *d, unsigned size, bool event_idx)
+{
+    *d = (struct fake_driver){.size = size, .event_idx = event_idx};
+    d->mem =
+        mmap(NULL, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(d->mem, MAP_FAILED);
+    ck_assert_int_eq(guest_memory_add(&d->gm, FAKE_MEMORY_GPA, FAKE_MEMORY_SIZE, d->mem), 0);
+    d->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    d->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    make_rings(d);
+}
+
+void fake_driver_destroy(struct fake_driver *d)
+{
+    free_chains(d);
+    munmap(d->mem, FAKE_MEMORY_SIZE);
+    close(d->kick_fd);
+    close(d->call_fd);
+}
+
+void fake_driver_reset(struct fake_driver *d)
+{
+    free_chains(d);
+    memset(d->mem, 0, d->brk);
+    d->brk = 0;
+    d->avail_idx = d->reaped = 0;
+    d->next_desc = 0;
+    make_rings(d);
+}
+
+void fake_driver_setup(struct fake_driver *d, struct virtqueue *vq)
+{
+    vq->size = d->size;
+    vq->event_idx = d->event_idx;
+    vq->desc_gpa = d->desc_gpa;
+    vq->avail_gpa = d->avail_gpa;
+    vq->used_gpa = d->used_gpa;
+    vq->ready = true;
+}
+
+/* --- chains --- */
+
+static uint64_t place(struct fake_driver *d, const struct fake_buf *b)
+{
+    uint64_t gpa = b->gpa ? b->gpa : fake_driver_alloc(d, b->len, b->len >= 512 ? 512 : 1);
+
+    if (b->gpa) {
+        return gpa;
+    }
+    switch (b->kind) {
+    case FAKE_HDR:
+        memcpy(fake_driver_at(d, gpa), &b->hdr, sizeof(b->hdr));
+        break;
+    case FAKE_OUT:
+        if (b->bytes) {
+            memcpy(fake_driver_at(d, gpa), b->bytes, b->len);
+        }
+        break;
+    case FAKE_IN:
+    case FAKE_STATUS:
+        memset(fake_driver_at(d, gpa), 0xee, b->len);
+        break;
+    }
+    return gpa;
+}
+
+static bool is_free(const struct fake_driver *d, unsigned first, unsigned nr)
+{
+    for (unsigned i = 0; i < d->size; i++) {
+        const struct fake_chain *c = &d->chains[i];
+
+        if (c->nr_desc && first < i + c->nr_desc && i < first + nr) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static unsigned take_descriptors(struct fake_driver *d, unsigned nr)
+{
+    ck_assert_uint_le(nr, d->size);
+    for (unsigned tries = 0; tries <= d->size; tries++) {
+        unsigned first = d->next_desc + nr <= d->size ? d->next_desc : 0;
+
+        if (is_free(d, first, nr)) {
+            d->next_desc = (first + nr) % d->size;
+            return first;
+        }
+        d->next_desc = (first + 1) % d->size;
+    }
+    ck_abort_msg("the driver has no %u descriptors left", nr);
+}
+
+uint16_t fake_driver_build(struct fake_driver *d, bool indirect, const struct fake_buf *bufs,
+                           unsigned nr)
+{
+    unsigned head = take_descriptors(d, indirect ? 1 : nr);
+    struct fake_chain *c = &d->chains[head];
+    struct vring_desc *table = d->desc + head;
+    uint16_t first = head;
+
+    ck_assert_uint_le(nr, FAKE_BUFS_MAX);
+    free(c->bufs);
+    *c = (struct fake_chain){.nr_desc = indirect ? 1 : nr, .nr_bufs = nr};
+    c->bufs = calloc(nr, sizeof(*bufs));
+    memcpy(c->bufs, bufs, nr * sizeof(*bufs));
+    if (indirect) {
+        uint64_t gpa = fake_driver_alloc(d, nr * sizeof(*table), 16);
+
+        d->desc[head] = (struct vring_desc){
+            .addr = gpa, .len = nr * sizeof(*table), .flags = VRING_DESC_F_INDIRECT};
+        table = fake_driver_at(d, gpa);
+        first = 0;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        bool in = bufs[i].kind == FAKE_IN || bufs[i].kind == FAKE_STATUS;
+
+        c->bufs[i].gpa = place(d, &bufs[i]);
+        table[i] = (struct vring_desc){
+            .addr = c->bufs[i].gpa,
+            .len = bufs[i].len,
+            .flags = (in ? VRING_DESC_F_WRITE : 0) | (i + 1 < nr ? VRING_DESC_F_NEXT : 0),
+            .next = i + 1 < nr ? first + i + 1 : 0,
+        };
+        if (in && !bufs[i].gpa) {
+            c->status = (uint8_t *)fake_driver_at(d, c->bufs[i].gpa) + bufs[i].len - 1;
+        }
+    }
+    return head;
+}
+
+void fake_driver_release(struct fake_driver *d, uint16_t head)
+{
+    d->chains[head].nr_desc = 0;
+}
+
+/* --- notifications and the rings --- */
+
+void fake_driver_offer(struct fake_driver *d, uint16_t head)
+{
+    d->chains[head].used = false;
+    store_relaxed(&d->avail->ring[d->avail_idx % d->size], head);
+    d->avail_idx++;
+    store_release(&d->avail->idx, d->avail_idx);
+}
+
+bool fake_driver_wants_kick(struct fake_driver *d, uint16_t old)
+{
+    full_barrier(); /* between avail->idx and the hint, 2.7.13.4.1 */
+    if (d->event_idx) {
+        uint16_t event = load_relaxed((uint16_t *)&d->used->ring[d->size]);
+
+        return vring_need_event(event, d->avail_idx, old);
+    }
+    return !(load_relaxed(&d->used->flags) & VRING_USED_F_NO_NOTIFY);
+}
+
+bool fake_driver_kick(struct fake_driver *d, uint16_t head)
+{
+    uint16_t old = d->avail_idx;
+    uint64_t one = 1;
+
+    fake_driver_offer(d, head);
+    if (!fake_driver_wants_kick(d, old)) {
+        return false;
+    }
+    d->kicks++;
+    ck_assert_int_eq(write(d->kick_fd, &one, sizeof(one)), sizeof(one));
+    return true;
+}
+
+uint16_t fake_driver_used_idx(struct fake_driver *d)
+{
+    return load_acquire(&d->used->idx);
+}
+
+int fake_driver_reap(struct fake_driver *d)
+{
+    struct vring_used_elem *elem = &d->used->ring[d->reaped % d->size];
+    uint32_t head;
+
+    if (fake_driver_used_idx(d) == d->reaped) {
+        return -1;
+    }
+    d->reaped++;
+    head = load_relaxed(&elem->id);
+    ck_assert_uint_lt(head, d->size);
+    ck_assert_msg(!d->chains[head].used, "chain %u was used twice", head);
+    d->chains[head].used = true;
+    d->chains[head].used_len = load_relaxed(&elem->len);
+    return head;
+}
+
+void fake_driver_await(struct fake_driver *d, unsigned n)
+{
+    while (n) {
+        if (fake_driver_reap(d) >= 0) {
+            n--;
+            continue;
+        }
+        fake_driver_want_interrupts(d, true);
+        full_barrier(); /* between asking for an interrupt and the last look at used->idx */
+        if (fake_driver_used_idx(d) == d->reaped) {
+            fd_await(d->call_fd);
+            fake_driver_interrupts(d);
+        }
+    }
+}
+
+void fake_driver_want_interrupts(struct fake_driver *d, bool want)
+{
+    if (d->event_idx) {
+        store_relaxed(&d->avail->ring[d->size], want ? d->reaped : (uint16_t)(d->reaped - 1));
+    } else {
+        store_relaxed(&d->avail->flags, want ? 0 : VRING_AVAIL_F_NO_INTERRUPT);
+    }
+}
+
+unsigned fake_driver_interrupts(struct fake_driver *d)
+{
+    uint64_t n = 0;
+
+    return read(d->call_fd, &n, sizeof(n)) < 0 ? 0 : n;
+}
+
+uint8_t fake_driver_status(struct fake_driver *d, uint16_t head)
+{
+    return load_relaxed(d->chains[head].status);
+}
+
+uint32_t fake_driver_used_len(struct fake_driver *d, uint16_t head)
+{
+    ck_assert(d->chains[head].used);
+    return d->chains[head].used_len;
+}
+
+void *fake_driver_buf(struct fake_driver *d, uint16_t head, unsigned i)
+{
+    ck_assert_uint_lt(i, d->chains[head].nr_bufs);
+    return fake_driver_at(d, d->chains[head].bufs[i].gpa);
+}
+
+/* --- transport --- */
+
+static void config_changed(void *opaque)
+{
+    struct fake_transport *t = opaque;
+    uint64_t one = 1;
+
+    ck_assert_int_eq(write(t->config_fd, &one, sizeof(one)), sizeof(one));
+}
+
+static const struct virtio_transport_ops transport_ops = {.config_changed = config_changed};
+
+void fake_transport_init(struct fake_transport *t, struct virtio_device *dev)
+{
+    t->config_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    dev->transport = &transport_ops;
+    dev->transport_opaque = t;
+}
+
+void fake_transport_destroy(struct fake_transport *t)
+{
+    close(t->config_fd);
+}
+
+void fake_transport_await_config(struct fake_transport *t)
+{
+    uint64_t n;
+
+    fd_await(t->config_fd);
+    ck_assert_int_eq(read(t->config_fd, &n, sizeof(n)), sizeof(n));
+}
+
+void fake_driver_negotiate(struct virtio_device *dev, uint64_t features)
+{
+    uint8_t s = 0;
+
+    features |= 1ull << VIRTIO_F_VERSION_1;
+    virtio_set_status(dev, s);
+    virtio_set_status(dev, s |= VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    virtio_set_status(dev, s |= VIRTIO_CONFIG_S_DRIVER);
+    virtio_set_features(dev, 0, features);
+    virtio_set_features(dev, 1, features >> 32);
+    virtio_set_status(dev, s |= VIRTIO_CONFIG_S_FEATURES_OK);
+    ck_assert_uint_eq(virtio_status(dev), s);
+}
+
+void fake_driver_attach(struct fake_driver *d, struct virtio_device *dev, unsigned i)
+{
+    dev->queues[i].kick_fd = d->kick_fd;
+    dev->queues[i].call_fd = d->call_fd;
+    fake_driver_setup(d, &dev->queues[i].vq);
+}
+
+void fd_await(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    ck_assert_msg(poll(&p, 1, HANG_MS) == 1, "nothing came: the device hangs");
+}
