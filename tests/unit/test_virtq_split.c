@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: MIT
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/unit/fake-driver.h"
+
+static struct fake_driver drv;
+static struct virtqueue vq;
+static struct virtq_chain chain;
+
+static void begin(unsigned size, bool event_idx)
+{
+    fake_driver_init(&drv, size, event_idx);
+    vq = (struct virtqueue){.indirect = true};
+    fake_driver_setup(&drv, &vq);
+    ck_assert_int_eq(virtq_start(&vq, &drv.gm), 0);
+}
+
+static void flags_of_8(void)
+{
+    begin(8, false);
+}
+
+static void event_idx_of_8(void)
+{
+    begin(8, true);
+}
+
+static void end(void)
+{
+    virtq_stop(&vq);
+    fake_driver_destroy(&drv);
+}
+
+static uint16_t offer_one(void)
+{
+    uint16_t head = fake_driver_chain(&drv, OUT(16), IN(1));
+
+    fake_driver_offer(&drv, head);
+    return head;
+}
+
+/* Serves all that is there. Return: how many chains. */
+static unsigned drain(void)
+{
+    unsigned n = 0;
+
+    while (virtq_pop(&vq, &chain) == 1) {
+        virtq_push(&vq, chain.head, 1);
+        n++;
+    }
+    ck_assert_ptr_null(vq.fault.what);
+    return n;
+}
+
+static void reap_all(void)
+{
+    int head;
+
+    while ((head = fake_driver_reap(&drv)) >= 0) {
+        fake_driver_release(&drv, head);
+    }
+}
+
+/* --- chains --- */
+
+START_TEST(an_empty_ring_gives_nothing_and_is_not_broken)
+{
+    ck_assert(!virtq_has_work(&vq));
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 0);
+    ck_assert_ptr_null(vq.fault.what);
+}
+END_TEST
+
+START_TEST(a_chain_comes_out_with_its_buffers_translated)
+{
+    uint16_t head = fake_driver_chain(&drv, OUT(16), OUT(700), IN(512), IN(1));
+
+    fake_driver_offer(&drv, head);
+    ck_assert(virtq_has_work(&vq));
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_uint_eq(chain.head, head);
+    ck_assert_uint_eq(chain.nr_out, 2);
+    ck_assert_uint_eq(chain.nr_in, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        static const size_t len[] = {16, 700, 512, 1};
+
+        ck_assert_ptr_eq(chain.iov[i].iov_base, fake_driver_buf(&drv, head, i));
+        ck_assert_uint_eq(chain.iov[i].iov_len, len[i]);
+    }
+    ck_assert(!virtq_has_work(&vq));
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 0);
+}
+END_TEST
+
+START_TEST(an_indirect_chain_comes_out_like_a_direct_one)
+{
+    uint16_t head = fake_driver_chain_indirect(&drv, OUT(16), IN(512), IN(1));
+
+    fake_driver_offer(&drv, head);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_uint_eq(chain.head, head);
+    ck_assert_uint_eq(chain.nr_out, 1);
+    ck_assert_uint_eq(chain.nr_in, 2);
+    ck_assert_ptr_eq(chain.iov[1].iov_base, fake_driver_buf(&drv, head, 1));
+}
+END_TEST
+
+START_TEST(an_indirect_table_may_follow_direct_buffers)
+{
+    uint16_t head = fake_driver_chain(&drv, OUT(16), OUT(4));
+    uint64_t gpa = fake_driver_alloc(&drv, 2 * sizeof(struct vring_desc), 1);
+    struct vring_desc inner[2] = {
+        {.addr = FAKE_MEMORY_GPA, .len = 8, .flags = VRING_DESC_F_NEXT, .next = 1},
+        {.addr = FAKE_MEMORY_GPA, .len = 9, .flags = VRING_DESC_F_WRITE},
+    };
+
+    /* WRITE on the descriptor that refers to a table means nothing (2.7.5.3.2) */
+    memcpy(fake_driver_at(&drv, gpa), inner, sizeof(inner));
+    drv.desc[head + 1] = (struct vring_desc){
+        .addr = gpa, .len = sizeof(inner), .flags = VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE};
+    fake_driver_offer(&drv, head);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_uint_eq(chain.nr_out, 2);
+    ck_assert_uint_eq(chain.nr_in, 1);
+    ck_assert_uint_eq(chain.iov[2].iov_len, 9);
+}
+END_TEST
+
+START_TEST(an_indirect_table_that_is_not_aligned_is_read)
+{
+    uint16_t head = fake_driver_chain(&drv, OUT(16));
+    uint64_t gpa = fake_driver_alloc(&drv, sizeof(struct vring_desc) + 1, 16) + 1;
+    struct vring_desc inner = {.addr = FAKE_MEMORY_GPA, .len = 8};
+
+    memcpy(fake_driver_at(&drv, gpa), &inner, sizeof(inner));
+    drv.desc[head] =
+        (struct vring_desc){.addr = gpa, .len = sizeof(inner), .flags = VRING_DESC_F_INDIRECT};
+    fake_driver_offer(&drv, head);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_uint_eq(chain.iov[0].iov_len, 8);
+}
+END_TEST
+
+START_TEST(the_longest_chain_is_taken_whole)
+{
+    struct fake_buf bufs[VIRTQ_IOV_MAX];
+    uint16_t head;
+
+    for (unsigned i = 0; i < VIRTQ_IOV_MAX; i++) {
+        bufs[i] = (struct fake_buf)OUT(4);
+    }
+    head = fake_driver_build(&drv, true, bufs, VIRTQ_IOV_MAX);
+    fake_driver_offer(&drv, head);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_uint_eq(chain.nr_out, VIRTQ_IOV_MAX);
+}
+END_TEST
+
+START_TEST(a_chain_may_take_every_descriptor)
+{
+    uint16_t head =
+        fake_driver_chain(&drv, OUT(1), OUT(1), OUT(1), OUT(1), OUT(1), OUT(1), OUT(1), OUT(1));
+
+    fake_driver_offer(&drv, head);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_uint_eq(chain.nr_out, 8);
+}
+END_TEST
+
+START_TEST(what_the_driver_changes_after_the_pop_has_no_effect)
+{
+    uint16_t head = offer_one();
+
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    drv.desc[head].addr = 0;
+    drv.desc[head].len = UINT32_MAX;
+    drv.avail->ring[0] = 0xffff;
+    ck_assert_ptr_eq(chain.iov[0].iov_base, fake_driver_buf(&drv, head, 0));
+    virtq_push(&vq, chain.head, 0);
+    virtq_publish(&vq);
+    ck_assert_int_eq(fake_driver_reap(&drv), head);
+}
+END_TEST
+
+START_TEST(a_batch_is_known_from_one_look)
+{
+    offer_one();
+    offer_one();
+    ck_assert(!virtq_batch_left(&vq));
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert(virtq_batch_left(&vq));
+    offer_one(); /* not part of what was seen */
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert(!virtq_batch_left(&vq));
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+}
+END_TEST
+
+/* --- used --- */
+
+START_TEST(pushed_chains_are_seen_only_when_published)
+{
+    uint16_t a = offer_one(), b = offer_one();
+
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    virtq_push(&vq, b, 7);
+    virtq_push(&vq, a, 9);
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 0);
+    virtq_publish(&vq);
+    ck_assert_int_eq(fake_driver_reap(&drv), b);
+    ck_assert_int_eq(fake_driver_reap(&drv), a);
+    ck_assert_uint_eq(fake_driver_used_len(&drv, b), 7);
+    ck_assert_uint_eq(fake_driver_used_len(&drv, a), 9);
+    ck_assert_int_eq(fake_driver_reap(&drv), -1);
+}
+END_TEST
+
+START_TEST(publishing_nothing_asks_for_no_interrupt)
+{
+    ck_assert(!virtq_publish(&vq));
+}
+END_TEST
+
+START_TEST(the_indices_wrap_around)
+{
+    for (unsigned i = 0; i < 3 * 65536; i++) {
+        uint16_t head = offer_one();
+
+        ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+        virtq_push(&vq, chain.head, i);
+        virtq_publish(&vq);
+        ck_assert_int_eq(fake_driver_reap(&drv), head);
+        ck_assert_uint_eq(fake_driver_used_len(&drv, head), i);
+        fake_driver_release(&drv, head);
+        drv.brk = 65536; /* buffers may share memory here */
+    }
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 0);
+}
+END_TEST
+
+/* --- interrupts --- */
+
+START_TEST(without_event_idx_the_flag_decides_on_interrupts)
+{
+    offer_one();
+    drain();
+    ck_assert(virtq_publish(&vq));
+    fake_driver_want_interrupts(&drv, false);
+    offer_one();
+    drain();
+    ck_assert(!virtq_publish(&vq));
+}
+END_TEST
+
+START_TEST(with_event_idx_the_interrupt_comes_when_its_index_is_passed)
+{
+    drv.avail->ring[drv.size] = 2; /* used_event: tell me of the third */
+    for (unsigned i = 0; i < 6; i++) {
+        offer_one();
+        drain();
+        ck_assert_msg(virtq_publish(&vq) == (i == 2), "after chain %u", i);
+        reap_all();
+    }
+}
+END_TEST
+
+START_TEST(with_event_idx_a_batch_that_passes_the_index_interrupts_once)
+{
+    drv.avail->ring[drv.size] = 1;
+    for (unsigned i = 0; i < 4; i++) {
+        offer_one();
+    }
+    ck_assert_uint_eq(drain(), 4);
+    ck_assert(virtq_publish(&vq));
+    ck_assert(!virtq_publish(&vq));
+}
+END_TEST
+
+/* --- kicks --- */
+
+START_TEST(a_started_queue_wants_kicks)
+{
+    uint16_t old = drv.avail_idx;
+
+    offer_one();
+    ck_assert(fake_driver_wants_kick(&drv, old));
+}
+END_TEST
+
+START_TEST(a_suppressed_queue_wants_no_kick)
+{
+    virtq_suppress(&vq);
+    for (unsigned i = 0; i < 40; i++) {
+        uint16_t old = drv.avail_idx;
+
+        offer_one();
+        ck_assert_msg(!fake_driver_wants_kick(&drv, old), "chain %u", i);
+        ck_assert_uint_eq(drain(), 1);
+        virtq_publish(&vq);
+        reap_all();
+    }
+}
+END_TEST
+
+START_TEST(suppressing_while_chains_are_there_wants_no_kick)
+{
+    uint16_t old;
+
+    offer_one();
+    virtq_suppress(&vq);
+    old = drv.avail_idx;
+    offer_one();
+    ck_assert(!fake_driver_wants_kick(&drv, old));
+}
+END_TEST
+
+START_TEST(unsuppressing_wants_the_next_kick)
+{
+    uint16_t old;
+
+    offer_one();
+    virtq_suppress(&vq);
+    drain();
+    ck_assert(!virtq_unsuppress(&vq));
+    old = drv.avail_idx;
+    offer_one();
+    ck_assert(fake_driver_wants_kick(&drv, old));
+}
+END_TEST
+
+START_TEST(unsuppressing_tells_of_a_chain_that_was_not_kicked_for)
+{
+    virtq_suppress(&vq);
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 0);
+    offer_one(); /* between the last look and the re-enable */
+    ck_assert(virtq_unsuppress(&vq));
+}
+END_TEST
+
+START_TEST(with_event_idx_the_flags_stay_zero)
+{
+    virtq_suppress(&vq);
+    ck_assert_uint_eq(drv.used->flags, 0);
+}
+END_TEST
+
+START_TEST(with_event_idx_polling_writes_the_hint_only_once)
+{
+    uint16_t *avail_event = (uint16_t *)&drv.used->ring[drv.size];
+
+    virtq_suppress(&vq);
+    *avail_event = 0x1234; /* would be overwritten */
+    for (unsigned i = 0; i < 40; i++) {
+        offer_one();
+        virtq_suppress(&vq);
+        drain();
+        virtq_publish(&vq);
+        reap_all();
+    }
+    ck_assert_uint_eq(*avail_event, 0x1234);
+}
+END_TEST
+
+START_TEST(with_event_idx_100000_polled_chains_are_kicked_for_at_most_twice)
+{
+    virtq_suppress(&vq);
+    for (unsigned i = 0; i < 100000; i++) {
+        uint16_t head = fake_driver_chain(&drv, OUT(16), IN(1));
+
+        fake_driver_kick(&drv, head);
+        ck_assert_uint_eq(drain(), 1);
+        virtq_publish(&vq);
+        reap_all();
+        drv.brk = 65536;
+    }
+    ck_assert_uint_le(drv.kicks, 2);
+}
+END_TEST
+
+/* --- set-up --- */
+
+static int start_with(void (*change)(struct virtqueue *vq))
+{
+    struct virtqueue fresh = {0};
+    int r;
+
+    fake_driver_setup(&drv, &fresh);
+    change(&fresh);
+    r = virtq_start(&fresh, &drv.gm);
+    ck_assert(r == 0 || fresh.fault.what);
+    return r;
+}
+
+#define CHANGE(name, what)                                                                         \
+    static void name(struct virtqueue *q)                                                          \
+    {                                                                                              \
+        what;                                                                                      \
+    }
+CHANGE(nothing, (void)q)
+CHANGE(size_zero, q->size = 0)
+CHANGE(size_three, q->size = 3)
+CHANGE(size_too_big, q->size = 65535)
+CHANGE(desc_odd, q->desc_gpa += 8)
+CHANGE(avail_odd, q->avail_gpa += 1)
+CHANGE(used_odd, q->used_gpa += 2)
+CHANGE(desc_outside, q->desc_gpa = FAKE_MEMORY_GPA - 16)
+CHANGE(desc_past_the_end, q->desc_gpa = FAKE_MEMORY_GPA + FAKE_MEMORY_SIZE - 16)
+CHANGE(avail_past_the_end, q->avail_gpa = FAKE_MEMORY_GPA + FAKE_MEMORY_SIZE - 2)
+CHANGE(used_past_the_end, q->used_gpa = FAKE_MEMORY_GPA + FAKE_MEMORY_SIZE - 4)
+CHANGE(used_wraps, q->used_gpa = UINT64_MAX - 3)
+CHANGE(event_field_past_the_end,
+       (q->avail_gpa = FAKE_MEMORY_GPA + FAKE_MEMORY_SIZE - 4 - 2 * q->size, q->event_idx = true))
+CHANGE(ring_at_the_end, (q->avail_gpa = FAKE_MEMORY_GPA + FAKE_MEMORY_SIZE - 4 - 2 * q->size))
+
+static const struct {
+    const char *name;
+    void (*change)(struct virtqueue *vq);
+    int result;
+} set_ups[] = {
+    {"nothing", nothing, 0},
+    {"ring that ends with memory", ring_at_the_end, 0},
+    {"size 0", size_zero, -EINVAL},
+    {"size 3", size_three, -EINVAL},
+    {"size 65535", size_too_big, -EINVAL},
+    {"descriptors not aligned", desc_odd, -EINVAL},
+    {"available ring not aligned", avail_odd, -EINVAL},
+    {"used ring not aligned", used_odd, -EINVAL},
+    {"descriptors outside", desc_outside, -EINVAL},
+    {"descriptors past the end", desc_past_the_end, -EINVAL},
+    {"available ring past the end", avail_past_the_end, -EINVAL},
+    {"used ring past the end", used_past_the_end, -EINVAL},
+    {"used ring wraps", used_wraps, -EINVAL},
+    {"event field past the end", event_field_past_the_end, -EINVAL},
+};
+
+START_TEST(a_ring_that_is_not_right_is_not_started)
+{
+    ck_assert_msg(start_with(set_ups[_i].change) == set_ups[_i].result, "%s", set_ups[_i].name);
+}
+END_TEST
+
+START_TEST(a_queue_can_be_stopped_and_started_anew)
+{
+    offer_one();
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1); /* stays in flight */
+    virtq_stop(&vq);
+    ck_assert(!vq.ready);
+    fake_driver_reset(&drv);
+    fake_driver_setup(&drv, &vq);
+    ck_assert_int_eq(virtq_start(&vq, &drv.gm), 0);
+    offer_one();
+    ck_assert_uint_eq(drain(), 1);
+    virtq_publish(&vq);
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 1);
+}
+END_TEST
+
+static void both(TCase *tc)
+{
+    tcase_add_test(tc, an_empty_ring_gives_nothing_and_is_not_broken);
+    tcase_add_test(tc, a_chain_comes_out_with_its_buffers_translated);
+    tcase_add_test(tc, an_indirect_chain_comes_out_like_a_direct_one);
+    tcase_add_test(tc, an_indirect_table_may_follow_direct_buffers);
+    tcase_add_test(tc, an_indirect_table_that_is_not_aligned_is_read);
+    tcase_add_test(tc, the_longest_chain_is_taken_whole);
+    tcase_add_test(tc, a_chain_may_take_every_descriptor);
+    tcase_add_test(tc, what_the_driver_changes_after_the_pop_has_no_effect);
+    tcase_add_test(tc, a_batch_is_known_from_one_look);
+    tcase_add_test(tc, pushed_chains_are_seen_only_when_published);
+    tcase_add_test(tc, publishing_nothing_asks_for_no_interrupt);
+    tcase_add_test(tc, the_indices_wrap_around);
+    tcase_add_test(tc, a_started_queue_wants_kicks);
+    tcase_add_test(tc, a_suppressed_queue_wants_no_kick);
+    tcase_add_test(tc, suppressing_while_chains_are_there_wants_no_kick);
+    tcase_add_test(tc, unsuppressing_wants_the_next_kick);
+    tcase_add_test(tc, unsuppressing_tells_of_a_chain_that_was_not_kicked_for);
+    tcase_add_test(tc, a_queue_can_be_stopped_and_started_anew);
+}
+
+int main(void)
+{
+    Suite *s = suite_create("virtq_split");
+    TCase *flags = tcase_create("flags"), *event_idx = tcase_create("event_idx");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(flags, flags_of_8, end);
+    both(flags);
+    tcase_add_loop_test(flags, a_ring_that_is_not_right_is_not_started, 0,
+                        sizeof(set_ups) / sizeof(set_ups[0]));
+    tcase_add_test(flags, without_event_idx_the_flag_decides_on_interrupts);
+    tcase_add_checked_fixture(event_idx, event_idx_of_8, end);
+    both(event_idx);
+    tcase_add_test(event_idx, with_event_idx_the_interrupt_comes_when_its_index_is_passed);
+    tcase_add_test(event_idx, with_event_idx_a_batch_that_passes_the_index_interrupts_once);
+    tcase_add_test(event_idx, with_event_idx_the_flags_stay_zero);
+    tcase_add_test(event_idx, with_event_idx_polling_writes_the_hint_only_once);
+    tcase_add_test(event_idx, with_event_idx_100000_polled_chains_are_kicked_for_at_most_twice);
+    suite_add_tcase(s, flags);
+    suite_add_tcase(s, event_idx);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
