@@ -16,6 +16,7 @@ struct iothread {
     AioContext *ctx;
     pthread_t thread;
     clockid_t cpu_clock;
+    sem_t running;
     struct aio_bh stop_bh;
     bool stop; /* the thread's own */
     char id[IOTHREAD_ID_MAX + 1];
@@ -33,6 +34,7 @@ static void *iothread_main(void *opaque)
     struct iothread *io = opaque;
 
     aio_context_take(io->ctx);
+    sem_post(&io->running);
     pthread_setname_np(pthread_self(), io->id);
     prctl(PR_SET_TIMERSLACK, 1); /* timers of the loop are in ns; the default slack is 50 us */
     while (!io->stop) {
@@ -41,16 +43,30 @@ static void *iothread_main(void *opaque)
     return NULL;
 }
 
-/* Signals are for the threads that expect them. */
+static void wait_for(sem_t *sem)
+{
+    while (sem_wait(sem) < 0 && errno == EINTR) {
+    }
+}
+
+/*
+ * Returns when the thread owns the loop: until then iothread_call() would take its caller for the
+ * owner and run the function in the wrong thread.
+ */
 static int create_thread(struct iothread *io)
 {
     sigset_t all, old;
     int r;
 
-    sigfillset(&all);
+    sem_init(&io->running, 0, 0);
+    sigfillset(&all); /* signals are for the threads that expect them */
     pthread_sigmask(SIG_SETMASK, &all, &old);
     r = pthread_create(&io->thread, NULL, iothread_main, io);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (r == 0) {
+        wait_for(&io->running);
+    }
+    sem_destroy(&io->running);
     return -r;
 }
 
@@ -139,8 +155,7 @@ int iothread_call(struct iothread *io, int (*fn)(void *opaque), void *opaque)
     sem_init(&call.done, 0, 0);
     aio_bh_init(io->ctx, &bh, call_cb, &call);
     aio_bh_schedule(&bh);
-    while (sem_wait(&call.done) < 0 && errno == EINTR) {
-    }
+    wait_for(&call.done);
     sem_destroy(&call.done);
     return call.result;
 }
