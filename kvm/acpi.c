@@ -138,6 +138,12 @@ struct room {
     size_t used, size;
 };
 
+/* @used is rounded up and may be past the end. */
+static size_t left(const struct room *room)
+{
+    return room->used < room->size ? room->size - room->used : 0;
+}
+
 /* Closes the table that begins at @at: length, checksum. Return: its guest address. */
 static uint64_t finish(struct room *room, size_t at, size_t len)
 {
@@ -155,7 +161,7 @@ static uint64_t append(struct room *room, const void *table, size_t len)
 {
     size_t at = room->used;
 
-    if (at > room->size || len > room->size - at) {
+    if (len > left(room)) {
         return 0;
     }
     memcpy(room->buf + at, table, len);
@@ -197,7 +203,7 @@ static uint64_t add_dsdt(struct room *room, const struct acpi_device *devices, u
     size_t at = room->used;
     struct aml a;
 
-    aml_init(&a, room->buf + at, room->size - at);
+    aml_init(&a, room->buf + at, left(room));
     aml_raw(&a, &h, sizeof(h));
     aml_name_package(&a, "\\_S5", s5, sizeof(s5));
     aml_scope_begin(&a, "\\_SB");
@@ -218,7 +224,7 @@ static uint64_t add_madt(struct room *room, unsigned cpus)
     size_t at = room->used;
     struct aml a; /* of which only the bounded appending is used */
 
-    aml_init(&a, room->buf + at, room->size - at);
+    aml_init(&a, room->buf + at, left(room));
     aml_raw(&a, &madt, sizeof(madt));
     for (unsigned i = 0; i < cpus; i++) {
         const struct madt_lapic lapic = {
