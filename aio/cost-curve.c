@@ -3,8 +3,8 @@
 
 /* Of Pareto(1), in a bucket a quarter of an octave wide: 1 - 2^(-1/4). */
 #define PRIOR_HAZARD 0.16f
-/* The prior counts as much as half a wait. */
-#define PRIOR_SEEN (HIST_ONE / 2)
+/* The prior counts as much as a quarter of a wait. */
+#define PRIOR_SEEN (HIST_ONE / 4)
 /* A window grows only if that saves at least this share of the cost, so that two windows that are
  * as good as each other do not alternate. It shrinks for any gain: spinning in vain is never kept.
  */

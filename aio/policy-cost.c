@@ -34,10 +34,10 @@
 /* A wait in a bucket that had less than this share, 1/2^n, of the waits is unlikely. */
 #define UNLIKELY_SHIFT 4
 /* How much an unlikely wait adds to the surprise, of which any other takes 1 off, and when to
- * forget, by 1/2^n. */
+ * forget, by 1/2^n: down to the newest waits. */
 #define SURPRISE_STEP 2
 #define SURPRISE_MAX  12
-#define FORGET_SHIFT  4
+#define FORGET_SHIFT  8
 /* Owed sources are told apart up to this many; others share. */
 #define GROUPS 3
 
@@ -149,6 +149,20 @@ static struct choice *race(struct poll_policy *p, struct cost *c)
     return &c->games[c->kind].choices[key];
 }
 
+/* Is a source in the poll set that may fire at any time? Usually the first one is. */
+static bool any_free(const struct poll_policy *p)
+{
+    struct list *pos;
+
+    list_for_each(pos, &p->sources)
+    {
+        if (!list_entry(pos, struct poll_source, node)->expected) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t cost_window(struct poll_policy *p, uint64_t now)
 {
     struct cost *c = p->data;
@@ -156,6 +170,12 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
     struct game *g = &c->games[c->kind];
     uint64_t window, probe_ns = 0;
 
+    c->fired = false;
+    c->learned = 0;
+    c->probe = WAKE_PROBE_NONE;
+    if (c->kind == GAME_IDLE && !any_free(p)) {
+        return 0;
+    }
     if (choice->search != g->search) {
         window = search(p, g, c->kind, choice->window);
         if (window != choice->window) {
@@ -165,7 +185,6 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
         choice->search = g->search;
     }
     c->learned = window = choice->window;
-    c->fired = false;
     if (g->learned_cost > g->safe_cost + g->safe_cost / 2) {
         window = block_cost(p, g);
     }
