@@ -40,7 +40,7 @@ export DEPS := no# for the makes below this one
 
 POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototypes \
 	-Wmissing-prototypes -Wno-unused-parameter -I. -pthread $(SAN_FLAGS)
-LDLIBS := -laio -ljansson -pthread
+LDLIBS := -laio -luring -pthread
 
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))

@@ -39,9 +39,15 @@ struct aio_handler;
 
 struct aio_context_config {
     struct poll_params poll;
-    const char *fdmon;       /* "auto" (also when NULL), "ppoll", ... */
+    const char *fdmon;       /* a name from aio_fdmon_name(); NULL: "auto" */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
 };
+
+/**
+ * aio_fdmon_name - the @i-th file descriptor monitor, for lists: auto, ppoll, epoll, io_uring
+ * Return: its name, or NULL past the last one.
+ */
+const char *aio_fdmon_name(unsigned i);
 
 /**
  * aio_context_new - make a loop; the calling thread is its owner
@@ -83,7 +89,8 @@ uint64_t aio_now(AioContext *ctx);
 /* --- file descriptor handlers --- */
 
 struct aio_handler_ops {
-    /* The descriptor has @revents (POLLIN and the like). It must clear the cause: read the eventfd.
+    /* The descriptor has @revents (POLLIN and the like). It must clear the cause completely
+     * (read the eventfd): it may be told of a new event, not of one that is still there.
      */
     void (*ready)(void *opaque, int revents);
 

@@ -15,14 +15,6 @@ static uint64_t clock_monotonic(void)
     return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static const struct fdmon_ops *fdmon_find(const char *name)
-{
-    if (!name || !strcmp(name, "auto") || !strcmp(name, fdmon_ppoll.name)) {
-        return &fdmon_ppoll;
-    }
-    return NULL;
-}
-
 int aio_context_new(const struct aio_context_config *config, AioContext **out, struct error *err)
 {
     const struct fdmon_ops *fdmon = fdmon_find(config->fdmon);
@@ -38,7 +30,6 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     }
     memset(ctx, 0, sizeof(*ctx));
     ctx->clock = config->clock ? config->clock : clock_monotonic;
-    ctx->fdmon = fdmon;
     list_init(&ctx->handlers);
     list_init(&ctx->ready);
     list_init(&ctx->timers);
@@ -51,9 +42,11 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
         error_set(err, r, "out of memory for a poll policy");
         goto free_ctx;
     }
-    r = ctx->fdmon->open(ctx);
+    r = fdmon->open(ctx, &ctx->fdmon);
     if (r < 0) {
-        error_set(err, r, "cannot set up the %s monitor: %s", fdmon->name, strerror(-r));
+        error_set(err, r,
+                  "cannot set up the file descriptor monitor %s: %s (fdmon=auto always works)",
+                  fdmon->name, strerror(-r));
         goto destroy_policy;
     }
     r = aio_notifier_init(ctx);
@@ -65,7 +58,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     return 0;
 
 close_fdmon:
-    ctx->fdmon->close(ctx);
+    ctx->fdmon->ops->close(ctx->fdmon);
 destroy_policy:
     poll_policy_destroy(&ctx->policy);
 free_ctx:
@@ -82,7 +75,7 @@ int aio_context_free(AioContext *ctx)
         return -EBUSY;
     }
     aio_notifier_destroy(ctx);
-    ctx->fdmon->close(ctx);
+    ctx->fdmon->ops->close(ctx->fdmon);
     poll_policy_destroy(&ctx->policy);
     free(ctx->new_params);
     free(ctx);

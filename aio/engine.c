@@ -7,8 +7,7 @@
 #include "aio/internal.h"
 
 static const struct engine_ops *const engines[] = {
-    &engine_linux_aio,
-    &engine_null,
+    &engine_linux_aio, &engine_io_uring, &engine_threads, &engine_sync, &engine_null,
 };
 
 const struct engine_ops *engine_at(unsigned i)

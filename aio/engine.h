@@ -71,6 +71,9 @@ struct engine_ops {
 
 extern const struct engine_ops engine_null;
 extern const struct engine_ops engine_linux_aio;
+extern const struct engine_ops engine_io_uring;
+extern const struct engine_ops engine_threads;
+extern const struct engine_ops engine_sync;
 
 const struct engine_ops *engine_find(const char *name);
 const struct engine_ops *engine_at(unsigned i);

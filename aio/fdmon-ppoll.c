@@ -8,90 +8,92 @@
 
 #include "aio/internal.h"
 
-struct ppoll_set {
+struct fdmon_ppoll {
+    struct fdmon m;
     struct pollfd *fds;
     struct aio_handler **handlers; /* of the same index */
     unsigned nr, capacity;
 };
 
-const struct timespec *fdmon_timespec(struct timespec *ts, int64_t timeout)
+static struct fdmon_ppoll *ppoll_of(struct fdmon *m)
 {
-    if (timeout == INT64_MAX) {
-        return NULL;
+    return container_of(m, struct fdmon_ppoll, m);
+}
+
+static int ppoll_open(AioContext *ctx, struct fdmon **out)
+{
+    struct fdmon_ppoll *p = calloc(1, sizeof(*p));
+
+    if (!p) {
+        return -ENOMEM;
     }
-    ts->tv_sec = timeout / 1000000000;
-    ts->tv_nsec = timeout % 1000000000;
-    return ts;
+    p->m = (struct fdmon){&fdmon_ppoll, ctx};
+    *out = &p->m;
+    return 0;
 }
 
-static int ppoll_open(AioContext *ctx)
+static void ppoll_close(struct fdmon *m)
 {
-    ctx->fdmon_data = calloc(1, sizeof(struct ppoll_set));
-    return ctx->fdmon_data ? 0 : -ENOMEM;
+    struct fdmon_ppoll *p = ppoll_of(m);
+
+    free(p->fds);
+    free(p->handlers);
+    free(p);
 }
 
-static void ppoll_close(AioContext *ctx)
+static int grow(struct fdmon_ppoll *p)
 {
-    struct ppoll_set *set = ctx->fdmon_data;
-
-    free(set->fds);
-    free(set->handlers);
-    free(set);
-}
-
-static int grow(struct ppoll_set *set)
-{
-    unsigned capacity = set->capacity ? 2 * set->capacity : 8;
-    struct pollfd *fds = reallocarray(set->fds, capacity, sizeof(*fds));
+    unsigned capacity = p->capacity ? 2 * p->capacity : 8;
+    struct pollfd *fds = reallocarray(p->fds, capacity, sizeof(*fds));
     struct aio_handler **handlers;
 
     if (!fds) {
         return -ENOMEM;
     }
-    set->fds = fds;
-    handlers = reallocarray(set->handlers, capacity, sizeof(*handlers));
+    p->fds = fds;
+    handlers = reallocarray(p->handlers, capacity, sizeof(*handlers));
     if (!handlers) {
         return -ENOMEM;
     }
-    set->handlers = handlers;
-    set->capacity = capacity;
+    p->handlers = handlers;
+    p->capacity = capacity;
     return 0;
 }
 
-static int ppoll_add(AioContext *ctx, struct aio_handler *h)
+static int ppoll_add(struct fdmon *m, struct aio_handler *h)
 {
-    struct ppoll_set *set = ctx->fdmon_data;
+    struct fdmon_ppoll *p = ppoll_of(m);
 
-    if (set->nr == set->capacity && grow(set) < 0) {
+    if (p->nr == p->capacity && grow(p) < 0) {
         return -ENOMEM;
     }
-    h->fdmon_index = set->nr++;
-    set->fds[h->fdmon_index] = (struct pollfd){.fd = h->fd, .events = h->events};
-    set->handlers[h->fdmon_index] = h;
+    h->fdmon_index = p->nr++;
+    p->fds[h->fdmon_index] = (struct pollfd){.fd = h->fd, .events = h->events};
+    p->handlers[h->fdmon_index] = h;
     return 0;
 }
 
-static void ppoll_remove(AioContext *ctx, struct aio_handler *h)
+static void ppoll_remove(struct fdmon *m, struct aio_handler *h)
 {
-    struct ppoll_set *set = ctx->fdmon_data;
-    unsigned last = --set->nr;
+    struct fdmon_ppoll *p = ppoll_of(m);
+    unsigned last = --p->nr;
 
-    set->fds[h->fdmon_index] = set->fds[last];
-    set->handlers[h->fdmon_index] = set->handlers[last];
-    set->handlers[h->fdmon_index]->fdmon_index = h->fdmon_index;
+    p->fds[h->fdmon_index] = p->fds[last];
+    p->handlers[h->fdmon_index] = p->handlers[last];
+    p->handlers[h->fdmon_index]->fdmon_index = h->fdmon_index;
 }
 
-static void ppoll_wait(AioContext *ctx, int64_t timeout)
+static void ppoll_wait(struct fdmon *m, int64_t timeout)
 {
-    struct ppoll_set *set = ctx->fdmon_data;
+    struct fdmon_ppoll *p = ppoll_of(m);
     struct timespec ts;
     int n;
 
-    stat_add(&ctx->stats.syscalls, 1);
-    n = ppoll(set->fds, set->nr, fdmon_timespec(&ts, timeout), NULL);
+    stat_add(&m->ctx->stats.syscalls, 1);
+    n = ppoll(p->fds, p->nr, fdmon_timespec(&ts, timeout), NULL);
     for (unsigned i = 0; n > 0; i++) {
-        if (set->fds[i].revents) {
-            aio_handler_ready(set->handlers[i], set->fds[i].revents);
+        if (p->fds[i].revents) {
+            aio_handler_ready(p->handlers[i], p->fds[i].revents);
             n--;
         }
     }

@@ -10,27 +10,42 @@
 
 #include "aio/aio.h"
 
+struct fdmon;
+
 struct fdmon_ops {
     const char *name;
 
-    /* Return: 0 and ctx->fdmon_data set, or -errno. */
-    int (*open)(AioContext *ctx);
-    void (*close)(AioContext *ctx);
+    /* Return: 0 and *@out, or -errno. */
+    int (*open)(AioContext *ctx, struct fdmon **out);
+    /* No handler is left. */
+    void (*close)(struct fdmon *m);
 
     /* h->fd and h->events are set. Return: 0 or -errno, then @h is not watched. */
-    int (*add)(AioContext *ctx, struct aio_handler *h);
-    void (*remove)(AioContext *ctx, struct aio_handler *h);
+    int (*add)(struct fdmon *m, struct aio_handler *h);
+    void (*remove)(struct fdmon *m, struct aio_handler *h);
 
     /**
      * wait - hand every ready handler to aio_handler_ready()
      * @timeout: ns; 0: do not block; INT64_MAX: as long as it takes
      */
-    void (*wait)(AioContext *ctx, int64_t timeout);
+    void (*wait)(struct fdmon *m, int64_t timeout);
 };
 
-extern const struct fdmon_ops fdmon_ppoll;
+/* What each monitor's own structure begins with. */
+struct fdmon {
+    const struct fdmon_ops *ops;
+    AioContext *ctx;
+};
 
-/* @timeout in ns, INT64_MAX for none, as ppoll(2) wants it: NULL or *@ts. */
+extern const struct fdmon_ops fdmon_auto;
+extern const struct fdmon_ops fdmon_ppoll;
+extern const struct fdmon_ops fdmon_epoll;
+extern const struct fdmon_ops fdmon_io_uring;
+
+/* The monitor called @name, "auto" if NULL. Return: NULL if there is none. */
+const struct fdmon_ops *fdmon_find(const char *name);
+
+/* @timeout in ns, INT64_MAX for none, as ppoll(2) wants it: NULL or @ts. */
 struct timespec;
 const struct timespec *fdmon_timespec(struct timespec *ts, int64_t timeout);
 

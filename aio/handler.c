@@ -50,7 +50,7 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
     list_init(&h->ready_node);
     r = poll_source_init(&h->source, &ctx->policy, expected);
     if (r == 0) {
-        r = ctx->fdmon->add(ctx, h);
+        r = ctx->fdmon->ops->add(ctx->fdmon, h);
         if (r < 0) {
             poll_source_destroy(&h->source);
         }
@@ -104,7 +104,7 @@ void aio_handler_remove(struct aio_handler *h)
         ctx->nr_quiet--;
         ctx->nr_handlers--;
     }
-    ctx->fdmon->remove(ctx, h);
+    ctx->fdmon->ops->remove(ctx->fdmon, h);
     list_del(&h->node);
     list_del(&h->ready_node);
     poll_source_destroy(&h->source);

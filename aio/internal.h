@@ -31,8 +31,7 @@ struct aio_context {
     unsigned nr_handlers;
     unsigned nr_quiet; /* handlers that the poll phase does not look at, the notifier aside */
     struct list ready;
-    const struct fdmon_ops *fdmon;
-    void *fdmon_data;
+    struct fdmon *fdmon;
 
     struct poll_policy policy;      /* policy.sources is the poll set */
     bool polling;                   /* poll_begin was called for the poll set, poll_end not yet */
@@ -45,6 +44,7 @@ struct aio_context {
     struct list bh_pending;
 
     struct aio_stats stats;
+    struct worker_pool *workers; /* NULL: no engine needs any */
     struct aio_handler notifier;
 
     /* Written by other threads. */

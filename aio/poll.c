@@ -116,7 +116,7 @@ static void drop_quiet_sources(AioContext *ctx, uint64_t now)
 static void look_at_fds(AioContext *ctx, uint64_t now)
 {
     ctx->fds_seen_ns = now;
-    ctx->fdmon->wait(ctx, 0);
+    ctx->fdmon->ops->wait(ctx->fdmon, 0);
 }
 
 /*
@@ -135,9 +135,10 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
         before = now;
         now = ctx->clock();
         w->off_cpu |= now - before > AIO_OFF_CPU_NS;
-        if (!found && ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
+        /* Also when something was found, or sources that are always quick starve the rest. */
+        if (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
             look_at_fds(ctx, now);
-            found = !list_empty(&ctx->ready);
+            found |= !list_empty(&ctx->ready);
             now = ctx->clock();
         }
     } while (!found && now - w->start_ns < limit);
@@ -155,7 +156,7 @@ static void block(AioContext *ctx, struct poll_wait *w)
     if (aio_notifier_prepare(ctx)) {
         timeout = 0;
     }
-    ctx->fdmon->wait(ctx, timeout);
+    ctx->fdmon->ops->wait(ctx->fdmon, timeout);
     aio_notifier_awake(ctx);
 
     w->end_ns = ctx->clock();

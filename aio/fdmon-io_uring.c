@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The monitor on io_uring: one multishot poll request a handler, whose completions appear in
+ * memory. Looking without waiting costs no system call.
+ *
+ * A multishot poll reports edges: a wake-up of the descriptor after the last report. So ready()
+ * must clear the cause completely (aio.h asks that of all handlers). A request ends when the kernel
+ * says so (no IORING_CQE_F_MORE), and is then made again, which reports what is ready at that
+ * moment.
+ *
+ * After a removal, completions of the old request may still be in the ring. A slot is used again
+ * only when its last completion was seen, so a stale one never meets another handler.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+
+#include "aio/internal.h"
+
+#define RING_ENTRIES 64
+#define CQ_ENTRIES   4096 /* a descriptor that nobody reads while the loop polls reports each write \
+                           */
+#define NO_SLOT UINT64_MAX /* completions of our own removals */
+
+struct slot {
+    struct aio_handler *handler; /* NULL: free, or waiting for its last completion */
+    bool armed;                  /* a request is in the kernel */
+};
+
+struct fdmon_io_uring {
+    struct fdmon m;
+    struct io_uring ring;
+    struct slot *slots;
+    unsigned nr_slots;
+};
+
+static struct fdmon_io_uring *uring_of(struct fdmon *m)
+{
+    return container_of(m, struct fdmon_io_uring, m);
+}
+
+static int uring_open(AioContext *ctx, struct fdmon **out)
+{
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = CQ_ENTRIES};
+    struct fdmon_io_uring *u = calloc(1, sizeof(*u));
+    int r;
+
+    if (!u) {
+        return -ENOMEM;
+    }
+    u->m = (struct fdmon){&fdmon_io_uring, ctx};
+    r = io_uring_queue_init_params(RING_ENTRIES, &u->ring, &params);
+    if (r < 0) {
+        free(u);
+        return r;
+    }
+    /* waiting with a time limit without a request for it: Linux 5.11 */
+    if (!(u->ring.features & IORING_FEAT_EXT_ARG)) {
+        io_uring_queue_exit(&u->ring);
+        free(u);
+        return -ENOSYS;
+    }
+    *out = &u->m;
+    return 0;
+}
+
+static void uring_close(struct fdmon *m)
+{
+    struct fdmon_io_uring *u = uring_of(m);
+
+    io_uring_queue_exit(&u->ring);
+    free(u->slots);
+    free(u);
+}
+
+static struct io_uring_sqe *get_sqe(struct fdmon_io_uring *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+    while (!sqe) {
+        stat_add(&u->m.ctx->stats.syscalls, 1);
+        io_uring_submit(&u->ring);
+        sqe = io_uring_get_sqe(&u->ring);
+    }
+    return sqe;
+}
+
+static void arm(struct fdmon_io_uring *u, unsigned i)
+{
+    struct io_uring_sqe *sqe = get_sqe(u);
+
+    io_uring_prep_poll_multishot(sqe, u->slots[i].handler->fd, u->slots[i].handler->events);
+    io_uring_sqe_set_data64(sqe, i);
+    u->slots[i].armed = true;
+}
+
+static int uring_add(struct fdmon *m, struct aio_handler *h)
+{
+    struct fdmon_io_uring *u = uring_of(m);
+    unsigned i = 0;
+
+    while (i < u->nr_slots && (u->slots[i].handler || u->slots[i].armed)) {
+        i++;
+    }
+    if (i == u->nr_slots) {
+        unsigned nr = u->nr_slots ? 2 * u->nr_slots : 8;
+        struct slot *slots = reallocarray(u->slots, nr, sizeof(*slots));
+
+        if (!slots) {
+            return -ENOMEM;
+        }
+        for (unsigned j = u->nr_slots; j < nr; j++) {
+            slots[j] = (struct slot){0};
+        }
+        u->slots = slots;
+        u->nr_slots = nr;
+    }
+    u->slots[i].handler = h;
+    h->fdmon_index = i;
+    arm(u, i);
+    return 0;
+}
+
+static void uring_remove(struct fdmon *m, struct aio_handler *h)
+{
+    struct fdmon_io_uring *u = uring_of(m);
+    unsigned i = h->fdmon_index;
+
+    u->slots[i].handler = NULL;
+    if (u->slots[i].armed) {
+        struct io_uring_sqe *sqe = get_sqe(u);
+
+        io_uring_prep_poll_remove(sqe, i);
+        io_uring_sqe_set_data64(sqe, NO_SLOT);
+        /* The caller may close the descriptor now; the request must not outlive that. */
+        stat_add(&m->ctx->stats.syscalls, 1);
+        io_uring_submit(&u->ring);
+    }
+}
+
+static void completion(struct fdmon_io_uring *u, const struct io_uring_cqe *cqe)
+{
+    struct slot *slot;
+    unsigned i = cqe->user_data;
+
+    if (cqe->user_data == NO_SLOT) {
+        return;
+    }
+    slot = &u->slots[i];
+    if (slot->handler && cqe->res) {
+        /* a request that failed shows as an error of the descriptor, as with poll(2) */
+        aio_handler_ready(slot->handler, cqe->res > 0 ? cqe->res : POLLERR);
+    }
+    if (!(cqe->flags & IORING_CQE_F_MORE)) {
+        slot->armed = false;
+        if (slot->handler) {
+            arm(u, i);
+        }
+    }
+}
+
+static void uring_wait(struct fdmon *m, int64_t timeout)
+{
+    struct fdmon_io_uring *u = uring_of(m);
+    struct io_uring_cqe *cqe;
+    unsigned head, n = 0;
+
+    if (io_uring_cq_has_overflow(&u->ring)) {
+        stat_add(&m->ctx->stats.syscalls, 1);
+        io_uring_get_events(&u->ring);
+    }
+    if (timeout > 0 && !io_uring_cq_ready(&u->ring)) {
+        struct __kernel_timespec ts = {timeout / 1000000000, timeout % 1000000000};
+
+        stat_add(&m->ctx->stats.syscalls, 1);
+        io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, timeout == INT64_MAX ? NULL : &ts,
+                                         NULL);
+    } else if (io_uring_sq_ready(&u->ring)) {
+        stat_add(&m->ctx->stats.syscalls, 1);
+        io_uring_submit(&u->ring);
+    }
+    io_uring_for_each_cqe(&u->ring, head, cqe)
+    {
+        completion(u, cqe);
+        n++;
+    }
+    io_uring_cq_advance(&u->ring, n);
+}
+
+const struct fdmon_ops fdmon_io_uring = {
+    .name = "io_uring",
+    .open = uring_open,
+    .close = uring_close,
+    .add = uring_add,
+    .remove = uring_remove,
+    .wait = uring_wait,
+};
