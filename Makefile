@@ -38,6 +38,12 @@ export DEPS := no# for the makes below this one
 
 # --- the program ---
 
+# Commands are shown by name; `make V=1` shows them in full.
+ifeq ($(V),)
+Q := @
+say = @echo '  $(1)	$(2)'
+endif
+
 POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototypes \
 	-Wmissing-prototypes -Wno-unused-parameter -I. -pthread $(SAN_FLAGS)
 LDLIBS := -laio -luring -pthread
@@ -54,15 +60,18 @@ all: $(B)/pollux
 -include tests/nested/nested.mk
 
 $(B)/pollux: $(B)/cli/main.o $(B)/libpollux.a
-	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/libpollux.a: $(LIB_OBJS) $(B)/objects
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $(LIB_OBJS)
+	$(Q)$(AR) rcs $@ $(LIB_OBJS)
 
 $(B)/%.o: %.c $(B)/flags
+	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(POLLUX_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(POLLUX_CFLAGS) -MMD -MP -c -o $@ $<
 
 # These change only when what they list does: then all is compiled, or the library made, anew.
 $(B)/flags: LIST = $(CC) $(CFLAGS) $(POLLUX_CFLAGS) $(LDFLAGS)
@@ -81,7 +90,8 @@ test_support = $(patsubst %.c,$(B)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/
 
 define test_rule
 $(B)/$(1)/test_%: $(B)/$(1)/test_%.o $(call test_support,$(1)) $(B)/libpollux.a
-	$$(CC) $$(CFLAGS) $$(SAN_FLAGS) $$(LDFLAGS) -o $$@ $$^ $$(TEST_LIBS) $$(LDLIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(SAN_FLAGS) $$(LDFLAGS) -o $$@ $$^ $$(TEST_LIBS) $$(LDLIBS)
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_rule,$(d))))
 

@@ -28,13 +28,16 @@ bench-guest: $(BENCH_ELF)
 
 $(BENCH_OBJS): $(B)/%.o: % $(BENCH_DIR)/bench.mk
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(BENCH_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BENCH_ELF): $(BENCH_OBJS) $(BENCH_DIR)/bench.ld
-	$(CC) $(BENCH_LDFLAGS) -Wl,-T,$(BENCH_DIR)/bench.ld -o $@ $(BENCH_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(BENCH_LDFLAGS) -Wl,-T,$(BENCH_DIR)/bench.ld -o $@ $(BENCH_OBJS)
 
 $(BENCH_OUT)/bench-blob.o: $(BENCH_DIR)/bench-blob.S $(BENCH_ELF)
 	@mkdir -p $(@D)
-	$(CC) -DBENCH_ELF='"$(BENCH_ELF)"' -c -o $@ $<
+	$(call say,AS,$@)
+	$(Q)$(CC) -DBENCH_ELF='"$(BENCH_ELF)"' -c -o $@ $<
 
 .PHONY: bench-guest
