@@ -5,36 +5,13 @@
 
 #include "aio/engine.h"
 #include "aio/policy.h"
+#include "cli/choices.h"
 #include "cli/run-options.h"
 
 #define MEMORY_DEFAULT   (512ull << 20)
 #define IOTHREAD_DEFAULT "io0"
 
 /* --- choices --- */
-
-static const char *policy_name(unsigned i)
-{
-    const struct poll_policy_ops *ops = poll_policy_at(i);
-
-    return ops ? ops->name : NULL;
-}
-
-static const char *policy_about(unsigned i)
-{
-    return poll_policy_at(i)->summary;
-}
-
-static const char *engine_name(unsigned i)
-{
-    const struct engine_ops *ops = engine_at(i);
-
-    return ops ? ops->name : NULL;
-}
-
-static const char *engine_about(unsigned i)
-{
-    return engine_at(i)->summary;
-}
 
 static const char *cache_name(unsigned i)
 {
@@ -56,16 +33,6 @@ static const char *cache_about(unsigned i)
     return about[i];
 }
 
-static unsigned index_of(const char *(*choice)(unsigned i), const char *name)
-{
-    unsigned i = 0;
-
-    while (choice(i) && strcmp(choice(i), name)) {
-        i++;
-    }
-    return i;
-}
-
 /* --- tables --- */
 
 static void *new_iothread(void *config, struct error *err)
@@ -81,11 +48,13 @@ static void *new_iothread(void *config, struct error *err)
     io = &c->iothreads[c->nr_iothreads++];
     poll_params_default(&defaults);
     *io = (struct run_iothread){
-        .policy = index_of(policy_name, defaults.policy->name),
+        .policy = choice_index(choice_policy, defaults.policy->name),
         .max_ns = defaults.max_ns,
         .grow = defaults.grow,
         .shrink = defaults.shrink,
         .weight = defaults.weight,
+        .latency_weight = defaults.latency_weight,
+        .cpu_max = defaults.cpu_max,
     };
     return io;
 }
@@ -98,7 +67,7 @@ static void *new_disk(void *config, struct error *err)
         error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
         return NULL;
     }
-    c->disks[c->nr_disks] = (struct run_disk){.engine = index_of(engine_name, "linux-aio")};
+    c->disks[c->nr_disks] = (struct run_disk){.engine = choice_index(choice_engine, "linux-aio")};
     return &c->disks[c->nr_disks++];
 }
 
@@ -159,8 +128,8 @@ static const struct option_key iothread_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "POLICY",
      .help = "how long to poll before blocking; default grow-shrink",
-     .choice = policy_name,
-     .about = policy_about,
+     .choice = choice_policy,
+     .about = choice_policy_about,
      .offset = offsetof(struct run_iothread, policy)},
     {.name = "poll-max-ns",
      .kind = OPTION_TIME,
@@ -186,6 +155,18 @@ static const struct option_key iothread_keys[] = {
      .help = "weighted: the newest interval counts 1/2^N; default 3",
      .max = 16,
      .offset = offsetof(struct run_iothread, weight)},
+    {.name = "poll-latency-weight",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "cost: ns of polling that one ns of latency is worth; 0: the default",
+     .max = 1000000,
+     .offset = offsetof(struct run_iothread, latency_weight)},
+    {.name = "poll-cpu-max",
+     .kind = OPTION_NUMBER,
+     .metavar = "PERCENT",
+     .help = "of a CPU that polling may take in 100 ms; 0: no limit; default 0",
+     .max = 100,
+     .offset = offsetof(struct run_iothread, cpu_max)},
     {.name = NULL},
 };
 
@@ -212,8 +193,8 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "ENGINE",
      .help = "how requests reach the host; default linux-aio",
-     .choice = engine_name,
-     .about = engine_about,
+     .choice = choice_engine,
+     .about = choice_engine_about,
      .offset = offsetof(struct run_disk, engine)},
     {.name = "cache",
      .kind = OPTION_CHOICE,
@@ -293,6 +274,8 @@ static int plan_iothread(struct iothread_config *io, const struct run_config *c,
     io->poll.grow = (uint32_t)from->grow;
     io->poll.shrink = (uint32_t)from->shrink;
     io->poll.weight = (uint32_t)from->weight;
+    io->poll.latency_weight = (uint32_t)from->latency_weight;
+    io->poll.cpu_max = (uint32_t)from->cpu_max;
     return 0;
 }
 

@@ -12,7 +12,7 @@
 struct run_iothread {
     const char *id;
     unsigned policy; /* poll_policy_at() */
-    uint64_t max_ns, grow, shrink, weight;
+    uint64_t max_ns, grow, shrink, weight, latency_weight, cpu_max;
 };
 
 struct run_disk {

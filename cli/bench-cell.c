@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+/* One run: the bench guest in a fresh machine, its report read, the I/O thread's clock sampled. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/bench.h"
+#include "guest-images/bench/bench-guest.h"
+#include "kvm/machine.h"
+
+/* What the guest takes, in whole huge pages, with some to spare. */
+#define MEMORY_ALIGN (2ull << 20)
+#define MEMORY_SPARE (16ull << 20)
+/* The guest ends itself when it is stuck; only if even that fails we do. */
+#define GRACE_MS ((BENCH_STALL_S + 20) * 1000)
+
+struct sample {
+    uint64_t clock_ns, iothread_ns, exits;
+};
+
+/* Written by the vCPU thread, read after machine_wait(). */
+struct cell {
+    struct machine *machine;
+    struct sample begin, end;
+    unsigned exit_code;
+    bool exited;
+    char report[8192];
+    size_t len;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void take_sample(struct cell *cell, struct sample *s)
+{
+    *s = (struct sample){
+        .clock_ns = now_ns(),
+        .iothread_ns = iothread_cpu_ns(machine_iothread(cell->machine, 0)),
+        .exits = machine_vcpu_exits(cell->machine, 0),
+    };
+}
+
+static void guest_control(struct cell *cell, uint32_t word)
+{
+    switch (BENCH_CTL_COMMAND(word)) {
+    case BENCH_CTL_BEGIN:
+        take_sample(cell, &cell->begin);
+        break;
+    case BENCH_CTL_END:
+        take_sample(cell, &cell->end);
+        break;
+    case BENCH_CTL_EXIT:
+        cell->exit_code = BENCH_CTL_ARGUMENT(word);
+        cell->exited = true;
+        machine_stop(cell->machine, MACHINE_POWEROFF);
+        break;
+    }
+}
+
+static void guest_out(void *opaque, uint16_t port, uint32_t value, unsigned size)
+{
+    struct cell *cell = opaque;
+
+    if (port == BENCH_PORT_CTL) {
+        guest_control(cell, value);
+    } else if (port == BENCH_PORT_DEBUG && cell->len + 1 < sizeof(cell->report)) {
+        cell->report[cell->len++] = (char)value;
+    }
+}
+
+/* The value of the first line "KEY=..."; NULL if there is none. */
+static const char *find_value(const struct cell *cell, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (const char *line = cell->report; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!strncmp(line, key, len) && line[len] == '=') {
+            return line + len + 1;
+        }
+    }
+    return NULL;
+}
+
+static int read_report(const struct cell *cell, struct bench_result *out, struct error *err)
+{
+    double requests = 0, kicks = 0, interrupts = 0, cpu, elapsed;
+    const struct {
+        const char *key;
+        double *value;
+    } figures[] = {
+        {"requests", &requests},
+        {"iops", &out->iops},
+        {"lat_mean_ns", &out->lat_mean_ns},
+        {"lat_p50_ns", &out->lat_p50_ns},
+        {"lat_p99_ns", &out->lat_p99_ns},
+        {"kicks", &kicks},
+        {"interrupts", &interrupts},
+    };
+
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        const char *text = find_value(cell, figures[i].key);
+
+        if (!text) {
+            return error_set(err, -EPROTO, "the bench guest did not report '%s'", figures[i].key);
+        }
+        *figures[i].value = strtod(text, NULL);
+    }
+    elapsed = (double)(cell->end.clock_ns - cell->begin.clock_ns);
+    if (requests < 1 || !cell->begin.clock_ns || elapsed <= 0) {
+        return error_set(err, -EPROTO, "the bench guest made no request; give it more --time");
+    }
+    cpu = (double)(cell->end.iothread_ns - cell->begin.iothread_ns);
+    out->cpu = cpu / elapsed;
+    out->cpu_ns = cpu / requests;
+    out->kicks = kicks / requests;
+    out->interrupts = interrupts / requests;
+    out->vcpu_exits = (double)(cell->end.exits - cell->begin.exits) / requests;
+    return 0;
+}
+
+/* What the guest says of its own failure, else what the machine says. */
+static int failure(const struct cell *cell, enum machine_end how, const char *message,
+                   struct error *err)
+{
+    const char *why = find_value(cell, "error");
+
+    if (why) {
+        return error_set(err, -EIO, "the bench guest failed: %.*s", (int)strcspn(why, "\n"), why);
+    }
+    if (how >= MACHINE_TRIPLE_FAULT) {
+        return error_set(err, -EIO, "the bench guest crashed: %s", message);
+    }
+    return error_set(err, -EIO, "the bench guest ended with code %u and no report",
+                     cell->exit_code);
+}
+
+/* Return: 0 when the machine has ended by itself, -EINTR or -ETIMEDOUT when we ended it. */
+static int wait_end(struct machine *m, int stop_fd, uint64_t time_ns)
+{
+    struct pollfd fds[] = {
+        {.fd = machine_end_fd(m), .events = POLLIN},
+        {.fd = stop_fd, .events = POLLIN},
+    };
+    int n, ret;
+
+    do {
+        n = poll(fds, 2, (int)(time_ns / 1000000) + GRACE_MS);
+    } while (n < 0 && errno == EINTR);
+    ret = fds[1].revents ? -EINTR : fds[0].revents ? 0 : -ETIMEDOUT;
+    if (ret < 0) {
+        machine_stop(m, MACHINE_STOPPED);
+    }
+    return ret;
+}
+
+static int run_machine(struct cell *cell, const struct machine_config *mc, uint64_t time_ns,
+                       int stop_fd, struct bench_result *out, struct error *err)
+{
+    char message[ERROR_MSG_MAX / 2] = "";
+    enum machine_end how;
+    int ret = machine_new(mc, &cell->machine, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = machine_start(cell->machine, err);
+    if (ret < 0) {
+        machine_free(cell->machine);
+        return ret;
+    }
+    ret = wait_end(cell->machine, stop_fd, time_ns);
+    how = machine_wait(cell->machine, message, sizeof(message));
+    if (ret == -ETIMEDOUT) {
+        error_set(err, ret, "the bench guest did not end");
+    } else if (ret == 0 && (!cell->exited || cell->exit_code != BENCH_EXIT_OK)) {
+        ret = failure(cell, how, message, err);
+    } else if (ret == 0) {
+        ret = read_report(cell, out, err);
+    }
+    machine_free(cell->machine);
+    return ret;
+}
+
+int bench_cell(const struct bench_config *c, const struct bench_group *group,
+               const struct bench_variant *variant, unsigned run, int stop_fd,
+               struct bench_result *out, struct error *err)
+{
+    const struct bench_target *t = group->target;
+    uint64_t buffers = group->depth * (c->bs + 4096);
+    struct cell cell = {.len = 0};
+    struct iothread_config io = {.id = "io0"};
+    struct machine_disk disk = {
+        .name = "disk0",
+        .image = {.path = t->file,
+                  .size = t->file ? 0 : t->size,
+                  .readonly = t->readonly,
+                  .direct = t->direct},
+        .engine = t->engine,
+        .iothread = io.id,
+    };
+    struct machine_ports ports = {
+        .first = BENCH_PORT_FIRST, .count = BENCH_PORT_COUNT, .out = guest_out, .opaque = &cell};
+    char append[256];
+    struct machine_config mc = {
+        .cpus = 1,
+        .memory = (BENCH_BUFFERS_START + buffers + MEMORY_SPARE) & ~(MEMORY_ALIGN - 1),
+        .kernel_data = bench_guest_start,
+        .kernel_size = (size_t)(bench_guest_end - bench_guest_start),
+        .append = append,
+        .iothreads = &io,
+        .nr_iothreads = 1,
+        .disks = &disk,
+        .nr_disks = 1,
+        .ports = &ports,
+    };
+
+    poll_params_default(&io.poll);
+    io.poll.policy = variant->policy;
+    io.poll.max_ns = variant->max_ns;
+    snprintf(append, sizeof(append),
+             "depth=%u bs=%" PRIu64 " rw=%s order=%s pause=%" PRIu64 "ns wait=%s time=%" PRIu64
+             "ns seed=%u",
+             group->depth, c->bs, c->rw, c->order ? "seq" : "random", group->pause_ns,
+             c->wait ? "irq" : "poll", c->time_ns, run + 1);
+    return run_machine(&cell, &mc, c->time_ns, stop_fd, out, err);
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/bench.h"
+#include "cli/choices.h"
+#include "guest-images/bench/bench-guest.h"
+
+#define MEMORY_DIR "/dev/shm"
+
+static const char *order_name(unsigned i)
+{
+    static const char *const names[] = {"random", "seq", NULL};
+
+    return names[i];
+}
+
+static const char *wait_name(unsigned i)
+{
+    static const char *const names[] = {"poll", "irq", NULL};
+
+    return names[i];
+}
+
+/* Tables of one key each: an option that takes one value, or a list. */
+#define KEY(key, ...)                                                                              \
+    (const struct option_key[])                                                                    \
+    {                                                                                              \
+        {.name = #key, __VA_ARGS__}, {.name = NULL},                                               \
+    }
+#define AT(member) .offset = offsetof(struct bench_config, member)
+
+const struct option bench_options[] = {
+    {.name = "depth",
+     .help = "requests in flight; default 1,32",
+     .plain = true,
+     .keys = KEY(depth, .kind = OPTION_NUMBER, .list = true, .metavar = "N", .min = 1,
+                 .max = BENCH_MAX_DEPTH, AT(depths))},
+    {.name = "pause",
+     .help = "the guest waits so long before each request; default 0",
+     .plain = true,
+     .keys = KEY(pause, .kind = OPTION_TIME, .list = true, .metavar = "TIME", .max = 1000000000,
+                 AT(pauses))},
+    {.name = "policy",
+     .help = "how the I/O thread waits; default block,grow-shrink",
+     .plain = true,
+     .keys = KEY(policy, .kind = OPTION_CHOICE, .list = true, .metavar = "POLICY",
+                 .choice = choice_policy, .about = choice_policy_about, AT(policies))},
+    {.name = "poll-max-ns",
+     .help = "longest time to poll; default 32768",
+     .plain = true,
+     .keys = KEY(poll - max - ns, .kind = OPTION_TIME, .list = true, .metavar = "NS", .min = 1,
+                 .max = 1000000000, AT(max_ns))},
+    {.name = "engine",
+     .help = "linux-aio: a file; null: no I/O at all; default null,linux-aio",
+     .plain = true,
+     .keys = KEY(engine, .kind = OPTION_CHOICE, .list = true, .metavar = "ENGINE",
+                 .choice = choice_engine, AT(engines))},
+    {.name = "disk",
+     .help = "measure this image or block device instead of scratch files",
+     .plain = true,
+     .keys = KEY(disk, .metavar = "FILE", .min = 1, AT(disk))},
+    {.name = "overwrite",
+     .help = "let --rw write to --disk; what is on it is lost",
+     .offset = offsetof(struct bench_config, overwrite)},
+    {.name = "file",
+     .help = "directory of the scratch file on disk; default the current one",
+     .plain = true,
+     .keys = KEY(file, .metavar = "DIR", .min = 1, AT(dir))},
+    {.name = "size",
+     .help = "of a scratch file; default 256M",
+     .plain = true,
+     .keys = KEY(size, .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MAX_BS,
+                 .max = 1ull << 50, AT(size))},
+    {.name = "bs",
+     .help = "bytes of a request; default 4096",
+     .plain = true,
+     .keys = KEY(bs, .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MIN_BS,
+                 .max = BENCH_MAX_BS, AT(bs))},
+    {.name = "rw",
+     .help = "read, write, or mixed:P with P percent reads; default read",
+     .plain = true,
+     .keys = KEY(rw, .metavar = "read|write|mixed:P", .min = 1, AT(rw))},
+    {.name = "order",
+     .help = "default random",
+     .plain = true,
+     .keys =
+         KEY(order, .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
+    {.name = "wait",
+     .help = "the guest polls the ring, or waits for interrupts; default poll",
+     .plain = true,
+     .keys = KEY(wait, .kind = OPTION_CHOICE, .metavar = "WAIT", .choice = wait_name, AT(wait))},
+    {.name = "runs",
+     .help = "runs of each cell; default 5",
+     .plain = true,
+     .keys = KEY(runs, .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_RUNS_MAX,
+                 AT(runs))},
+    {.name = "time",
+     .help = "length of a run; a number without a unit is seconds; default 0.8s",
+     .plain = true,
+     .keys = KEY(time, .kind = OPTION_TIME, .metavar = "TIME", .min = 10000000,
+                 .max = 3600000000000, .unit = 1000000000, AT(time_ns))},
+    {.name = "json",
+     .help = "print one JSON object with all runs instead of the table",
+     .offset = offsetof(struct bench_config, json)},
+    {.name = NULL},
+};
+
+void bench_config_init(struct bench_config *c)
+{
+    *c = (struct bench_config){
+        .depths = {2, {1, 32}},
+        .pauses = {1, {0}},
+        .policies = {2,
+                     {choice_index(choice_policy, "block"),
+                      choice_index(choice_policy, "grow-shrink")}},
+        .max_ns = {1, {POLL_MAX_NS_DEFAULT}},
+        .engines = {2,
+                    {choice_index(choice_engine, "null"),
+                     choice_index(choice_engine, "linux-aio")}},
+        .dir = ".",
+        .rw = "read",
+        .size = 256 << 20,
+        .bs = 4096,
+        .runs = 5,
+        .time_ns = 800000000,
+    };
+}
+
+static int check_rw(const char *rw, struct error *err)
+{
+    char *end;
+
+    if (!strcmp(rw, "read") || !strcmp(rw, "write")) {
+        return 0;
+    }
+    if (!strncmp(rw, "mixed:", 6) && rw[6] >= '0' && rw[6] <= '9' &&
+        strtoul(rw + 6, &end, 10) <= 100 && !*end) {
+        return 0;
+    }
+    return error_set(err, -EINVAL,
+                     "--rw: '%s' is not known; it takes read, write, or mixed:P with P from 0 to "
+                     "100",
+                     rw);
+}
+
+static int add_targets_of(struct bench_plan *p, const struct bench_config *c,
+                          const struct engine_ops *engine, struct error *err)
+{
+    struct bench_target *t = &p->targets[p->nr_targets];
+    int ret;
+
+    if (p->nr_targets + 2 > BENCH_TARGETS_MAX) {
+        return error_set(err, -EINVAL, "--engine: too many at once");
+    }
+    if (!engine->needs_file) {
+        if (!c->disk) {
+            bench_target_null(t, c, engine);
+            p->nr_targets++;
+        }
+        return 0;
+    }
+    if (c->disk) {
+        ret = bench_target_disk(t, c, engine, err);
+        p->nr_targets += ret == 0;
+        return ret;
+    }
+    ret = bench_target_scratch(t, c, engine, "memory", MEMORY_DIR, err);
+    if (ret == 0) {
+        p->nr_targets++;
+        ret = bench_target_scratch(t + 1, c, engine, "disk", c->dir, err);
+        p->nr_targets += ret == 0;
+    }
+    return ret;
+}
+
+static int add_targets(struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < c->engines.n; i++) {
+        ret = add_targets_of(p, c, engine_at((unsigned)c->engines.v[i]), err);
+    }
+    return ret;
+}
+
+static void add_groups(struct bench_plan *p, const struct bench_config *c)
+{
+    for (unsigned t = 0; t < p->nr_targets; t++) {
+        for (unsigned d = 0; d < c->depths.n; d++) {
+            for (unsigned i = 0; i < c->pauses.n; i++) {
+                p->groups[p->nr_groups++] = (struct bench_group){
+                    .target = &p->targets[t],
+                    .depth = (unsigned)c->depths.v[d],
+                    .pause_ns = c->pauses.v[i],
+                };
+            }
+        }
+    }
+}
+
+static void add_variants(struct bench_plan *p, const struct bench_config *c)
+{
+    for (unsigned i = 0; i < c->policies.n; i++) {
+        if (poll_policy_at((unsigned)c->policies.v[i]) == &poll_policy_block) {
+            p->variants[p->nr_variants++] = (struct bench_variant){.policy = &poll_policy_block};
+            break;
+        }
+    }
+    for (unsigned i = 0; i < c->policies.n; i++) {
+        const struct poll_policy_ops *policy = poll_policy_at((unsigned)c->policies.v[i]);
+
+        for (unsigned m = 0; policy != &poll_policy_block && m < c->max_ns.n; m++) {
+            p->variants[p->nr_variants++] = (struct bench_variant){policy, c->max_ns.v[m]};
+        }
+    }
+}
+
+static int check_lists(const struct bench_config *c, struct error *err)
+{
+    for (unsigned i = 0; i < c->engines.n; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            if (c->engines.v[i] == c->engines.v[j]) {
+                return error_set(err, -EINVAL, "--engine: '%s' is given twice",
+                                 choice_engine((unsigned)c->engines.v[i]));
+            }
+        }
+    }
+    if (c->bs % BENCH_MIN_BS) {
+        return error_set(err, -EINVAL, "--bs: must be a multiple of %d", BENCH_MIN_BS);
+    }
+    if (c->size % 4096) {
+        return error_set(err, -EINVAL, "--size: must be a multiple of 4K");
+    }
+    return check_rw(c->rw, err);
+}
+
+int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    int ret = check_lists(c, err);
+
+    p->config = c;
+    p->nr_runs = (unsigned)c->runs;
+    if (ret == 0) {
+        ret = add_targets(p, c, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    if (p->nr_targets == 0) {
+        return error_set(err, -EINVAL, "--disk: engine null takes no disk");
+    }
+    add_groups(p, c);
+    add_variants(p, c);
+    p->results = calloc((size_t)p->nr_groups * p->nr_variants * p->nr_runs, sizeof(*p->results));
+    p->done = calloc(p->nr_groups, sizeof(*p->done));
+    return p->results && p->done ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+void bench_plan_destroy(struct bench_plan *p)
+{
+    for (unsigned i = 0; i < p->nr_targets; i++) {
+        bench_target_close(&p->targets[i]);
+    }
+    free(p->results);
+    free(p->done);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/* pollux bench: run the plan, show progress, leave what is done when interrupted. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/bench.h"
+#include "cli/command.h"
+
+struct progress {
+    bool tty;
+    unsigned done, total;
+    time_t start;
+};
+
+static time_t seconds_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec;
+}
+
+/* On a terminal one line that moves, else a line for each group. */
+static void show_progress(struct progress *pr, const struct bench_plan *p, unsigned g, unsigned run)
+{
+    const struct bench_group *group = &p->groups[g];
+    time_t spent = seconds_now() - pr->start;
+    char pause[32];
+
+    if (!pr->tty && run > 0) {
+        return;
+    }
+    fprintf(stderr, "%s%u of %u: %s, depth %u, pause %s", pr->tty ? "\r\033[K" : "", pr->done,
+            pr->total, group->target->name, group->depth,
+            bench_format_time(group->pause_ns, pause, sizeof(pause)));
+    if (pr->done > 0) {
+        fprintf(stderr, "; about %ld s left", (long)(spent * (pr->total - pr->done) / pr->done));
+    }
+    fprintf(stderr, "%s", pr->tty ? "" : "\n");
+    fflush(stderr);
+}
+
+static void end_progress(const struct progress *pr)
+{
+    if (pr->tty) {
+        fprintf(stderr, "\r\033[K");
+    }
+}
+
+/* Every variant once. */
+static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsigned run,
+                    int stop_fd, struct error *err)
+{
+    for (unsigned v = 0; v < p->nr_variants; v++) {
+        int ret;
+
+        if (pr->tty || v == 0) {
+            show_progress(pr, p, g, run);
+        }
+        ret = bench_cell(p->config, &p->groups[g], &p->variants[v], run, stop_fd,
+                         bench_result_at(p, g, v, run), err);
+        if (ret < 0) {
+            return ret;
+        }
+        pr->done++;
+    }
+    p->done[g]++;
+    return 0;
+}
+
+static int run_plan(struct bench_plan *p, int stop_fd, struct error *err)
+{
+    struct progress pr = {
+        .tty = isatty(STDERR_FILENO),
+        .total = p->nr_groups * p->nr_variants * p->nr_runs,
+        .start = seconds_now(),
+    };
+    int ret = 0;
+
+    for (unsigned g = 0; ret == 0 && g < p->nr_groups; g++) {
+        for (unsigned run = 0; ret == 0 && run < p->nr_runs; run++) {
+            ret = run_turn(&pr, p, g, run, stop_fd, err);
+        }
+    }
+    end_progress(&pr);
+    return ret;
+}
+
+/* Return: a descriptor that becomes readable on SIGINT, SIGTERM and SIGHUP, or -errno. */
+static int watch_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+static bool any_done(const struct bench_plan *p)
+{
+    for (unsigned g = 0; g < p->nr_groups; g++) {
+        if (p->done[g] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int report(const struct command *cmd, const struct bench_plan *p)
+{
+    if (p->config->json) {
+        return bench_print_json(p, stdout) < 0 ? command_fail(cmd, "out of memory") : 0;
+    }
+    bench_print_table(p, stdout);
+    return EXIT_STATUS_OK;
+}
+
+static int run_and_report(const struct command *cmd, struct bench_plan *p)
+{
+    struct signalfd_siginfo info;
+    struct error err;
+    int fd = watch_signals(), ret, status = EXIT_STATUS_OK;
+
+    if (fd < 0) {
+        return command_fail(cmd, strerror(-fd));
+    }
+    ret = run_plan(p, fd, &err);
+    if (ret == -EINTR && read(fd, &info, sizeof(info)) == sizeof(info)) {
+        status = EXIT_STATUS_SIGNAL + (int)info.ssi_signo;
+    } else if (ret < 0) {
+        status = command_fail(cmd, err.msg);
+    }
+    if (any_done(p) && report(cmd, p) != EXIT_STATUS_OK) {
+        status = EXIT_STATUS_FAILURE;
+    }
+    close(fd);
+    return status;
+}
+
+static int bench_main(const struct command *cmd, int argc, char **argv)
+{
+    struct bench_plan *plan = calloc(1, sizeof(*plan));
+    struct bench_config config;
+    char *storage = NULL;
+    struct error err;
+    int status;
+
+    if (!plan) {
+        return command_fail(cmd, "out of memory");
+    }
+    bench_config_init(&config);
+    status = command_parse(cmd, argc, argv, &config, &storage);
+    if (status < 0) {
+        status = bench_plan_init(plan, &config, &err) < 0 ? command_fail(cmd, err.msg)
+                                                          : run_and_report(cmd, plan);
+        bench_plan_destroy(plan);
+    }
+    free(storage);
+    free(plan);
+    return status;
+}
+
+const struct command command_bench = {
+    .name = "bench",
+    .summary = "measure polling against blocking mode with the built-in guest",
+    .usage = "[options]",
+    .options = bench_options,
+    .notes =
+        "Each cell is a fresh virtual machine with one virtual CPU, one disk and one I/O thread. "
+        "The\nvariants of a group take turns. Ctrl-C ends it and prints what is done. Without "
+        "options:\nno I/O, a file in memory and a file in this directory, at depth 1 and 32; "
+        "about a minute.\n"
+        "\n"
+        "example:\n"
+        "  pollux bench --engine linux-aio --depth 1 --pause 0,50us \\\n"
+        "      --policy block,grow-shrink,fixed --poll-max-ns 32768,200000\n",
+    .main = bench_main,
+};

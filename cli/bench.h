@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pollux bench: the bench guest in a fresh machine for each run.
+ *
+ * A plan is a list of groups: what is asked of which disk. Each group has the same variants, one
+ * for each way for the I/O thread to wait. The runs of a group take turns, variant after variant,
+ * so that a slow moment of the host meets all of them, and the ratio to blocking mode is taken
+ * within a turn.
+ */
+#ifndef POLLUX_CLI_BENCH_H
+#define POLLUX_CLI_BENCH_H
+
+#include <stdio.h>
+
+#include "aio/engine.h"
+#include "aio/policy.h"
+#include "cli/options.h"
+
+#define BENCH_RUNS_MAX     100
+#define BENCH_TARGETS_MAX  16
+#define BENCH_GROUPS_MAX   (BENCH_TARGETS_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
+#define BENCH_VARIANTS_MAX (OPTION_LIST_MAX * OPTION_LIST_MAX)
+
+struct bench_config {
+    struct option_list depths, pauses, policies, max_ns, engines;
+    const char *disk; /* an image of the user's */
+    const char *dir;  /* where the scratch file goes */
+    const char *rw;
+    uint64_t size, bs, runs, time_ns;
+    unsigned order, wait;
+    bool overwrite, json;
+};
+
+/* What is measured. */
+struct bench_target {
+    const char *name;
+    const struct engine_ops *engine;
+    char path[64]; /* empty for engine null */
+    const char *file;
+    uint64_t size;
+    bool direct, readonly;
+    int fd; /* of a scratch file, which has no name; -1 if there is none */
+};
+
+struct bench_group {
+    const struct bench_target *target;
+    unsigned depth;
+    uint64_t pause_ns;
+};
+
+struct bench_variant {
+    const struct poll_policy_ops *policy;
+    uint64_t max_ns; /* 0 for block */
+};
+
+/* One run, or the medians of several. */
+struct bench_result {
+    double iops, lat_mean_ns, lat_p50_ns, lat_p99_ns;
+    double cpu;        /* seconds of the I/O thread per second */
+    double cpu_ns;     /* of the I/O thread per request */
+    double kicks;      /* per request, as the guest counts */
+    double interrupts; /* per request */
+    double vcpu_exits; /* to user space, per request */
+};
+
+struct bench_plan {
+    const struct bench_config *config;
+    unsigned nr_targets, nr_groups, nr_variants, nr_runs;
+    struct bench_target targets[BENCH_TARGETS_MAX];
+    struct bench_group groups[BENCH_GROUPS_MAX];
+    struct bench_variant variants[BENCH_VARIANTS_MAX]; /* block first, if it is there */
+    struct bench_result *results;                      /* see bench_result_at() */
+    unsigned *done;                                    /* complete turns of each group */
+};
+
+static inline struct bench_result *bench_result_at(const struct bench_plan *p, unsigned group,
+                                                   unsigned variant, unsigned run)
+{
+    return &p->results[((size_t)group * p->nr_variants + variant) * p->nr_runs + run];
+}
+
+/* --- bench-options.c --- */
+
+extern const struct option bench_options[];
+
+void bench_config_init(struct bench_config *c);
+
+/**
+ * bench_plan_init - what is to be run, with scratch files made and filled
+ * @p: zeroed; bench_plan_destroy() releases, also after an error
+ * Return: 0 or -errno and @err.
+ */
+int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct error *err);
+void bench_plan_destroy(struct bench_plan *p);
+
+/* --- bench-target.c --- */
+
+/**
+ * bench_target_* - an engine without a file, a scratch file in @dir, or the user's disk
+ * Return: 0 or -errno and @err. bench_target_close() releases.
+ */
+void bench_target_null(struct bench_target *t, const struct bench_config *c,
+                       const struct engine_ops *engine);
+int bench_target_scratch(struct bench_target *t, const struct bench_config *c,
+                         const struct engine_ops *engine, const char *name, const char *dir,
+                         struct error *err);
+int bench_target_disk(struct bench_target *t, const struct bench_config *c,
+                      const struct engine_ops *engine, struct error *err);
+void bench_target_close(struct bench_target *t);
+
+/* --- bench-cell.c --- */
+
+/**
+ * bench_cell - one run in a fresh machine
+ * @stop_fd: when it becomes readable the run ends at once
+ * Return: 0 and @out; -EINTR when stopped; else -errno and @err.
+ */
+int bench_cell(const struct bench_config *c, const struct bench_group *group,
+               const struct bench_variant *variant, unsigned run, int stop_fd,
+               struct bench_result *out, struct error *err);
+
+/* --- bench-report.c --- */
+
+/* Of the complete turns: medians, and the ratio of IOPS to blocking mode, turn by turn. */
+struct bench_summary {
+    struct bench_result median;
+    double ratio, ratio_min, ratio_max; /* 0 if blocking mode was not measured */
+};
+
+void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
+                     struct bench_summary *out);
+void bench_print_table(const struct bench_plan *p, FILE *out);
+
+/**
+ * bench_print_json - all runs and medians as one JSON object
+ * Return: 0 or -ENOMEM.
+ */
+int bench_print_json(const struct bench_plan *p, FILE *out);
+
+/**
+ * bench_format_time - "0", "50us", "32768ns"
+ */
+const char *bench_format_time(uint64_t ns, char *buf, size_t size);
+
+#endif

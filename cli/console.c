@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aio/barrier.h"
+#include "cli/console.h"
+
+/* The serial port's FIFO says when it has room only to the guest. */
+#define RETRY_NS 2000000
+
+static const char help[] = "\n"
+                           "Ctrl-A x      end the virtual machine\n"
+                           "Ctrl-A h      this help\n"
+                           "Ctrl-A Ctrl-A send Ctrl-A to the guest\n";
+
+static void in_ready(void *opaque, int revents);
+
+static const struct aio_handler_ops in_ops = {.ready = in_ready};
+
+static void unwatch(struct console *c)
+{
+    if (c->watching) {
+        aio_handler_remove(&c->in);
+        c->watching = false;
+    }
+}
+
+/* Without a machine, with bytes that do not fit, or as a background job: not now. */
+static void watch(struct console *c)
+{
+    if (!c->watching && c->machine && c->len == 0 && terminal_usable(&c->term)) {
+        c->watching = aio_handler_add(c->loop, &c->in, STDIN_FILENO, POLLIN, &in_ops, c, "console",
+                                      NULL) == 0;
+    }
+}
+
+static void offer(void *opaque)
+{
+    struct console *c = opaque;
+    size_t taken = machine_console_in(c->machine, c->pending, c->len);
+
+    c->len -= taken;
+    memmove(c->pending, c->pending + taken, c->len);
+    if (c->len > 0) {
+        unwatch(c);
+        aio_timer_arm(&c->retry, aio_now(c->loop) + RETRY_NS);
+    } else {
+        watch(c);
+    }
+}
+
+static void in_ready(void *opaque, int revents)
+{
+    struct console *c = opaque;
+    ssize_t n;
+
+    if (!terminal_usable(&c->term)) {
+        unwatch(c);
+        return;
+    }
+    n = read(STDIN_FILENO, c->pending, sizeof(c->pending));
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+        return;
+    }
+    if (n <= 0) {
+        unwatch(c); /* end of file: the guest goes on without */
+        return;
+    }
+    c->len = (size_t)n;
+    switch (terminal_filter(&c->term, c->pending, &c->len)) {
+    case TERMINAL_QUIT:
+        c->len = 0;
+        c->quit(c->opaque);
+        return;
+    case TERMINAL_HELP:
+        fputs(help, stderr);
+        break;
+    case TERMINAL_NONE:
+        break;
+    }
+    offer(c);
+}
+
+int console_start(struct console *c, AioContext *loop, void (*quit)(void *opaque), void *opaque)
+{
+    *c = (struct console){.loop = loop, .quit = quit, .opaque = opaque};
+    c->abandon_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->abandon_fd < 0) {
+        return -errno;
+    }
+    aio_timer_init(loop, &c->retry, offer, c);
+    terminal_take(&c->term, STDIN_FILENO);
+    return 0;
+}
+
+void console_attach(struct console *c, struct machine *m)
+{
+    c->machine = m;
+    watch(c);
+}
+
+void console_continue(struct console *c)
+{
+    terminal_continue(&c->term);
+    watch(c);
+}
+
+void console_stop(struct console *c)
+{
+    unwatch(c);
+    aio_timer_cancel(&c->retry);
+    terminal_release(&c->term);
+}
+
+void console_destroy(struct console *c)
+{
+    close(c->abandon_fd);
+}
+
+void console_abandon(struct console *c)
+{
+    eventfd_write(c->abandon_fd, 1);
+}
+
+/* Standard output may be a terminal that was stopped, or a pipe that is full. */
+static bool wait_writable(struct console *c)
+{
+    struct pollfd fds[] = {
+        {.fd = STDOUT_FILENO, .events = POLLOUT},
+        {.fd = c->abandon_fd, .events = POLLIN},
+    };
+
+    do {
+        poll(fds, 2, -1);
+    } while (!fds[0].revents && !fds[1].revents);
+    return fds[0].revents;
+}
+
+void console_out(struct console *c, const void *data, size_t len)
+{
+    while (len > 0 && !load_relaxed(&c->out_closed) && wait_writable(c)) {
+        ssize_t n = write(STDOUT_FILENO, data, len < PIPE_BUF ? len : PIPE_BUF);
+
+        if (n >= 0) {
+            data = (const char *)data + n;
+            len -= (size_t)n;
+        } else if (errno != EINTR && errno != EAGAIN) {
+            store_relaxed(&c->out_closed, true);
+            machine_stop(c->machine, MACHINE_STOPPED);
+        }
+    }
+}

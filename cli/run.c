@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/* pollux run: one machine from the command line to its end. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "aio/barrier.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/run-options.h"
+#include "cli/stats.h"
+
+struct run {
+    const struct command *cmd;
+    struct run_config config;
+    struct run_plan plan;
+    AioContext *loop;
+    struct machine *machine;
+    struct console console;
+    struct aio_handler signals, end;
+    int signal_fd;
+    sigset_t blocked;
+    int signal; /* that ended the machine, or 0 */
+    bool done;
+};
+
+static void stop(struct run *r)
+{
+    console_abandon(&r->console);
+    machine_stop(r->machine, MACHINE_STOPPED);
+}
+
+static void user_quit(void *opaque)
+{
+    stop(opaque);
+}
+
+static void signal_ready(void *opaque, int revents)
+{
+    struct run *r = opaque;
+    struct signalfd_siginfo info;
+
+    if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info)) {
+        return;
+    }
+    if (info.ssi_signo == SIGCONT) {
+        console_continue(&r->console);
+        return;
+    }
+    r->signal = (int)info.ssi_signo;
+    stop(r);
+}
+
+static void end_ready(void *opaque, int revents)
+{
+    struct run *r = opaque;
+
+    r->done = true;
+}
+
+static const struct aio_handler_ops signal_ops = {.ready = signal_ready};
+static const struct aio_handler_ops end_ops = {.ready = end_ready};
+
+static void console_out_cb(void *opaque, const void *data, size_t len)
+{
+    struct run *r = opaque;
+
+    console_out(&r->console, data, len);
+}
+
+static void log_line(void *opaque, const char *line)
+{
+    fprintf(stderr, "pollux: %s\n", line);
+}
+
+/* Before any thread is made: they all must leave these signals to the loop. */
+static int block_signals(struct run *r)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCONT);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, &r->blocked);
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return r->signal_fd < 0 ? -errno : 0;
+}
+
+static int open_loop(struct run *r, struct error *err)
+{
+    struct aio_context_config config = {.poll = {.policy = &poll_policy_block}, .fdmon = "ppoll"};
+    int ret = block_signals(r);
+
+    if (ret < 0) {
+        return error_set(err, ret, "cannot watch signals: %s", strerror(-ret));
+    }
+    ret = aio_context_new(&config, &r->loop, err);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = aio_handler_add(r->loop, &r->signals, r->signal_fd, POLLIN, &signal_ops, r, "signals",
+                          NULL);
+    return ret < 0 ? error_set(err, ret, "cannot watch signals: %s", strerror(-ret)) : 0;
+}
+
+static int open_machine(struct run *r, struct error *err)
+{
+    struct machine_config *config = &r->plan.machine;
+    int ret;
+
+    config->console_out = console_out_cb;
+    config->log = log_line;
+    config->opaque = r;
+    ret = machine_new(config, &r->machine, err);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = aio_handler_add(r->loop, &r->end, machine_end_fd(r->machine), POLLIN, &end_ops, r,
+                          "machine", NULL);
+    return ret < 0 ? error_set(err, ret, "cannot watch the machine: %s", strerror(-ret)) : 0;
+}
+
+static int exit_status(const struct run *r, enum machine_end how)
+{
+    switch (how) {
+    case MACHINE_TRIPLE_FAULT:
+        return EXIT_STATUS_TRIPLE_FAULT;
+    case MACHINE_INTERNAL_ERROR:
+        return EXIT_STATUS_INTERNAL_ERROR;
+    case MACHINE_ENTRY_FAILURE:
+        return EXIT_STATUS_ENTRY_FAILURE;
+    case MACHINE_HOST_ERROR:
+        return EXIT_STATUS_HOST_ERROR;
+    case MACHINE_STOPPED:
+        if (load_relaxed(&r->console.out_closed)) {
+            return command_fail(r->cmd, "cannot write to standard output");
+        }
+        return r->signal ? EXIT_STATUS_SIGNAL + r->signal : EXIT_STATUS_OK;
+    default:
+        return EXIT_STATUS_OK;
+    }
+}
+
+/* The console is given back, and signals kill again, before we wait for what is in flight. */
+static int run_to_end(struct run *r)
+{
+    char message[4096] = "";
+    enum machine_end how;
+
+    while (!r->done) {
+        aio_poll(r->loop, true);
+    }
+    console_stop(&r->console);
+    pthread_sigmask(SIG_SETMASK, &r->blocked, NULL);
+    how = machine_wait(r->machine, message, sizeof(message));
+    if (how >= MACHINE_TRIPLE_FAULT) {
+        command_fail(r->cmd, message);
+    }
+    if (r->config.stats) {
+        stats_print(r->machine, &r->plan.machine, stderr);
+    }
+    return exit_status(r, how);
+}
+
+static int start(struct run *r, struct error *err)
+{
+    int ret = console_start(&r->console, r->loop, user_quit, r);
+
+    if (ret < 0) {
+        return error_set(err, ret, "cannot set up the console: %s", strerror(-ret));
+    }
+    console_attach(&r->console, r->machine);
+    ret = machine_start(r->machine, err);
+    if (ret < 0) {
+        console_stop(&r->console);
+        console_destroy(&r->console);
+    }
+    return ret;
+}
+
+static void close_all(struct run *r)
+{
+    if (r->machine) {
+        aio_handler_remove(&r->end);
+    }
+    machine_free(r->machine);
+    if (r->loop) {
+        aio_handler_remove(&r->signals);
+        aio_context_free(r->loop);
+    }
+    if (r->signal_fd >= 0) {
+        close(r->signal_fd);
+    }
+}
+
+static int run_main(const struct command *cmd, int argc, char **argv)
+{
+    struct run *r = calloc(1, sizeof(*r));
+    char *storage = NULL;
+    struct error err;
+    int status;
+
+    if (!r) {
+        return command_fail(cmd, "out of memory");
+    }
+    r->cmd = cmd;
+    r->signal_fd = -1;
+    run_config_init(&r->config);
+    status = command_parse(cmd, argc, argv, &r->config, &storage);
+    if (status >= 0) {
+        goto out;
+    }
+    status = EXIT_STATUS_FAILURE;
+    if (run_plan_init(&r->plan, &r->config, &err) < 0 || open_loop(r, &err) < 0 ||
+        open_machine(r, &err) < 0 || start(r, &err) < 0) {
+        command_fail(cmd, err.msg);
+        goto out;
+    }
+    status = run_to_end(r);
+    console_destroy(&r->console);
+out:
+    close_all(r);
+    free(storage);
+    free(r);
+    return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "boot a guest; its console is this terminal",
+    .usage = "--kernel FILE [options]",
+    .options = run_options,
+    .notes = "console:\n"
+             "  Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
+             "\n"
+             "exit status:\n"
+             "  0      the guest powered off or reset the machine, or Ctrl-A x\n"
+             "  1      wrong usage, or something could not be set up\n"
+             "  2      triple fault\n"
+             "  3      KVM internal error\n"
+             "  4      KVM could not enter the guest\n"
+             "  5      the host failed to run a vCPU\n"
+             "  128+N  ended by signal N (SIGINT, SIGTERM, SIGHUP)\n"
+             "\n"
+             "example:\n"
+             "  pollux run --kernel vmlinuz --initrd initrd.img --append console=ttyS0 \\\n"
+             "      --cpus 2 --memory 1G --iothread id=io0,poll-max-ns=32768 \\\n"
+             "      --disk file=disk.img,iothread=io0\n",
+    .main = run_main,
+};

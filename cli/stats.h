@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#ifndef POLLUX_CLI_STATS_H
+#define POLLUX_CLI_STATS_H
+
+#include <stdio.h>
+
+#include "kvm/machine.h"
+
+/**
+ * stats_print - figures of vCPUs, I/O threads and disks, some lines each
+ * @config: what @m was made from
+ */
+void stats_print(struct machine *m, const struct machine_config *config, FILE *out);
+
+#endif

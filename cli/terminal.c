@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/terminal.h"
+
+#define CTRL_A 0x01
+
+static const int fatal_signals[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGTRAP};
+#define NR_FATAL (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
+
+/*
+ * What a handler of a fatal signal puts back. A signal handler is given nothing of ours, so this
+ * has to be static; it is written only while no handler is installed.
+ */
+static struct {
+    int fd;
+    struct termios saved;
+    struct sigaction old[NR_FATAL];
+} emergency;
+
+/* Then the signal goes where it would have gone: a sanitizer's report, a debugger, a core dump. */
+static void restore_and_die(int sig)
+{
+    tcsetattr(emergency.fd, TCSANOW, &emergency.saved);
+    for (unsigned i = 0; i < NR_FATAL; i++) {
+        if (fatal_signals[i] == sig) {
+            sigaction(sig, &emergency.old[i], NULL);
+        }
+    }
+    raise(sig);
+}
+
+static bool in_foreground(int fd)
+{
+    return tcgetpgrp(fd) == getpgrp();
+}
+
+static void make_raw(struct terminal *t)
+{
+    struct termios raw = t->saved;
+
+    cfmakeraw(&raw);
+    raw.c_oflag = t->saved.c_oflag; /* our own lines still end at column 0 */
+    t->raw = tcsetattr(t->fd, TCSANOW, &raw) == 0;
+}
+
+void terminal_take(struct terminal *t, int fd)
+{
+    struct sigaction sa = {.sa_handler = restore_and_die};
+
+    *t = (struct terminal){.fd = fd, .is_tty = isatty(fd)};
+    if (!t->is_tty || tcgetattr(fd, &t->saved) < 0) {
+        return;
+    }
+    emergency.fd = fd;
+    emergency.saved = t->saved;
+    for (unsigned i = 0; i < NR_FATAL; i++) {
+        sigaction(fatal_signals[i], &sa, &emergency.old[i]);
+    }
+    if (in_foreground(fd)) {
+        make_raw(t);
+    }
+}
+
+void terminal_continue(struct terminal *t)
+{
+    if (t->is_tty && in_foreground(t->fd)) {
+        make_raw(t);
+    }
+}
+
+bool terminal_usable(const struct terminal *t)
+{
+    return !t->is_tty || in_foreground(t->fd);
+}
+
+void terminal_release(struct terminal *t)
+{
+    if (!t->is_tty) {
+        return;
+    }
+    if (t->raw && in_foreground(t->fd)) {
+        tcsetattr(t->fd, TCSANOW, &t->saved);
+    }
+    for (unsigned i = 0; i < NR_FATAL; i++) {
+        sigaction(fatal_signals[i], &emergency.old[i], NULL);
+    }
+    *t = (struct terminal){.fd = t->fd};
+}
+
+enum terminal_command terminal_filter(struct terminal *t, char *buf, size_t *len)
+{
+    enum terminal_command command = TERMINAL_NONE;
+    size_t kept = 0;
+
+    if (!t->is_tty) {
+        return TERMINAL_NONE;
+    }
+    for (size_t i = 0; i < *len; i++) {
+        if (!t->escape) {
+            t->escape = buf[i] == CTRL_A;
+            if (!t->escape) {
+                buf[kept++] = buf[i];
+            }
+            continue;
+        }
+        t->escape = false;
+        switch (buf[i]) {
+        case 'x':
+            command = TERMINAL_QUIT;
+            break;
+        case 'h':
+            command = TERMINAL_HELP;
+            break;
+        case CTRL_A:
+            buf[kept++] = CTRL_A;
+            break;
+        }
+    }
+    *len = kept;
+    return command;
+}
