@@ -37,9 +37,13 @@
 typedef struct aio_context AioContext;
 struct aio_handler;
 
+#define AIO_MAX_BATCH_DEFAULT 64
+#define AIO_MAX_BATCH_LIMIT   1024
+
 struct aio_context_config {
     struct poll_params poll;
     const char *fdmon;       /* a name from aio_fdmon_name(); NULL: "auto" */
+    unsigned max_batch;      /* most requests in one io_submit; 0: AIO_MAX_BATCH_DEFAULT */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
 };
 

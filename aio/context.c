@@ -24,11 +24,16 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     if (!fdmon) {
         return error_set(err, -EINVAL, "no file descriptor monitor is named '%s'", config->fdmon);
     }
+    if (config->max_batch > AIO_MAX_BATCH_LIMIT) {
+        return error_set(err, -EINVAL, "aio-max-batch is at most %d, not %u", AIO_MAX_BATCH_LIMIT,
+                         config->max_batch);
+    }
     ctx = aligned_alloc(CACHE_LINE, sizeof(*ctx));
     if (!ctx) {
         return error_set(err, -ENOMEM, "out of memory for an event loop");
     }
     memset(ctx, 0, sizeof(*ctx));
+    ctx->max_batch = config->max_batch ? config->max_batch : AIO_MAX_BATCH_DEFAULT;
     ctx->clock = config->clock ? config->clock : clock_monotonic;
     list_init(&ctx->handlers);
     list_init(&ctx->ready);

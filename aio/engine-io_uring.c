@@ -16,16 +16,14 @@
 
 #include "aio/internal.h"
 
-#define DEFAULT_BATCH 64
-#define RETRY_NS      1000000
-#define FIXED_IMAGE   0 /* index of the image among the registered files */
+#define RETRY_NS    1000000
+#define FIXED_IMAGE 0 /* index of the image among the registered files */
 
 struct uring_engine {
     struct engine e;
     struct io_uring ring;
     struct aio_handler handler;
     int event_fd;
-    unsigned max_batch;
     struct list queued; /* no free submission entry yet */
     unsigned in_kernel;
     struct aio_deferred submit;
@@ -74,7 +72,7 @@ static void reap(struct uring_engine *u)
 
 static void fill_sq(struct uring_engine *u)
 {
-    while (!list_empty(&u->queued) && io_uring_sq_ready(&u->ring) < u->max_batch) {
+    while (!list_empty(&u->queued) && io_uring_sq_ready(&u->ring) < u->e.ctx->max_batch) {
         struct engine_req *req = list_entry(u->queued.next, struct engine_req, node);
         struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
@@ -178,7 +176,6 @@ static int uring_open(AioContext *ctx, const struct image *image,
     if (!u) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }
-    u->max_batch = config->max_batch ? config->max_batch : DEFAULT_BATCH;
     list_init(&u->queued);
     aio_deferred_init(&u->submit, submit_queued, u);
     aio_timer_init(ctx, &u->retry, submit_queued, u);

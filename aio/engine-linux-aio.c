@@ -24,7 +24,6 @@
 #include "aio/internal.h"
 
 #define AIO_RING_MAGIC      0xa10a10a1
-#define DEFAULT_BATCH       64
 #define RETRY_NS            1000000
 #define GETEVENTS_AT_A_TIME 64
 
@@ -47,8 +46,7 @@ struct linux_aio {
     struct aio_ring *ring; /* NULL: not readable, use io_getevents */
     struct aio_handler handler;
     int event_fd;
-    bool event_fd_stale; /* events were taken without reading the eventfd */
-    unsigned max_batch;
+    bool event_fd_stale;   /* events were taken without reading the eventfd */
     struct list queued;    /* not submitted to the kernel yet */
     unsigned nr_submitted; /* in the kernel */
     struct aio_deferred submit;
@@ -124,7 +122,7 @@ static void fail_first(struct linux_aio *l, int err)
 static void submit_queued(void *opaque)
 {
     struct linux_aio *l = opaque;
-    struct iocb *batch[l->max_batch];
+    struct iocb *batch[l->e.ctx->max_batch];
 
     while (!list_empty(&l->queued)) {
         struct list *at;
@@ -134,7 +132,7 @@ static void submit_queued(void *opaque)
         list_for_each(at, &l->queued)
         {
             batch[n++] = iocb_of(list_entry(at, struct engine_req, node));
-            if (n == l->max_batch) {
+            if (n == l->e.ctx->max_batch) {
                 break;
             }
         }
@@ -237,7 +235,6 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
     if (!l) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }
-    l->max_batch = config->max_batch ? config->max_batch : DEFAULT_BATCH;
     list_init(&l->queued);
     aio_deferred_init(&l->submit, submit_queued, l);
     aio_timer_init(ctx, &l->retry, submit_queued, l);

@@ -42,6 +42,14 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
         (*out)->ctx = ctx;
         (*out)->image = image;
         (*out)->in_flight = 0;
+        if (config->faults) {
+            struct engine *inner = *out;
+
+            r = engine_faulty_open(inner, config, out, err);
+            if (r < 0) {
+                engine_close(inner);
+            }
+        }
     }
     return r;
 }

@@ -43,9 +43,20 @@ struct engine_req {
     uint64_t priv[10]; /* private to the engine */
 };
 
+/* Faults to inject; rates are parts per million of the requests. */
+struct engine_faults {
+    uint32_t error_ppm;  /* fail with @error, without any I/O */
+    int error;           /* a positive errno */
+    uint32_t short_ppm;  /* move about half */
+    uint64_t delay_ns;   /* complete every request so much later */
+    const char *trigger; /* only while this file exists; NULL: always */
+    uint64_t seed;       /* the same seed, the same faults */
+};
+
 struct engine_config {
-    unsigned depth;     /* most requests the caller will have in flight at a time */
-    unsigned max_batch; /* most requests in one system call; 0: the engine's default */
+    unsigned depth;                     /* most requests the caller will have in flight at a time */
+    uint64_t delay_ns;                  /* engine null: how long a request takes */
+    const struct engine_faults *faults; /* NULL: none; copied */
 };
 
 struct engine_ops;
@@ -93,7 +104,8 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
  *          the end of the turn.
  * Return: 0, and req->cb runs exactly once, later; -EINVAL for a request that is out of range, not
  *         aligned to image->align, writes a read-only image, or has iovcnt beyond ENGINE_IOV_MAX:
- *         then nothing happened.
+ *         then nothing happened. -EAGAIN if the engine can take no more just now: nothing
+ *         happened either.
  */
 int engine_submit(struct engine *e, struct engine_req *req);
 

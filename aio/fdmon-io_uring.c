@@ -18,8 +18,9 @@
 #include "aio/internal.h"
 
 #define RING_ENTRIES 64
-#define CQ_ENTRIES   4096 /* a descriptor that nobody reads while the loop polls reports each write \
-                           */
+#define CQ_ENTRIES                                                                                 \
+    4096 /* a descriptor that nobody reads while the loop polls reports each write                 \
+          */
 #define NO_SLOT UINT64_MAX /* completions of our own removals */
 
 struct slot {

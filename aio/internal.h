@@ -26,6 +26,7 @@ struct aio_context {
     uint64_t (*clock)(void);
     pthread_t owner;
     bool in_poll;
+    unsigned max_batch; /* requests in one system call */
 
     struct list handlers;
     unsigned nr_handlers;
@@ -87,6 +88,10 @@ bool aio_deferred_run(AioContext *ctx);
 int64_t aio_timers_timeout(const AioContext *ctx, uint64_t now);
 
 /* engine.c */
+/* engine-faulty.c: takes over @inner if it succeeds */
+int engine_faulty_open(struct engine *inner, const struct engine_config *config,
+                       struct engine **out, struct error *err);
+
 void engine_complete(struct engine *e, struct engine_req *req, ssize_t res);
 
 #endif
