@@ -46,7 +46,7 @@ endif
 
 POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototypes \
 	-Wmissing-prototypes -Wno-unused-parameter -I. -pthread $(SAN_FLAGS)
-LDLIBS := -laio -luring -pthread
+LDLIBS := -laio -luring -ljansson -pthread
 
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))
