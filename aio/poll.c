@@ -94,7 +94,10 @@ static bool polling_end(AioContext *ctx)
     return poll_pass(ctx);
 }
 
-/* Sources that were quiet for long leave the poll set. Their last look may find something. */
+/*
+ * Sources that were quiet for long leave the poll set. While polling, an event may have raced with
+ * the poll_end of that, so they are looked at once more.
+ */
 static void drop_quiet_sources(AioContext *ctx, uint64_t now)
 {
     struct list *at, *next;
@@ -106,7 +109,7 @@ static void drop_quiet_sources(AioContext *ctx, uint64_t now)
         next = at->next;
         if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {
             aio_poll_set_leave(h);
-            if (h->ops->poll(h->opaque)) {
+            if (ctx->polling && h->ops->poll(h->opaque)) {
                 aio_handler_ready(h, 0);
             }
         }
