@@ -195,8 +195,8 @@ static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
 
     if (pollable) {
         w.window_ns = poll_policy_window(&ctx->policy, now);
-        store_relaxed(&ctx->stats.window_ns, w.window_ns);
     }
+    store_relaxed(&ctx->stats.window_ns, w.window_ns);
     if (w.window_ns) {
         uint64_t limit = w.window_ns < (uint64_t)timeout ? w.window_ns : (uint64_t)timeout;
 
