@@ -17,8 +17,8 @@
 #define AIO_FD_SLICE_NS 50000
 /* A polled source that was quiet for so long leaves the poll set until its descriptor fires. */
 #define AIO_POLL_IDLE_NS 100000000
-/* Passes over the poll callbacks between two looks at the clock, which costs about as much. */
-#define AIO_PASSES_PER_CLOCK 16
+/* Poll callbacks between two looks at the clock, which costs about as much. */
+#define AIO_LOOKS_PER_CLOCK 16
 /* Two looks at the clock further apart than this: the thread was not running. */
 #define AIO_OFF_CPU_NS 20000
 

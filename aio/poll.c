@@ -128,11 +128,13 @@ static void look_at_fds(AioContext *ctx, uint64_t now)
  */
 static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
 {
+    unsigned sources = ctx->nr_handlers - ctx->nr_quiet;
+    unsigned passes = sources < AIO_LOOKS_PER_CLOCK ? AIO_LOOKS_PER_CLOCK / sources : 1;
     uint64_t before, now = w->start_ns;
     bool found = false;
 
     do {
-        for (unsigned i = 0; i < AIO_PASSES_PER_CLOCK && !found; i++) {
+        for (unsigned i = 0; i < passes && !found; i++) {
             found = poll_pass(ctx);
         }
         before = now;
