@@ -180,7 +180,8 @@ static void teach(AioContext *ctx, const struct poll_wait *w)
     {
         struct aio_handler *h = list_entry(at, struct aio_handler, ready_node);
 
-        if (h->ops->poll) {
+        /* A descriptor may have fired for what was taken by polling long ago: that is no event. */
+        if (h->ops->poll && (!h->revents || h->ops->poll(h->opaque))) {
             poll_policy_event(&ctx->policy, &h->source, w);
         }
     }
