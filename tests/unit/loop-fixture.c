@@ -4,18 +4,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-const char *monitor_name(int i)
-{
-    static const char *const names[] = {"ppoll"};
-
-    return i < (int)(sizeof(names) / sizeof(names[0])) ? names[i] : NULL;
-}
-
 int monitor_count(void)
 {
     int n = 0;
 
-    while (monitor_name(n)) {
+    while (aio_fdmon_name(n)) {
         n++;
     }
     return n;
@@ -42,7 +35,7 @@ AioContext *loop_new_with(int monitor, struct poll_params params, uint64_t (*clo
 {
     struct aio_context_config config = {
         .poll = params,
-        .fdmon = monitor_name(monitor),
+        .fdmon = aio_fdmon_name(monitor),
         .clock = clock,
     };
     struct error err = {""};

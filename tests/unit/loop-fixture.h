@@ -15,8 +15,7 @@
 
 #define CLOCK_STEP_NS 100
 
-/* The @i-th file descriptor monitor that loop tests run on, and how many there are. */
-const char *monitor_name(int i);
+/* How many file descriptor monitors there are; loop tests run on each, by its index. */
 int monitor_count(void);
 
 /* --- the virtual clock; each test runs in a process of its own --- */

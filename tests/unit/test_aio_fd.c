@@ -320,7 +320,7 @@ END_TEST
 START_TEST(a_loop_that_cannot_have_descriptors_says_so)
 {
     struct poll_params params = {.policy = &poll_policy_fixed};
-    struct aio_context_config config = {.poll = params, .fdmon = monitor_name(_i)};
+    struct aio_context_config config = {.poll = params, .fdmon = aio_fdmon_name(_i)};
     struct rlimit none = {.rlim_cur = 0, .rlim_max = 1 << 10};
     struct error err = {""};
     AioContext *ctx;

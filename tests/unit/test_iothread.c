@@ -14,7 +14,7 @@ static struct iothread *start(int monitor, uint64_t max_ns)
     struct iothread_config config = {
         .id = "io0",
         .poll = {.policy = &poll_policy_fixed, .max_ns = max_ns},
-        .fdmon = monitor_name(monitor),
+        .fdmon = aio_fdmon_name(monitor),
     };
     struct error err = {""};
     struct iothread *io;
