@@ -28,6 +28,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_bench;
 extern const struct command command_doctor;
+extern const struct command command_replay;
 
 /**
  * command_parse - options of @cmd into @config
