@@ -17,7 +17,8 @@ set -u
 # PACKAGE:PROBE, a probe with a slash is a header below an include directory.
 packages_for() {
     case $1 in
-    build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h liburing-dev:/liburing.h libjansson-dev:/jansson.h ;;
+    build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
+        liburing-dev:/liburing.h libjansson-dev:/jansson.h ;;
     check) echo check:/check.h spin:spin ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
