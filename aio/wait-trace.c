@@ -73,41 +73,31 @@ static int parse_source(struct reader *r, struct wait_trace *t, const char *line
     return 0;
 }
 
-static int parse_header(struct reader *r, struct wait_trace *t)
+/* What is not a wait. @line is neither empty nor a comment. */
+static int parse_setting(struct reader *r, struct wait_trace *t, const char *line)
 {
-    char line[LINE_MAX];
-    int got;
+    static const struct {
+        const char *key;
+        size_t offset;
+    } settings[] = {
+        {"wake-ns ", offsetof(struct wait_trace, wake_ns)},
+        {"wake-cpu-ns ", offsetof(struct wait_trace, wake_cpu_ns)},
+        {"busy-ns ", offsetof(struct wait_trace, busy_ns)},
+    };
 
-    if ((got = next_line(r, line)) <= 0 || strcmp(line, MAGIC)) {
-        return got < 0 ? got : bad(r, "not a trace of waits: does not begin with \"" MAGIC "\"");
+    if (!strncmp(line, "source ", 7)) {
+        return parse_source(r, t, line);
     }
-    while ((got = next_line(r, line)) > 0 && strcmp(line, "waits")) {
-        bool ok = true;
+    for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        size_t len = strlen(settings[i].key);
 
-        if (!strncmp(line, "wake-ns ", 8)) {
-            ok = parse_u64(line + 8, 10, NS_MAX, &t->wake_ns);
-        } else if (!strncmp(line, "wake-cpu-ns ", 12)) {
-            ok = parse_u64(line + 12, 10, NS_MAX, &t->wake_cpu_ns);
-        } else if (!strncmp(line, "busy-ns ", 8)) {
-            ok = parse_u64(line + 8, 10, NS_MAX, &t->busy_ns);
-        } else if (!strncmp(line, "source ", 7)) {
-            if ((got = parse_source(r, t, line)) < 0) {
-                return got;
-            }
-        } else if (*line && *line != '#') {
-            ok = false;
-        }
-        if (!ok) {
-            return bad(r, "unknown or bad header line");
+        if (!strncmp(line, settings[i].key, len)) {
+            uint64_t *place = (uint64_t *)((char *)t + settings[i].offset);
+
+            return parse_u64(line + len, 10, NS_MAX, place) ? 0 : bad(r, "not a number of ns");
         }
     }
-    if (got < 0) {
-        return got;
-    }
-    if (!got || !t->nr_sources) {
-        return bad(r, got ? "no source is named" : "the header does not end with \"waits\"");
-    }
-    return 0;
+    return bad(r, "neither a wait nor a known setting");
 }
 
 static bool parse_wait(const struct wait_trace *t, char *line, struct wait_record *w)
@@ -141,7 +131,7 @@ static bool parse_wait(const struct wait_trace *t, char *line, struct wait_recor
             ok = false;
         }
     }
-    return ok;
+    return ok && !(w->fired & ~all);
 }
 
 static int append(struct reader *r, struct wait_trace *t, const struct wait_record *w)
@@ -160,27 +150,34 @@ static int append(struct reader *r, struct wait_trace *t, const struct wait_reco
     return 0;
 }
 
+static int parse_line(struct reader *r, struct wait_trace *t, char *line)
+{
+    struct wait_record w;
+
+    if (!*line || *line == '#') {
+        return 0;
+    }
+    if (*line < '0' || *line > '9') {
+        return parse_setting(r, t, line);
+    }
+    if (!parse_wait(t, line, &w)) {
+        return bad(r, "not a wait: expected NS [bNS] [pNS] [fMASK] [oMASK] [x]");
+    }
+    return append(r, t, &w);
+}
+
 int wait_trace_read(FILE *in, const char *name, struct wait_trace *out, struct error *err)
 {
     struct reader r = {.in = in, .name = name, .err = err};
     char line[LINE_MAX];
-    int got;
+    int got = next_line(&r, line);
 
     *out = (struct wait_trace){0};
-    got = parse_header(&r, out);
-    while (got == 0 && (got = next_line(&r, line)) > 0) {
-        struct wait_record w;
-
-        if (!*line || *line == '#') {
-            got = 0;
-        } else if (!parse_wait(out, line, &w)) {
-            got = bad(&r, "not a wait: expected NS [bNS] [pNS] [fMASK] [oMASK] [x]");
-        } else {
-            got = append(&r, out, &w);
-        }
-        if (got == 0 && feof(in)) {
-            break;
-        }
+    if (got >= 0 && (!got || strcmp(line, MAGIC))) {
+        got = bad(&r, "not a trace of waits: does not begin with \"" MAGIC "\"");
+    }
+    while (got >= 0 && (got = next_line(&r, line)) > 0) {
+        got = parse_line(&r, out, line);
     }
     if (got < 0) {
         wait_trace_free(out);
@@ -199,9 +196,14 @@ int wait_trace_write_header(FILE *out, const struct wait_trace *t)
     fprintf(out, MAGIC "\nwake-ns %" PRIu64 "\nwake-cpu-ns %" PRIu64 "\nbusy-ns %" PRIu64 "\n",
             t->wake_ns, t->wake_cpu_ns, t->busy_ns);
     for (unsigned i = 0; i < t->nr_sources; i++) {
-        fprintf(out, "source %s%s\n", t->sources[i].name, t->sources[i].owed ? " owed" : "");
+        wait_trace_write_source(out, &t->sources[i]);
     }
-    fprintf(out, "waits\n");
+    return ferror(out) ? -EIO : 0;
+}
+
+int wait_trace_write_source(FILE *out, const struct wait_trace_source *s)
+{
+    fprintf(out, "source %s%s\n", s->name, s->owed ? " owed" : "");
     return ferror(out) ? -EIO : 0;
 }
 

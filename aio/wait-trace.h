@@ -52,10 +52,13 @@ int wait_trace_read(FILE *in, const char *name, struct wait_trace *out, struct e
 void wait_trace_free(struct wait_trace *t);
 
 /**
- * wait_trace_write_header, wait_trace_write - write a trace, record by record
- * Only @t's header fields are used. Return: 0 or -EIO.
+ * wait_trace_write_header - begin a trace: settings, and the sources that are known
+ * wait_trace_write_source - name a source, before the first wait that it has to do with
+ * wait_trace_write - one wait; of @t only busy_ns is used, which must be as in the header
+ * Return: 0 or -EIO.
  */
 int wait_trace_write_header(FILE *out, const struct wait_trace *t);
+int wait_trace_write_source(FILE *out, const struct wait_trace_source *s);
 int wait_trace_write(FILE *out, const struct wait_trace *t, const struct wait_record *w);
 
 #endif

@@ -18,7 +18,6 @@ def write(name, about, waits, wake=30 * US, sources=("kick",)):
     with open(os.path.join(HERE, name + ".waits"), "w") as out:
         out.write(f"pollux-waits 1\n# {about}\nwake-ns {wake}\nwake-cpu-ns 5000\nbusy-ns 2000\n")
         out.writelines(f"source {s}\n" for s in sources)
-        out.write("waits\n")
         out.writelines(f"{w}\n" if isinstance(w, str) else f"{max(1, int(w))}\n" for w in waits)
 
 

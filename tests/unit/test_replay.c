@@ -73,16 +73,16 @@ START_TEST(what_is_not_a_trace_is_refused_with_the_line)
     } cases[] = {
         {"\n", "test:1:"},
         {"pollux-waits 2\n", "test:1:"},
-        {HEAD "waits\n5\n", "test:5:"},    /* no source */
-        {HEAD "source kick\n", "test:5:"}, /* no waits */
+        {HEAD "5\n", "test:5:"}, /* no source */
+        {HEAD "wake-ns -1\n", "test:5:"},
         {HEAD "source kick nonsense\n", "test:5:"},
-        {HEAD "color red\nsource kick\nwaits\n", "test:5:"},
-        {HEAD "source kick\nwaits\n5\nx\n", "test:8:"},
-        {HEAD "source kick\nwaits\n-5\n", "test:7:"},
-        {HEAD "source kick\nwaits\n5 f2\n", "test:7:"}, /* there is no source 1 */
-        {HEAD "source kick\nwaits\n5 p6\n", "test:7:"}, /* polled longer than it waited */
-        {HEAD "source kick\nwaits\n5 xx\n", "test:7:"},
-        {HEAD "source kick\nwaits\n99999999999999999999\n", "test:7:"},
+        {HEAD "color red\nsource kick\n", "test:5:"},
+        {HEAD "source kick\n5\nx\n", "test:7:"},
+        {HEAD "source kick\n-5\n", "test:6:"},
+        {HEAD "source kick\n5 f2\n", "test:6:"}, /* there is no source 1 */
+        {HEAD "source kick\n5 p6\n", "test:6:"}, /* polled longer than it waited */
+        {HEAD "source kick\n5 xx\n", "test:6:"},
+        {HEAD "source kick\n99999999999999999999\n", "test:6:"},
     };
     struct wait_trace t;
     struct error err;
@@ -110,7 +110,7 @@ START_TEST(replay_counts_what_the_model_says)
     struct wait_trace t;
     struct error err;
 
-    ck_assert_int_eq(read_text(HEAD "source kick\nwaits\n10000\n40000\n500000\n", &t, &err), 0);
+    ck_assert_int_eq(read_text(HEAD "source kick\n10000\n40000\n500000\n", &t, &err), 0);
     poll_params_default(&params);
     params.policy = poll_policy_find(cases[_i].policy);
     params.max_ns = 50 * US;
@@ -138,8 +138,7 @@ START_TEST(a_recorded_wake_up_is_taken_off_a_wait)
     struct error err;
 
     /* Blocked for: came after 70; not before polling ended at 20; preempted: not counted. */
-    ck_assert_int_eq(
-        read_text(HEAD "source kick\nwaits\n100000 p0\n40000 p20000\n9000 x\n", &t, &err), 0);
+    ck_assert_int_eq(read_text(HEAD "source kick\n100000 p0\n40000 p20000\n9000 x\n", &t, &err), 0);
     poll_params_default(&params);
     params.policy = poll_policy_find("fixed");
     params.max_ns = 200 * US;
