@@ -17,8 +17,9 @@
  *     learn   tell the policy what the wait was
  *
  * Memory of handlers, timers and bottom halves is the caller's; they are embedded in what they
- * serve. Any of them may be removed from inside any callback, itself included. Destroying a context
- * that still has some returns -EBUSY, so what leaks is seen.
+ * serve. Any of them may be removed from inside any callback, itself included, but for poll,
+ * poll_begin and poll_end, which change nothing in the loop. Destroying a context that still has
+ * some returns -EBUSY, so what leaks is seen.
  *
  * From threads that are not the owner only aio_notify(), aio_bh_schedule(), aio_set_poll_params()
  * and reading statistics are allowed; everything else asserts that it runs in the owner.
@@ -62,7 +63,8 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 
 /**
  * aio_context_free - destroy a loop
- * Return: 0, or -EBUSY if a handler, timer or scheduled bottom half is left: then nothing happened.
+ * Return: 0, or -EBUSY if a handler, an armed timer, a scheduled bottom half or deferred work is
+ *         left: then nothing happened.
  */
 int aio_context_free(AioContext *ctx);
 
@@ -81,7 +83,8 @@ bool aio_context_in_owner(const AioContext *ctx);
  * aio_poll - one iteration
  * @blocking: wait for something to happen; else only run what is ready now
  * Context: owner; not from inside a callback (asserted).
- * Return: true if a handler, bottom half or timer ran.
+ * Return: true if a handler, bottom half, timer or deferred work ran. May be false when blocking,
+ *         too: a signal or a bare aio_notify() ended the wait.
  */
 bool aio_poll(AioContext *ctx, bool blocking);
 
@@ -158,7 +161,7 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
 /**
  * aio_handler_remove - stop watching; after it returns no callback of @h runs
  * If the loop is in polling mode, poll_end is called first. Safe on a handler that was removed.
- * Context: owner, also from inside any callback.
+ * Context: owner, also from inside any callback but poll, poll_begin and poll_end.
  */
 void aio_handler_remove(struct aio_handler *h);
 
@@ -216,7 +219,8 @@ void aio_timer_init(AioContext *ctx, struct aio_timer *t, void (*cb)(void *opaqu
 
 /**
  * aio_timer_arm - run the callback once, at @deadline_ns of the loop's clock or soon after
- * An armed timer is moved. A deadline in the past runs in the next iteration.
+ * An armed timer is moved. With a deadline in the past it runs in this iteration, or from inside a
+ * timer or later in the turn, in the next one. It never runs early.
  * Context: owner.
  */
 void aio_timer_arm(struct aio_timer *t, uint64_t deadline_ns);
@@ -263,7 +267,7 @@ int aio_set_poll_params(AioContext *ctx, const struct poll_params *params);
 struct aio_stats {
     uint64_t turns;       /* iterations that ran something */
     uint64_t polled_ns;   /* spent spinning */
-    uint64_t poll_hits;   /* waits that a poll callback ended */
+    uint64_t poll_hits;   /* waits that ended while the loop polled */
     uint64_t poll_misses; /* waits in which the loop had polled and then had to block */
     uint64_t blocked_ns;  /* spent blocked in the kernel */
     uint64_t blocks;      /* times it blocked */
