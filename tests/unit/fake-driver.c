@@ -19,12 +19,12 @@ uint64_t fake_driver_alloc(struct fake_driver *d, uint64_t len, uint64_t align)
 
     ck_assert_uint_le(at + len, FAKE_MEMORY_SIZE);
     d->brk = at + len;
-    return FAKE_MEMORY_GPA + at;
+    return d->gpa + at;
 }
 
 void *fake_driver_at(struct fake_driver *d, uint64_t gpa)
 {
-    return d->mem + (gpa - FAKE_MEMORY_GPA);
+    return d->mem + (gpa - d->gpa);
 }
 
 static void free_chains(struct fake_driver *d)
@@ -48,7 +48,7 @@ static void make_rings(struct fake_driver *d)
 
 void fake_driver_init(struct fake_driver *d, unsigned size, bool event_idx)
 {
-    *d = (struct fake_driver){.size = size, .event_idx = event_idx};
+    *d = (struct fake_driver){.size = size, .event_idx = event_idx, .gpa = FAKE_MEMORY_GPA};
     d->mem =
         mmap(NULL, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(d->mem, MAP_FAILED);
@@ -74,6 +74,12 @@ void fake_driver_reset(struct fake_driver *d)
     d->avail_idx = d->reaped = 0;
     d->next_desc = 0;
     make_rings(d);
+}
+
+void fake_driver_move(struct fake_driver *d, uint64_t gpa)
+{
+    d->gpa = gpa;
+    fake_driver_reset(d);
 }
 
 void fake_driver_setup(struct fake_driver *d, struct virtqueue *vq)

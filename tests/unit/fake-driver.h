@@ -54,6 +54,7 @@ struct fake_chain {
 struct fake_driver {
     struct guest_memory gm;
     uint8_t *mem;
+    uint64_t gpa; /* of mem */
     uint64_t brk; /* next free byte of mem */
 
     unsigned size;
@@ -78,6 +79,9 @@ void fake_driver_destroy(struct fake_driver *d);
 
 /* fake_driver_setup - tell @vq where the rings are, as the transport would */
 void fake_driver_setup(struct fake_driver *d, struct virtqueue *vq);
+
+/* fake_driver_move - its memory is at @gpa, of a guest memory that another driver has */
+void fake_driver_move(struct fake_driver *d, uint64_t gpa);
 
 /* fake_driver_reset - forget rings, chains and buffers, as a driver that begins anew */
 void fake_driver_reset(struct fake_driver *d);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A block device with all that belongs to it, for tests: an engine on memory that can hold, cut
+ * short or fail what it is given, I/O threads, a transport, and a fake driver for each queue.
+ */
+#ifndef POLLUX_TESTS_UNIT_BLK_RIG_H
+#define POLLUX_TESTS_UNIT_BLK_RIG_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "tests/unit/fake-driver.h"
+#include "virtq/virtio-blk.h"
+
+#define RIG_DISK_SIZE  (4u << 20)
+#define RIG_QUEUES_MAX 2
+
+struct blk_rig_options {
+    const struct engine_ops *engine; /* NULL: the engine on memory */
+    struct image image;              /* size 0: of memory, RIG_DISK_SIZE */
+    const struct poll_policy_ops *policy;
+    uint64_t max_ns;
+    bool event_idx;
+    unsigned nr_queues; /* 0: 1 */
+    unsigned nr_iothreads;
+    unsigned queue_size; /* 0: 64 */
+    bool readonly;
+    unsigned align; /* 0: 1 */
+};
+
+struct blk_rig {
+    struct image image;
+    uint8_t *disk; /* of the engine on memory */
+    struct iothread *iothreads[RIG_QUEUES_MAX];
+    unsigned nr_iothreads;
+    struct virtio_device *dev;
+    struct fake_transport transport;
+    struct fake_driver drv[RIG_QUEUES_MAX];
+    unsigned nr_queues;
+
+    pthread_mutex_t log_lock;
+    char log[1024]; /* the newest line */
+    unsigned log_lines;
+
+    /* The engine on memory reads these in the I/O thread; set before a request is offered. */
+    uint64_t move_at_most;                  /* 0: all of it */
+    int fail;                               /* -errno for all requests */
+    bool hold;                              /* complete nothing until blk_rig_release() */
+    sem_t held;                             /* posted for each request held */
+    struct engine *engines[RIG_QUEUES_MAX]; /* by I/O thread */
+};
+
+void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options);
+void blk_rig_destroy(struct blk_rig *rig);
+
+/* blk_rig_go_live - the driver resets, negotiates, sets its rings up, and DRIVER_OK */
+void blk_rig_go_live(struct blk_rig *rig);
+
+/* blk_rig_await_held - wait until the engine holds @n requests more than last time */
+void blk_rig_await_held(struct blk_rig *rig, unsigned n);
+
+/* blk_rig_release - complete what is held, in one turn, and hold no more */
+void blk_rig_release(struct blk_rig *rig);
+
+/* blk_rig_do - offer a chain on queue @i and wait for it. Return: its status */
+uint8_t blk_rig_do(struct blk_rig *rig, unsigned i, uint16_t head);
+
+struct virtio_blk_stats blk_rig_stats(struct blk_rig *rig);
+
+#endif
