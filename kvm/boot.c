@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "kvm/boot.h"
@@ -46,6 +45,7 @@ static int place_cmdline(const struct ram *ram, const struct boot_config *config
     const char *devices = add && config->devices ? config->devices : "";
     const char *space = *devices && *append ? " " : "";
     size_t len = strlen(devices) + strlen(space) + strlen(append);
+    char *to;
 
     if (max > LAYOUT_CMDLINE_MAX - 1) {
         max = LAYOUT_CMDLINE_MAX - 1;
@@ -56,8 +56,10 @@ static int place_cmdline(const struct ram *ram, const struct boot_config *config
                          "kernel takes %" PRIu32 "; shorten --append",
                          len, strlen(devices), max);
     }
-    snprintf(guest_memory_at(&ram->mem, LAYOUT_CMDLINE, max + 1ull), max + 1ull, "%s%s%s", devices,
-             space, append);
+    to = guest_memory_at(&ram->mem, LAYOUT_CMDLINE, len + 1);
+    to = stpcpy(to, devices);
+    to = stpcpy(to, space);
+    stpcpy(to, append);
     return 0;
 }
 

@@ -19,7 +19,8 @@
 #define LAYOUT_CMDLINE_MAX 0x10000ull
 #define LAYOUT_LOW_END     0x9fc00ull
 #define LAYOUT_ACPI        0xe0000ull
-#define LAYOUT_ACPI_SIZE   0x20000ull
+#define LAYOUT_ACPI_SIZE   0x1f000ull
+#define LAYOUT_BIOS_ENTRY  0xffff0ull  /* where real-mode code jumps to reset a PC */
 #define LAYOUT_HIGH        0x100000ull /* RAM from here on belongs to kernel and initrd */
 
 #define LAYOUT_HOLE     0xc0000000ull

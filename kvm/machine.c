@@ -181,6 +181,7 @@ static int load_guest(struct machine *m, const struct machine_config *config,
     if (ret < 0) {
         return error_set(err, ret, "ACPI tables: no room");
     }
+    power_write_bios_entry(&m->ram.mem);
     storage_parameters(&m->storage, parameters, sizeof(parameters));
     return boot_load(&m->ram, &boot, entry, err);
 }

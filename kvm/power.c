@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <string.h>
+
 #include "kvm/layout.h"
 #include "kvm/power.h"
 
@@ -64,4 +66,16 @@ bool power_port(uint16_t port, uint8_t *value, bool write, enum machine_end *end
         *value = port == I8042_COMMAND ? I8042_STATUS : 0;
     }
     return true;
+}
+
+void power_write_bios_entry(const struct guest_memory *mem)
+{
+    static const uint8_t code[] = {
+        0xb0, I8042_PULSE_RESET, /* mov $0xfe, %al */
+        0xe6, I8042_COMMAND,     /* out %al, $0x64 */
+        0xf4,                    /* hlt */
+        0xeb, 0xfd,              /* jmp to the hlt */
+    };
+
+    memcpy(guest_memory_at(mem, LAYOUT_BIOS_ENTRY, sizeof(code)), code, sizeof(code));
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "kvm/machine.h"
+#include "virtq/guest-memory.h"
 
 /**
  * power_port - an access of one byte
@@ -16,5 +17,12 @@
  * Return: false if it is none of these ports.
  */
 bool power_port(uint16_t port, uint8_t *value, bool write, enum machine_end *end);
+
+/**
+ * power_write_bios_entry - put code that resets the machine where a PC's BIOS begins
+ * Linux on hardware-reduced ACPI resets through EFI and, where there is none, by a jump to that
+ * place in real mode; it never comes to try the ACPI register.
+ */
+void power_write_bios_entry(const struct guest_memory *mem);
 
 #endif

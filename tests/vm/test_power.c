@@ -51,6 +51,19 @@ START_TEST(chipset_register_resets)
 }
 END_TEST
 
+/* In protected mode, for here only the code counts and not how one comes to it. */
+GUEST_CODE(bios_entry, "movl $0xffff0, %eax; jmp *%eax");
+
+START_TEST(jump_to_the_bios_resets)
+{
+    struct guest_run run;
+
+    guest_init(&run);
+    GUEST_CODE_RUN(&run, bios_entry);
+    ck_assert_int_eq(run.end, MACHINE_RESET);
+}
+END_TEST
+
 /* Harmless values, and a 32-bit PCI address whose second byte lands on 0xcf9, end nothing: the
  * guest lives to report and to power off. */
 GUEST_CODE(near_misses,
@@ -152,6 +165,7 @@ int main(void)
     tcase_add_test(t, acpi_reset_register_resets);
     tcase_add_test(t, keyboard_controller_resets);
     tcase_add_test(t, chipset_register_resets);
+    tcase_add_test(t, jump_to_the_bios_resets);
     tcase_add_test(t, other_values_end_nothing);
     tcase_add_test(t, what_is_not_there_reads_as_ones);
     tcase_add_test(t, host_stops_a_guest_that_spins);
