@@ -45,6 +45,7 @@ struct aio_context_config {
     struct poll_params poll;
     const char *fdmon;       /* a name from aio_fdmon_name(); NULL: "auto" */
     unsigned max_batch;      /* most requests in one io_submit; 0: AIO_MAX_BATCH_DEFAULT */
+    const char *record;      /* file to write all waits to (docs/traces.md); NULL: none */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
 };
 

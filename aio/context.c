@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "aio/internal.h"
+#include "aio/wait-recorder.h"
 
 static uint64_t clock_monotonic(void)
 {
@@ -59,9 +60,17 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
         error_set(err, r, "cannot make an eventfd for an event loop: %s", strerror(-r));
         goto close_fdmon;
     }
+    if (config->record) {
+        r = wait_recorder_open(config->record, &ctx->policy, &ctx->recorder, err);
+        if (r < 0) {
+            goto destroy_notifier;
+        }
+    }
     *out = ctx;
     return 0;
 
+destroy_notifier:
+    aio_notifier_destroy(ctx);
 close_fdmon:
     ctx->fdmon->ops->close(ctx->fdmon);
 destroy_policy:
@@ -78,6 +87,9 @@ int aio_context_free(AioContext *ctx)
     if (ctx->nr_handlers || !list_empty(&ctx->timers) || !list_empty(&ctx->deferred) ||
         aio_bh_any(ctx)) {
         return -EBUSY;
+    }
+    if (ctx->recorder) {
+        wait_recorder_close(ctx->recorder);
     }
     aio_notifier_destroy(ctx);
     ctx->fdmon->ops->close(ctx->fdmon);

@@ -45,6 +45,7 @@ struct aio_context {
     struct list bh_pending;
 
     struct aio_stats stats;
+    struct wait_recorder *recorder; /* NULL: waits are not recorded */
     struct worker_pool *workers; /* NULL: no engine needs any */
     struct aio_handler notifier;
 

@@ -134,6 +134,7 @@ int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigne
     list_init(&s->node);
     list_init(&s->owed_node);
     s->expected = expected;
+    s->record_id = 0;
     s->data = calloc(1, source_data_size());
     if (!s->data) {
         return -ENOMEM;

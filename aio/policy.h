@@ -27,6 +27,7 @@ struct poll_policy_ops;
 
 #define POLL_LATENCY_WEIGHT_DEFAULT 5
 #define POLL_WAKE_NS_DEFAULT        30000
+#define POLL_WAKE_CPU_NS_DEFAULT    5000
 
 /* What a user sets; each policy reads what concerns it. */
 struct poll_params {
@@ -65,6 +66,7 @@ struct poll_source {
     struct list node;         /* in poll_policy.sources while the source is in the poll set */
     struct list owed_node;    /* in poll_policy.owed, if @expected is known */
     const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
+    unsigned record_id; /* private to the recorder of waits; 0: none yet */
     void *data;
 };
 

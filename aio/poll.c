@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "aio/internal.h"
+#include "aio/wait-recorder.h"
 
 static struct aio_handler *handler_of(struct list *source_node)
 {
@@ -174,6 +175,7 @@ static void block(AioContext *ctx, struct poll_wait *w)
 
 static void teach(AioContext *ctx, const struct poll_wait *w)
 {
+    uint64_t fired = 0;
     struct list *at;
 
     list_for_each(at, &ctx->ready)
@@ -183,9 +185,13 @@ static void teach(AioContext *ctx, const struct poll_wait *w)
         /* A descriptor may have fired for what was taken by polling long ago: that is no event. */
         if (h->ops->poll && (!h->revents || h->ops->poll(h->opaque))) {
             poll_policy_event(&ctx->policy, &h->source, w);
+            fired |= ctx->recorder ? wait_recorder_bit(ctx->recorder, h) : 0;
         }
     }
     poll_policy_wait_done(&ctx->policy, w);
+    if (ctx->recorder) {
+        wait_recorder_add(ctx->recorder, w, fired);
+    }
 }
 
 /* The loop is idle: wait until something is ready. Return: the clock at the end. */

@@ -167,6 +167,11 @@ static const struct option_key iothread_keys[] = {
      .help = "of a CPU that polling may take in 100 ms; 0: no limit; default 0",
      .max = 100,
      .offset = offsetof(struct run_iothread, cpu_max)},
+    {.name = "record",
+     .metavar = "FILE",
+     .help = "write how long the thread waited for what, for pollux replay",
+     .min = 1,
+     .offset = offsetof(struct run_iothread, record)},
     {.name = NULL},
 };
 
@@ -267,7 +272,7 @@ static int plan_iothread(struct iothread_config *io, const struct run_config *c,
             return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", from->id);
         }
     }
-    *io = (struct iothread_config){.id = from->id};
+    *io = (struct iothread_config){.id = from->id, .record = from->record};
     poll_params_default(&io->poll);
     io->poll.policy = poll_policy_at(from->policy);
     io->poll.max_ns = from->max_ns;

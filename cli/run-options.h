@@ -11,6 +11,7 @@
 
 struct run_iothread {
     const char *id;
+    const char *record;
     unsigned policy; /* poll_policy_at() */
     uint64_t max_ns, grow, shrink, weight, latency_weight, cpu_max;
 };

@@ -73,7 +73,7 @@ static int create_thread(struct iothread *io)
 int iothread_new(const struct iothread_config *config, struct iothread **out, struct error *err)
 {
     struct aio_context_config ctx_config = {
-        .poll = config->poll, .fdmon = config->fdmon, .max_batch = config->max_batch};
+        .poll = config->poll, .fdmon = config->fdmon, .max_batch = config->max_batch, .record = config->record};
     struct iothread *io;
     int r;
 

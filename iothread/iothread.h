@@ -16,6 +16,7 @@ struct iothread_config {
     struct poll_params poll;
     const char *fdmon;  /* as in struct aio_context_config */
     unsigned max_batch; /* as there */
+    const char *record; /* as there */
 };
 
 /**

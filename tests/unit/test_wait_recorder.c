@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/* What a loop records of its waits, and that it can be read back. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "aio/aio.h"
+#include "aio/wait-trace.h"
+
+/* A source that has an event when it was looked at often enough, so that every wait is a hit. */
+struct source {
+    struct aio_handler handler;
+    unsigned looks, expected;
+    bool armed;
+};
+
+static void nothing(void *opaque, int revents)
+{
+}
+
+static bool look(void *opaque)
+{
+    struct source *s = opaque;
+
+    return s->armed && s->looks++ > 100;
+}
+
+static void take(void *opaque)
+{
+    struct source *s = opaque;
+
+    s->looks = 0;
+}
+
+static const struct aio_handler_ops ops = {.ready = nothing, .poll = look, .poll_ready = take};
+
+/* Not the real one: a machine that stops for a while would make a source look quiet. */
+static uint64_t clock_of_looks(void)
+{
+    static uint64_t now;
+
+    return now += 100;
+}
+
+static char path[64];
+static AioContext *ctx;
+static struct source kick, disk;
+static int fd;
+
+static void setup(void)
+{
+    struct aio_context_config config = {.record = path, .clock = clock_of_looks};
+    struct error err;
+
+    snprintf(path, sizeof(path), "/tmp/pollux-waits-%d", getpid());
+    poll_params_default(&config.poll);
+    config.poll.policy = &poll_policy_fixed;
+    config.poll.max_ns = 1000000000;
+    kick = disk = (struct source){.armed = false};
+    fd = eventfd(0, EFD_NONBLOCK);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_msg(aio_context_new(&config, &ctx, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(aio_handler_add(ctx, &kick.handler, fd, POLLIN, &ops, &kick, "vq 0", NULL), 0);
+    ck_assert_int_eq(
+        aio_handler_add(ctx, &disk.handler, fd, POLLIN, &ops, &disk, "disk", &disk.expected), 0);
+}
+
+static void run(struct source *s, unsigned n)
+{
+    s->armed = true;
+    for (uint64_t polled = s->handler.stats.polled; s->handler.stats.polled < polled + n;) {
+        aio_poll(ctx, true);
+    }
+    s->armed = false;
+}
+
+static void read_back(struct wait_trace *t)
+{
+    struct error err;
+    FILE *in;
+
+    aio_handler_remove(&kick.handler);
+    aio_handler_remove(&disk.handler);
+    ck_assert_int_eq(aio_context_free(ctx), 0);
+    close(fd);
+    in = fopen(path, "r");
+    ck_assert_ptr_nonnull(in);
+    ck_assert_msg(wait_trace_read(in, path, t, &err) == 0, "%s", err.msg);
+    fclose(in);
+    unlink(path);
+}
+
+START_TEST(waits_are_recorded_with_who_fired_and_what_was_in_flight)
+{
+    struct wait_trace t;
+
+    run(&kick, 10);
+    disk.expected = 3;
+    run(&disk, 5);
+    disk.expected = 0;
+    run(&kick, 1);
+    read_back(&t);
+
+    ck_assert_uint_eq(t.nr_sources, 2);
+    ck_assert_str_eq(t.sources[0].name, "vq_0");
+    ck_assert_str_eq(t.sources[1].name, "disk");
+    ck_assert(!t.sources[0].owed && t.sources[1].owed);
+    ck_assert_uint_eq(t.nr_waits, 16);
+    for (unsigned i = 0; i < 16; i++) {
+        bool of_disk = i >= 10 && i < 15;
+
+        ck_assert_uint_eq(t.waits[i].fired, of_disk ? 2 : 1);
+        ck_assert_uint_eq(t.waits[i].owed, of_disk ? 2 : 0);
+        ck_assert(!t.waits[i].blocked);
+    }
+    wait_trace_free(&t);
+}
+END_TEST
+
+START_TEST(a_long_record_is_written_while_the_loop_runs)
+{
+    struct wait_trace t;
+
+    run(&kick, 100000); /* three times the ring */
+    read_back(&t);
+    ck_assert_uint_le(t.nr_waits, 100000);
+    ck_assert_uint_gt(t.nr_waits, 40000); /* more than fits at once */
+    wait_trace_free(&t);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_written_is_reported)
+{
+    struct aio_context_config config = {.record = "/nonexistent/waits"};
+    AioContext *none;
+    struct error err;
+
+    poll_params_default(&config.poll);
+    ck_assert_int_eq(aio_context_new(&config, &none, &err), -ENOENT);
+    ck_assert_msg(strstr(err.msg, "/nonexistent/waits") != NULL, "%s", err.msg);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("wait-recorder");
+    TCase *tc = tcase_create("recorder"), *failing = tcase_create("failing");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tc, setup, NULL);
+    tcase_add_test(tc, waits_are_recorded_with_who_fired_and_what_was_in_flight);
+    tcase_add_test(tc, a_long_record_is_written_while_the_loop_runs);
+    suite_add_tcase(s, tc);
+    tcase_add_test(failing, a_file_that_cannot_be_written_is_reported);
+    suite_add_tcase(s, failing);
+
+    runner = srunner_create(s);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
