@@ -62,7 +62,8 @@ static bool request_ok(const struct image *image, const struct engine_req *req)
     if (req->op == ENGINE_FLUSH) {
         return req->iovcnt == 0;
     }
-    if (req->iovcnt < 1 || req->iovcnt > ENGINE_IOV_MAX || req->offset > image->size ||
+    if ((req->op != ENGINE_READ && req->op != ENGINE_WRITE) || req->iovcnt < 1 ||
+        req->iovcnt > ENGINE_IOV_MAX || req->offset > image->size ||
         (req->op == ENGINE_WRITE && image->readonly)) {
         return false;
     }
