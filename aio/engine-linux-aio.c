@@ -146,7 +146,9 @@ static void submit_queued(void *opaque)
         }
         if (r < 0) {
             fail_first(l, r);
-            continue;
+            /* The rest in another round: a callback that submits again may fail without end. */
+            aio_defer(l->e.ctx, &l->submit);
+            break;
         }
         l->nr_submitted += r;
         while (r-- > 0) {
