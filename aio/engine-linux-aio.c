@@ -119,6 +119,16 @@ static void fail_first(struct linux_aio *l, int err)
     engine_complete(&l->e, req, err);
 }
 
+static void event_fd_read(struct linux_aio *l)
+{
+    uint64_t n;
+
+    stat_add(&l->e.ctx->stats.syscalls, 1);
+    while (read(l->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
+    }
+    l->event_fd_stale = false;
+}
+
 static void submit_queued(void *opaque)
 {
     struct linux_aio *l = opaque;
@@ -157,19 +167,13 @@ static void submit_queued(void *opaque)
     }
     /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
     if (l->ring && l->ring->head != load_relaxed(&l->ring->tail)) {
-        l->event_fd_stale = true;
+        if (l->e.ctx->polling) {
+            l->event_fd_stale = true;
+        } else {
+            event_fd_read(l); /* or the next block ends at once, for nothing */
+        }
         reap(l);
     }
-}
-
-static void event_fd_read(struct linux_aio *l)
-{
-    uint64_t n;
-
-    stat_add(&l->e.ctx->stats.syscalls, 1);
-    while (read(l->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
-    }
-    l->event_fd_stale = false;
 }
 
 static void completions_ready(void *opaque, int revents)
