@@ -70,9 +70,20 @@ static void reap(struct uring_engine *u)
     }
 }
 
+/*
+ * Never more in the kernel than the completion ring holds: what overflows it shows neither in the
+ * ring nor in the eventfd, so the loop would wait for ever.
+ */
+static bool may_take_more(struct uring_engine *u)
+{
+    unsigned ready = io_uring_sq_ready(&u->ring);
+
+    return ready < u->e.ctx->max_batch && u->in_kernel + ready < u->ring.cq.ring_entries;
+}
+
 static void fill_sq(struct uring_engine *u)
 {
-    while (!list_empty(&u->queued) && io_uring_sq_ready(&u->ring) < u->e.ctx->max_batch) {
+    while (!list_empty(&u->queued) && may_take_more(u)) {
         struct engine_req *req = list_entry(u->queued.next, struct engine_req, node);
         struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
@@ -87,10 +98,13 @@ static void fill_sq(struct uring_engine *u)
 static void submit_queued(void *opaque)
 {
     struct uring_engine *u = opaque;
-    int r;
+    int r = 0;
 
     do {
         fill_sq(u);
+        if (!io_uring_sq_ready(&u->ring)) {
+            break; /* the next completion makes room */
+        }
         stat_add(&u->e.ctx->stats.syscalls, 1);
         r = io_uring_submit(&u->ring);
         if (r > 0) {
