@@ -176,6 +176,12 @@ void aio_handler_remove(struct aio_handler *h);
  */
 void aio_notify(AioContext *ctx);
 
+/**
+ * aio_asleep - is the owner blocked in the kernel, or about to be? A hint, for watchdogs
+ * Context: any thread.
+ */
+bool aio_asleep(const AioContext *ctx);
+
 /* --- bottom halves: run a function in the owner, soon --- */
 
 struct aio_bh {

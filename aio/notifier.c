@@ -74,6 +74,11 @@ void aio_notify(AioContext *ctx)
     }
 }
 
+bool aio_asleep(const AioContext *ctx)
+{
+    return load_relaxed(&ctx->notify_me);
+}
+
 bool aio_notifier_prepare(AioContext *ctx)
 {
     store_relaxed(&ctx->notify_me, 1);

@@ -14,6 +14,8 @@
 #include "cli/run-options.h"
 #include "cli/stats.h"
 
+#define WATCH_NS 1000000000 /* between two looks of the watchdog */
+
 struct run {
     const struct command *cmd;
     struct run_config config;
@@ -22,6 +24,7 @@ struct run {
     struct machine *machine;
     struct console console;
     struct aio_handler signals, end;
+    struct aio_timer watch;
     int signal_fd;
     sigset_t blocked;
     int signal; /* that ended the machine, or 0 */
@@ -60,6 +63,14 @@ static void end_ready(void *opaque, int revents)
     struct run *r = opaque;
 
     r->done = true;
+}
+
+static void watch(void *opaque)
+{
+    struct run *r = opaque;
+
+    machine_watch(r->machine);
+    aio_timer_arm(&r->watch, aio_now(r->loop) + WATCH_NS);
 }
 
 static const struct aio_handler_ops signal_ops = {.ready = signal_ready};
@@ -154,9 +165,12 @@ static int run_to_end(struct run *r)
     char message[4096] = "";
     enum machine_end how;
 
+    aio_timer_init(r->loop, &r->watch, watch, r);
+    aio_timer_arm(&r->watch, aio_now(r->loop) + WATCH_NS);
     while (!r->done) {
         aio_poll(r->loop, true);
     }
+    aio_timer_cancel(&r->watch);
     console_stop(&r->console);
     pthread_sigmask(SIG_SETMASK, &r->blocked, NULL);
     how = machine_wait(r->machine, message, sizeof(message));

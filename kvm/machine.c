@@ -328,6 +328,13 @@ size_t machine_console_in(struct machine *m, const void *data, size_t len)
     return serial_receive(&m->serial, data, len);
 }
 
+void machine_watch(struct machine *m)
+{
+    for (unsigned i = 0; i < m->storage.nr_disks; i++) {
+        virtio_blk_watch(m->storage.disks[i].dev);
+    }
+}
+
 struct iothread *machine_iothread(struct machine *m, unsigned i)
 {
     return i < m->storage.nr_iothreads ? m->storage.iothreads[i] : NULL;

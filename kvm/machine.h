@@ -107,6 +107,13 @@ void machine_stop(struct machine *m, enum machine_end why);
 enum machine_end machine_wait(struct machine *m, char *message, size_t size);
 
 /**
+ * machine_watch - the watchdog: call it about once a second while the machine runs
+ * Serves queues whose I/O thread sleeps though the driver made something available, and logs it.
+ * Context: the thread that called machine_new.
+ */
+void machine_watch(struct machine *m);
+
+/**
  * machine_free - release everything; the machine has ended or was never started. NULL is allowed.
  */
 void machine_free(struct machine *m);

@@ -151,6 +151,15 @@ static void serve(void *opaque)
     } while (!q->polling && virtq_unsuppress(vq));
 }
 
+bool blk_queue_serve(struct blk_queue *q)
+{
+    if (!q->kick.ctx) {
+        return false;
+    }
+    serve(q);
+    return true;
+}
+
 /* --- the handler --- */
 
 static void kicked(void *opaque, int revents)

@@ -63,6 +63,11 @@ struct blk_queue {
     unsigned index;
     struct iothread *iothread;
     bool active; /* started and not stopped */
+    struct {
+        bool suspect; /* at the last look the queue seemed forgotten */
+        uint16_t at;  /* next entry that it would have taken */
+        unsigned rescues;
+    } watch;     /* of the thread that watches */
     sem_t quiet; /* posted when a stopping queue has nothing in flight any more */
     char name[32];
 };
@@ -112,6 +117,12 @@ void blk_queue_await_stop(struct blk_queue *q);
  * Context: I/O thread. The request is free afterwards.
  */
 void blk_queue_complete(struct blk_request *r, uint32_t written);
+
+/**
+ * blk_queue_serve - take and start what is in the ring; nothing on a queue that is stopped or
+ * broken Context: I/O thread. Return: whether the queue is being served.
+ */
+bool blk_queue_serve(struct blk_queue *q);
 
 void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

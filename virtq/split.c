@@ -53,6 +53,8 @@ static void *ring_at(struct virtqueue *vq, uint64_t gpa, uint64_t align, uint64_
 
 int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
 {
+    struct vring_avail *avail;
+
     vq->mem = mem;
     vq->fault = (struct virtq_fault){0};
     if (vq->size == 0 || vq->size > VIRTQ_SIZE_MAX || (vq->size & (vq->size - 1))) {
@@ -61,16 +63,18 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
     vq->desc = ring_at(vq, vq->desc_gpa, VRING_DESC_ALIGN_SIZE,
                        (uint64_t)vq->size * sizeof(struct vring_desc),
                        "descriptor table outside memory or not aligned");
-    vq->avail = ring_at(vq, vq->avail_gpa, VRING_AVAIL_ALIGN_SIZE,
-                        ring_size(vq, sizeof(struct vring_avail), sizeof(uint16_t)),
-                        "available ring outside memory or not aligned");
+    avail = ring_at(vq, vq->avail_gpa, VRING_AVAIL_ALIGN_SIZE,
+                    ring_size(vq, sizeof(struct vring_avail), sizeof(uint16_t)),
+                    "available ring outside memory or not aligned");
     vq->used = ring_at(vq, vq->used_gpa, VRING_USED_ALIGN_SIZE,
                        ring_size(vq, sizeof(struct vring_used), sizeof(struct vring_used_elem)),
                        "used ring outside memory or not aligned");
     if (vq->fault.what) {
         return -EINVAL;
     }
-    vq->last_avail = vq->avail_cached = 0;
+    store_relaxed(&vq->avail, avail);
+    store_relaxed(&vq->last_avail, 0);
+    vq->avail_cached = 0;
     vq->used_idx = vq->used_published = 0;
     vq->in_flight = 0;
     memset(vq->in_flight_map, 0, sizeof(vq->in_flight_map));
@@ -82,7 +86,7 @@ void virtq_stop(struct virtqueue *vq)
 {
     vq->ready = false;
     vq->desc = NULL;
-    vq->avail = NULL;
+    store_relaxed(&vq->avail, NULL);
     vq->used = NULL;
     vq->fault = (struct virtq_fault){0};
 }
@@ -207,6 +211,14 @@ bool virtq_has_work(const struct virtqueue *vq)
     return load_relaxed(&vq->avail->idx) != vq->last_avail;
 }
 
+bool virtq_unseen(const struct virtqueue *vq, uint16_t *at)
+{
+    const struct vring_avail *avail = load_relaxed(&vq->avail);
+
+    *at = load_relaxed(&vq->last_avail);
+    return avail && !load_relaxed(&vq->suppressed) && load_relaxed(&avail->idx) != *at;
+}
+
 int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     uint16_t mask = vq->size - 1, head;
@@ -230,7 +242,7 @@ int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
     if (vq->in_flight_map[head / 64] & bit) {
         return broken(vq, "chain is in flight already", head, head, 0);
     }
-    vq->last_avail++;
+    store_relaxed(&vq->last_avail, vq->last_avail + 1);
     if (virtq_batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
         __builtin_prefetch(&vq->desc[load_relaxed(&vq->avail->ring[vq->last_avail & mask]) & mask]);
     }
@@ -290,7 +302,7 @@ void virtq_suppress(struct virtqueue *vq)
     if (vq->suppressed) {
         return;
     }
-    vq->suppressed = true;
+    store_relaxed(&vq->suppressed, true);
     if (!vq->event_idx) {
         store_relaxed(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
     } else if (load_relaxed(&vq->avail->idx) == vq->avail_event) {
@@ -302,7 +314,7 @@ void virtq_suppress(struct virtqueue *vq)
 
 bool virtq_unsuppress(struct virtqueue *vq)
 {
-    vq->suppressed = false;
+    store_relaxed(&vq->suppressed, false);
     if (vq->event_idx) {
         set_avail_event(vq, vq->last_avail);
     } else {

@@ -57,4 +57,14 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
  */
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
 
+/**
+ * virtio_blk_watch - the watchdog's look at the device; wakes queues that were forgotten
+ * To be called now and then, say each second, always from the same thread. A queue counts as
+ * forgotten when two looks in a row find chains that it has not seen, with notifications on and its
+ * I/O thread asleep; it is logged once and served.
+ * Context: any thread but the I/O threads; not at the same time as free.
+ * Return: how many queues were woken.
+ */
+unsigned virtio_blk_watch(struct virtio_device *dev);
+
 #endif

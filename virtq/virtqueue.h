@@ -88,6 +88,13 @@ void virtq_stop(struct virtqueue *vq);
 bool virtq_has_work(const struct virtqueue *vq);
 
 /**
+ * virtq_unseen - are there chains that the device has not taken, with notifications on? A hint
+ * @at: the next entry that it would take
+ * Context: any thread, while the queue may be started and stopped; guest memory stays mapped.
+ */
+bool virtq_unseen(const struct virtqueue *vq, uint16_t *at);
+
+/**
  * virtq_pop - take the next available chain
  * @chain: filled when 1 is returned
  * Return: 1 got one; 0 none there; -EINVAL broken: vq->fault says how, and every later call

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <sched.h>
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -535,6 +536,47 @@ START_TEST(chains_offered_before_driver_ok_are_served_without_a_kick)
 }
 END_TEST
 
+START_TEST(the_watchdog_serves_a_driver_that_forgot_to_kick_and_says_so_once)
+{
+    blk_rig_init(&rig, &(struct blk_rig_options){.policy = &poll_policy_block});
+    blk_rig_go_live(&rig);
+    for (unsigned i = 0; i < 3; i++) {
+        while (!aio_asleep(iothread_ctx(rig.iothreads[0]))) {
+            sched_yield(); /* else the thread may see the chain by itself */
+        }
+        fake_driver_offer(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS()));
+        while (!virtio_blk_watch(rig.dev)) {
+            sched_yield();
+        }
+        fake_driver_await(drv, 1);
+    }
+    ck_assert_uint_eq(rig.log_lines, 1);
+    ck_assert_uint_eq(virtio_blk_watch(rig.dev) + virtio_blk_watch(rig.dev), 0);
+    end();
+}
+END_TEST
+
+START_TEST(the_watchdog_leaves_broken_and_stopped_queues_alone)
+{
+    blk_rig_init(&rig, &(struct blk_rig_options){.policy = &poll_policy_block});
+    blk_rig_go_live(&rig);
+    fake_driver_kick(drv, fake_driver_chain(drv, OUT(4), STATUS())); /* no whole header */
+    while (!(virtio_status(rig.dev) & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+        sched_yield();
+    }
+    fake_driver_offer(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS()));
+    for (unsigned i = 0; i < 100; i++) {
+        ck_assert_uint_eq(virtio_blk_watch(rig.dev), 0);
+    }
+    ck_assert_uint_eq(rig.log_lines, 1); /* of the fault itself */
+    virtio_set_status(rig.dev, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        ck_assert_uint_eq(virtio_blk_watch(rig.dev), 0);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(a_device_works_after_many_resets)
 {
     begin(_i, (struct blk_rig_options){.nr_queues = 2, .nr_iothreads = 2});
@@ -771,6 +813,8 @@ int main(void)
     EACH_MODE(life, a_reset_waits_for_requests_in_flight_and_then_memory_is_left_alone);
     EACH_MODE(life, a_device_may_be_freed_while_it_is_live);
     tcase_add_test(life, a_queue_that_was_not_set_up_is_left_alone);
+    tcase_add_test(life, the_watchdog_serves_a_driver_that_forgot_to_kick_and_says_so_once);
+    tcase_add_test(life, the_watchdog_leaves_broken_and_stopped_queues_alone);
     tcase_add_test(life, a_wrong_queue_size_or_engine_makes_no_device);
     EACH_MODE(engines, two_queues_on_two_threads_write_flush_and_read_with_linux_aio);
     EACH_MODE(engines, two_queues_on_two_threads_complete_everything_with_null);
