@@ -13,18 +13,30 @@
 
 #define ALIGN_MAX 4096
 
-static int check_size(const char *what, uint64_t size, struct error *err)
+static int check_size(const char *path, uint64_t size, struct error *err)
 {
     if (size == 0) {
         return error_set(err, -EINVAL, "disk image %s is empty: make one with truncate -s 1G %s",
-                         what, what);
+                         path, path);
     }
     if (size % SECTOR_SIZE) {
         return error_set(err, -EINVAL,
                          "the size of disk image %s, %" PRIu64 " bytes, is not a multiple of %d: "
                          "enlarge it with truncate -s %%%d %s",
-                         what, size, SECTOR_SIZE, SECTOR_SIZE, what);
+                         path, size, SECTOR_SIZE, SECTOR_SIZE, path);
     }
+    return 0;
+}
+
+static int open_without_file(struct image *img, uint64_t size, struct error *err)
+{
+    if (size == 0 || size % SECTOR_SIZE) {
+        return error_set(err, -EINVAL,
+                         "the size of a disk without a file, %" PRIu64 " bytes, is not a multiple "
+                         "of %d above 0",
+                         size, SECTOR_SIZE);
+    }
+    img->size = size;
     return 0;
 }
 
@@ -43,8 +55,6 @@ static int open_error(const struct image_config *config, int num, struct error *
     case EROFS:
         return error_set(err, -num, "disk image %s is on a read-only file system: add readonly=on",
                          path);
-    case EISDIR:
-        return error_set(err, -num, "disk image %s is a directory", path);
     case EINVAL:
         if (config->direct) {
             return error_set(err, -num,
@@ -57,6 +67,22 @@ static int open_error(const struct image_config *config, int num, struct error *
     return error_set(err, -num, "cannot open disk image %s: %s", path, strerror(num));
 }
 
+/* Before it is opened: that may wait for ever (a FIFO) or do something (a tape, a watchdog). */
+static int check_kind(const struct image_config *config, struct error *err)
+{
+    struct stat st;
+
+    if (stat(config->path, &st) < 0) {
+        return open_error(config, errno, err);
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        return error_set(err, -EINVAL, "disk image %s is %s: give a regular file or a block device",
+                         config->path,
+                         S_ISDIR(st.st_mode) ? "a directory" : "neither file nor disk");
+    }
+    return 0;
+}
+
 static int get_size(int fd, const char *path, uint64_t *size, struct error *err)
 {
     struct stat st;
@@ -64,19 +90,15 @@ static int get_size(int fd, const char *path, uint64_t *size, struct error *err)
     if (fstat(fd, &st) < 0) {
         return error_set(err, -errno, "cannot examine disk image %s: %s", path, strerror(errno));
     }
-    if (S_ISREG(st.st_mode)) {
+    if (!S_ISBLK(st.st_mode)) {
         *size = st.st_size;
         return 0;
     }
-    if (S_ISBLK(st.st_mode)) {
-        if (ioctl(fd, BLKGETSIZE64, size) < 0) {
-            return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
-                             strerror(errno));
-        }
-        return 0;
+    if (ioctl(fd, BLKGETSIZE64, size) < 0) {
+        return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
+                         strerror(errno));
     }
-    return error_set(err, -EINVAL, "disk image %s is %s: give a regular file or a block device",
-                     path, S_ISDIR(st.st_mode) ? "a directory" : "neither file nor disk");
+    return 0;
 }
 
 /* What O_DIRECT wants of offsets, lengths and addresses: the smallest that a read gets away with.
@@ -85,6 +107,7 @@ static int probe_align(int fd, const char *path, unsigned *align, struct error *
 {
     uint8_t *buf = aligned_alloc(2 * ALIGN_MAX, 2 * ALIGN_MAX);
     ssize_t n = -1;
+    int num;
 
     if (!buf) {
         return error_set(err, -ENOMEM, "out of memory for opening disk image %s", path);
@@ -95,23 +118,27 @@ static int probe_align(int fd, const char *path, unsigned *align, struct error *
             break;
         }
     }
+    num = errno;
     free(buf);
     if (n < 0) {
-        return error_set(err, -errno, "cannot read disk image %s: %s", path, strerror(errno));
+        return error_set(err, -num, "cannot read disk image %s: %s", path, strerror(num));
     }
     return 0;
 }
 
 int image_open(struct image *img, const struct image_config *config, struct error *err)
 {
-    int flags = O_CLOEXEC | O_NONBLOCK | (config->readonly ? O_RDONLY : O_RDWR) |
-                (config->direct ? O_DIRECT : 0);
+    int flags =
+        O_CLOEXEC | (config->readonly ? O_RDONLY : O_RDWR) | (config->direct ? O_DIRECT : 0);
     int r;
 
     *img = (struct image){.fd = -1, .align = 1, .readonly = config->readonly};
     if (!config->path) {
-        img->size = config->size;
-        return check_size("without a file", img->size, err);
+        return open_without_file(img, config->size, err);
+    }
+    r = check_kind(config, err);
+    if (r < 0) {
+        return r;
     }
     img->fd = open(config->path, flags);
     if (img->fd < 0) {
