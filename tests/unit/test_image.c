@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/* Opening a disk image: what is refused, and that the message names the file and the cure. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aio/image.h"
+
+static char dir[64];
+static char path[128];
+
+static void make_dir(void)
+{
+    strcpy(dir, "/var/tmp/pollux-image-XXXXXX");
+    ck_assert_ptr_ne(mkdtemp(dir), NULL);
+    ck_assert_int_eq(chmod(dir, 0755), 0);
+    snprintf(path, sizeof(path), "%s/disk.img", dir);
+}
+
+static void remove_dir(void)
+{
+    unlink(path);
+    rmdir(path);
+    rmdir(dir);
+}
+
+static void make_file(off_t size)
+{
+    int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0644);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, size), 0);
+    close(fd);
+}
+
+/* In every mode. */
+static void assert_refused(const char *what, int num, const char *because)
+{
+    for (unsigned mode = 0; mode < 4; mode++) {
+        struct image_config config = {.path = what, .readonly = mode & 1, .direct = mode & 2};
+        struct error err = {""};
+        struct image img;
+
+        ck_assert_int_eq(image_open(&img, &config, &err), num);
+        ck_assert_msg(strstr(err.msg, what), "no file is named: %s", err.msg);
+        ck_assert_msg(strstr(err.msg, because), "not said: %s, but: %s", because, err.msg);
+        ck_assert_msg(!strchr(err.msg, '\n'), "more than a line: %s", err.msg);
+        ck_assert_int_eq(img.fd, -1);
+        image_close(&img); /* safe after a failure */
+    }
+}
+
+START_TEST(a_good_image_opens)
+{
+    struct image_config config = {.path = path};
+    struct error err = {""};
+    struct image img;
+
+    make_file(7 * 512);
+    ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+    ck_assert_int_ge(img.fd, 0);
+    ck_assert_uint_eq(img.size, 7 * 512);
+    ck_assert_uint_eq(img.align, 1);
+    ck_assert(!img.readonly && !img.direct);
+    ck_assert_msg(!(fcntl(img.fd, F_GETFL) & O_NONBLOCK),
+                  "io_uring gives EAGAIN on a file that is not to block");
+    ck_assert_int_ne(fcntl(img.fd, F_GETFD) & FD_CLOEXEC, 0);
+    image_close(&img);
+    ck_assert_int_eq(img.fd, -1);
+    image_close(&img);
+
+    config.readonly = true;
+    ck_assert_int_eq(image_open(&img, &config, &err), 0);
+    ck_assert(img.readonly);
+    ck_assert_int_eq(write(img.fd, "x", 1), -1);
+    image_close(&img);
+}
+END_TEST
+
+START_TEST(the_alignment_of_a_direct_image_is_what_the_file_system_wants)
+{
+    struct image_config config = {.path = path, .direct = true};
+    struct error err = {""};
+    struct image img;
+    uint8_t *buf = aligned_alloc(4096, 16384);
+
+    make_file(1 << 20);
+    if (image_open(&img, &config, &err) == -EINVAL && strstr(err.msg, "O_DIRECT")) {
+        printf("skipped: %s\n", err.msg);
+        free(buf);
+        return;
+    }
+    ck_assert_msg(err.msg[0] == 0, "%s", err.msg);
+    ck_assert(img.direct);
+    ck_assert_int_ne(fcntl(img.fd, F_GETFL) & O_DIRECT, 0);
+    ck_assert_uint_ge(img.align, 512);
+    ck_assert_uint_eq(img.align & (img.align - 1), 0);
+    /* an odd multiple of it, at an address that is no more aligned */
+    ck_assert_int_eq(pread(img.fd, buf + img.align, img.align, img.align), img.align);
+    ck_assert_int_eq(pwrite(img.fd, buf + img.align, img.align, 3 * img.align), img.align);
+    image_close(&img);
+    free(buf);
+}
+END_TEST
+
+START_TEST(without_a_file_the_size_counts)
+{
+    struct image_config config = {.size = 1 << 20};
+    struct error err = {""};
+    struct image img;
+
+    ck_assert_int_eq(image_open(&img, &config, &err), 0);
+    ck_assert_int_eq(img.fd, -1);
+    ck_assert_uint_eq(img.size, 1 << 20);
+    image_close(&img);
+    config.size = 0;
+    ck_assert_int_eq(image_open(&img, &config, &err), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "size") && !strstr(err.msg, "truncate"),
+                  "no file can be enlarged: %s", err.msg);
+    config.size = 513;
+    ck_assert_int_eq(image_open(&img, &config, &err), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "513") && !strstr(err.msg, "truncate"),
+                  "no file can be enlarged: %s", err.msg);
+}
+END_TEST
+
+START_TEST(a_missing_file_is_refused)
+{
+    assert_refused(path, -ENOENT, strerror(ENOENT));
+}
+END_TEST
+
+START_TEST(a_directory_is_refused)
+{
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+    assert_refused(path, -EINVAL, "is a directory");
+}
+END_TEST
+
+START_TEST(an_empty_file_is_refused)
+{
+    make_file(0);
+    assert_refused(path, -EINVAL, "is empty: make one with truncate");
+}
+END_TEST
+
+START_TEST(a_size_that_is_not_whole_sectors_is_refused)
+{
+    make_file(1000);
+    assert_refused(path, -EINVAL, "1000 bytes, is not a multiple of 512");
+}
+END_TEST
+
+START_TEST(a_fifo_is_refused_and_does_not_hang)
+{
+    ck_assert_int_eq(mkfifo(path, 0644), 0);
+    assert_refused(path, -EINVAL, "neither file nor disk");
+}
+END_TEST
+
+START_TEST(a_character_device_is_refused)
+{
+    assert_refused("/dev/null", -EINVAL, "neither file nor disk");
+}
+END_TEST
+
+START_TEST(an_unreadable_file_is_refused)
+{
+    make_file(512);
+    ck_assert_int_eq(chmod(path, 0), 0);
+    if (geteuid() == 0 && seteuid(65534) < 0) {
+        printf("skipped: root may read everything, and seteuid: %s\n", strerror(errno));
+        return;
+    }
+    assert_refused(path, -EACCES, "no permission");
+    seteuid(0);
+}
+END_TEST
+
+START_TEST(a_file_that_may_only_be_read_suggests_readonly)
+{
+    struct image_config config = {.path = path};
+    struct error err = {""};
+    struct image img;
+
+    make_file(512);
+    ck_assert_int_eq(chmod(path, 0444), 0);
+    if (geteuid() == 0 && seteuid(65534) < 0) {
+        printf("skipped: root may write everything, and seteuid: %s\n", strerror(errno));
+        return;
+    }
+    ck_assert_int_eq(image_open(&img, &config, &err), -EACCES);
+    ck_assert_msg(strstr(err.msg, "readonly=on"), "%s", err.msg);
+    config.readonly = true;
+    ck_assert_int_eq(image_open(&img, &config, &err), 0);
+    image_close(&img);
+    seteuid(0);
+}
+END_TEST
+
+/* A file of /proc: regular, readable, and its file system has no O_DIRECT. */
+START_TEST(a_file_system_without_direct_io_is_named_as_the_reason)
+{
+    struct image_config config = {.path = "/proc/self/stat", .readonly = true, .direct = true};
+    struct error err = {""};
+    struct image img;
+
+    ck_assert_int_eq(image_open(&img, &config, &err), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "does not support O_DIRECT"), "%s", err.msg);
+    ck_assert_ptr_ne(strstr(err.msg, config.path), NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("image");
+    TCase *t = tcase_create("image");
+    SRunner *runner = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, make_dir, remove_dir);
+    tcase_add_test(t, a_good_image_opens);
+    tcase_add_test(t, the_alignment_of_a_direct_image_is_what_the_file_system_wants);
+    tcase_add_test(t, without_a_file_the_size_counts);
+    tcase_add_test(t, a_missing_file_is_refused);
+    tcase_add_test(t, a_directory_is_refused);
+    tcase_add_test(t, an_empty_file_is_refused);
+    tcase_add_test(t, a_size_that_is_not_whole_sectors_is_refused);
+    tcase_add_test(t, a_fifo_is_refused_and_does_not_hang);
+    tcase_add_test(t, a_character_device_is_refused);
+    tcase_add_test(t, an_unreadable_file_is_refused);
+    tcase_add_test(t, a_file_that_may_only_be_read_suggests_readonly);
+    tcase_add_test(t, a_file_system_without_direct_io_is_named_as_the_reason);
+    suite_add_tcase(s, t);
+
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
