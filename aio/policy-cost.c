@@ -15,7 +15,8 @@
  * extreme: its kick never comes while its request is in flight, and always after. Each game has its
  * own distributions and its own W.
  *
- * Two things guard against a past that no longer holds. A run of waits that were unlikely makes the
+ * Two things guard against a past that no longer holds, and a third against events that wait for
+ * the loop to block (aio/cost-vain.h). A run of waits that were unlikely makes the
  * game forget nearly all. And the learned window competes with the one that needs no learning,
  * T = w * W: both are charged for every wait, in hindsight, and while the learned one has recently
  * been dearer by half, the other is used.
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "aio/cost-curve.h"
+#include "aio/cost-vain.h"
 #include "aio/cost-wake.h"
 #include "aio/policy.h"
 
@@ -55,6 +57,7 @@ struct choice {
 struct game {
     struct histogram ended; /* waits by length, whatever ended them */
     struct cost_wake wake;
+    struct cost_vain vain;
     uint32_t forgotten; /* clock of all histograms of this game */
     uint32_t waits;     /* since the last halving */
     uint32_t surprise;
@@ -188,6 +191,9 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
     if (g->learned_cost > g->safe_cost + g->safe_cost / 2) {
         window = block_cost(p, g);
     }
+    if (window && cost_vain_paused(&g->vain)) {
+        return 0;
+    }
     c->probe = cost_wake_probe(&g->wake, now, window, &p->params, &probe_ns);
     return c->probe == WAKE_PROBE_NONE ? window : probe_ns;
 }
@@ -275,6 +281,11 @@ static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
 
     if (w->off_cpu) {
         return;
+    }
+    if (w->outcome == POLL_HIT) {
+        cost_vain_hit(&g->vain);
+    } else if (w->polled_ns > g->wake.wake_ns / 2) {
+        cost_vain_miss(&g->vain);
     }
     ns = came_at(g, w);
     bucket = hist_bucket(ns);

@@ -36,7 +36,7 @@ static void weighted_event(struct poll_policy *p, struct poll_source *s, const s
 {
     struct weighted_source *ws = s->data;
 
-    ws->had_event = true;
+    ws->had_event = !list_empty(&s->node); /* else it only comes back now, and is not counted */
 }
 
 static uint64_t weighted_mean(const struct poll_params *params, uint64_t mean, uint64_t wait)
