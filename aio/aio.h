@@ -34,6 +34,7 @@
 #include "aio/error.h"
 #include "aio/list.h"
 #include "aio/policy.h"
+#include "aio/trace.h"
 
 typedef struct aio_context AioContext;
 struct aio_handler;
@@ -47,6 +48,8 @@ struct aio_context_config {
     unsigned max_batch;      /* most requests in one io_submit; 0: AIO_MAX_BATCH_DEFAULT */
     const char *record;      /* file to write all waits to (docs/traces.md); NULL: none */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
+    struct trace *trace;     /* outlives the context; NULL: none */
+    const char *name;        /* of the tracks in @trace; NULL: "loop" */
 };
 
 /**
@@ -93,6 +96,11 @@ bool aio_poll(AioContext *ctx, bool blocking);
  * aio_now - the loop's clock, ns
  */
 uint64_t aio_now(AioContext *ctx);
+
+/**
+ * aio_trace - the track for what happens in the owner; NULL if there is no trace
+ */
+struct trace_track *aio_trace(const AioContext *ctx);
 
 /* --- file descriptor handlers --- */
 

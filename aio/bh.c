@@ -56,6 +56,7 @@ bool aio_bh_run(AioContext *ctx)
     if (list_empty(&ctx->bh_pending)) {
         return false;
     }
+    trace_bottom_halves_begin(ctx->trace, ctx);
     list_take(&batch, &ctx->bh_pending);
     while (!list_empty(&batch)) {
         struct aio_bh *bh = list_entry(batch.next, struct aio_bh, node);
@@ -65,6 +66,7 @@ bool aio_bh_run(AioContext *ctx)
         exchange_acq_rel(&bh->scheduled, 0);
         bh->cb(bh->opaque);
     }
+    trace_bottom_halves_end(ctx->trace, ctx);
     return true;
 }
 

@@ -16,6 +16,16 @@ static uint64_t clock_monotonic(void)
     return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+static void open_tracks(AioContext *ctx, const struct aio_context_config *config)
+{
+    const char *name = config->name ? config->name : "loop";
+    char notify[32];
+
+    snprintf(notify, sizeof(notify), "notify %s", name);
+    ctx->trace = trace_track_new(config->trace, name, false);
+    ctx->trace_notify = trace_track_new(config->trace, notify, true);
+}
+
 int aio_context_new(const struct aio_context_config *config, AioContext **out, struct error *err)
 {
     const struct fdmon_ops *fdmon = fdmon_find(config->fdmon);
@@ -42,6 +52,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     list_init(&ctx->deferred);
     list_init(&ctx->bh_pending);
     aio_context_take(ctx);
+    open_tracks(ctx, config);
 
     r = poll_policy_init(&ctx->policy, &config->poll);
     if (r < 0) {
@@ -112,6 +123,11 @@ bool aio_context_in_owner(const AioContext *ctx)
 uint64_t aio_now(AioContext *ctx)
 {
     return ctx->clock();
+}
+
+struct trace_track *aio_trace(const AioContext *ctx)
+{
+    return ctx->trace;
 }
 
 int aio_set_poll_params(AioContext *ctx, const struct poll_params *params)

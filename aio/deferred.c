@@ -30,8 +30,10 @@ void aio_deferred_cancel(struct aio_deferred *d)
 
 bool aio_deferred_run(AioContext *ctx)
 {
-    bool ran = false;
-
+    if (list_empty(&ctx->deferred)) {
+        return false;
+    }
+    trace_end_of_turn_begin(ctx->trace, ctx);
     for (unsigned round = 0; round < DEFERRED_ROUNDS && !list_empty(&ctx->deferred); round++) {
         struct list batch;
 
@@ -42,7 +44,7 @@ bool aio_deferred_run(AioContext *ctx)
             list_del(&d->node);
             d->cb(d->opaque);
         }
-        ran = true;
     }
-    return ran;
+    trace_end_of_turn_end(ctx->trace, ctx);
+    return true;
 }

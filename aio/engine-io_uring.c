@@ -106,7 +106,9 @@ static void submit_queued(void *opaque)
             break; /* the next completion makes room */
         }
         stat_add(&u->e.ctx->stats.syscalls, 1);
+        trace_submit_begin(u->e.ctx->trace, u->e.ctx, "io_uring", io_uring_sq_ready(&u->ring));
         r = io_uring_submit(&u->ring);
+        trace_submit_end(u->e.ctx->trace, u->e.ctx, "io_uring", r);
         if (r > 0) {
             u->in_kernel += r;
         }

@@ -147,7 +147,9 @@ static void submit_queued(void *opaque)
             }
         }
         stat_add(&l->e.ctx->stats.syscalls, 1);
+        trace_submit_begin(l->e.ctx->trace, l->e.ctx, "linux-aio", n);
         r = io_submit(l->io, n, batch);
+        trace_submit_end(l->e.ctx->trace, l->e.ctx, "linux-aio", r);
         if (r == -EAGAIN || r == -ENOMEM) {
             if (l->nr_submitted == 0) {
                 aio_timer_arm(&l->retry, aio_now(l->e.ctx) + RETRY_NS);

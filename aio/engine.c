@@ -89,6 +89,7 @@ int engine_submit(struct engine *e, struct engine_req *req)
     r = e->ops->submit(e, req);
     if (r == 0) {
         e->in_flight++;
+        trace_request_submitted(e->ctx->trace, e->ctx, req, req->op, req->offset);
     }
     return r;
 }
@@ -96,6 +97,7 @@ int engine_submit(struct engine *e, struct engine_req *req)
 void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
 {
     e->in_flight--;
+    trace_request_completed(e->ctx->trace, e->ctx, req, res);
     req->cb(req, res);
 }
 

@@ -17,6 +17,7 @@ void aio_poll_set_join(struct aio_handler *h, uint64_t now)
     h->last_event_ns = now;
     list_add_tail(&ctx->policy.sources, &h->source.node);
     ctx->nr_quiet--;
+    trace_poll_add(ctx->trace, ctx, h->name, h->fd);
     if (ctx->polling && h->ops->poll_begin) {
         h->ops->poll_begin(h->opaque);
     }
@@ -28,6 +29,7 @@ void aio_poll_set_leave(struct aio_handler *h)
 
     list_del(&h->source.node);
     ctx->nr_quiet++;
+    trace_poll_remove(ctx->trace, ctx, h->name, h->fd);
     if (ctx->polling && h->ops->poll_end) {
         h->ops->poll_end(h->opaque);
     }
@@ -44,7 +46,7 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
         .events = events,
         .ops = ops,
         .opaque = opaque,
-        .name = name,
+        .name = ctx->trace ? trace_name(ctx->trace, name) : name,
         .ctx = ctx,
     };
     list_init(&h->ready_node);

@@ -46,13 +46,15 @@ struct aio_context {
 
     struct aio_stats stats;
     struct wait_recorder *recorder; /* NULL: waits are not recorded */
-    struct worker_pool *workers; /* NULL: no engine needs any */
+    struct trace_track *trace;      /* NULL: none */
+    struct worker_pool *workers;    /* NULL: no engine needs any */
     struct aio_handler notifier;
 
     /* Written by other threads. */
     _Alignas(CACHE_LINE) unsigned notified;
     unsigned notify_me;
     struct aio_bh *bh_incoming;
+    struct trace_track *trace_notify; /* shared; NULL: none */
 };
 
 static inline void aio_assert_owner(const AioContext *ctx)

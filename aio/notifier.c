@@ -68,9 +68,11 @@ void aio_notify(AioContext *ctx)
         __atomic_fetch_add(&ctx->stats.notify_sent, 1, __ATOMIC_RELAXED);
         while (write(ctx->notifier.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
         }
+        trace_notify(ctx->trace_notify, ctx, true);
         errno = saved;
     } else {
         __atomic_fetch_add(&ctx->stats.notify_elided, 1, __ATOMIC_RELAXED);
+        trace_notify(ctx->trace_notify, ctx, false);
     }
 }
 

@@ -162,11 +162,13 @@ static void block(AioContext *ctx, struct poll_wait *w)
     if (aio_notifier_prepare(ctx)) {
         timeout = 0;
     }
+    trace_block_begin(ctx->trace, ctx, timeout);
     ctx->fdmon->ops->wait(ctx->fdmon, timeout);
     aio_notifier_awake(ctx);
 
     w->end_ns = ctx->clock();
     w->blocked_ns = w->end_ns - began;
+    trace_block_end(ctx->trace, ctx, w->blocked_ns);
     w->outcome = POLL_BLOCKED;
     ctx->fds_seen_ns = w->end_ns;
     stat_add(&ctx->stats.blocks, 1);
@@ -194,6 +196,21 @@ static void teach(AioContext *ctx, const struct poll_wait *w)
     }
 }
 
+static void note_window(AioContext *ctx, uint64_t ns)
+{
+    uint64_t old = ctx->stats.window_ns;
+
+    if (ns == old) {
+        return;
+    }
+    if (ns > old) {
+        trace_poll_grow(ctx->trace, ctx, old, ns);
+    } else {
+        trace_poll_shrink(ctx->trace, ctx, old, ns);
+    }
+    store_relaxed(&ctx->stats.window_ns, ns);
+}
+
 /* The loop is idle: wait until something is ready. Return: the clock at the end. */
 static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
 {
@@ -205,12 +222,14 @@ static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
     if (pollable) {
         w.window_ns = poll_policy_window(&ctx->policy, now);
     }
-    store_relaxed(&ctx->stats.window_ns, w.window_ns);
+    note_window(ctx, w.window_ns);
     if (w.window_ns) {
         uint64_t limit = w.window_ns < (uint64_t)timeout ? w.window_ns : (uint64_t)timeout;
 
         polling_begin(ctx);
+        trace_run_poll_handlers_begin(ctx->trace, ctx, w.window_ns, timeout);
         found = spin(ctx, &w, limit);
+        trace_run_poll_handlers_end(ctx->trace, ctx, found, timeout);
         stat_add(&ctx->stats.polled_ns, w.polled_ns);
     }
     if (!found && w.window_ns >= (uint64_t)timeout) {
@@ -252,6 +271,7 @@ static bool dispatch(AioContext *ctx, uint64_t now)
             stat_add(&ctx->stats.dispatches, 1);
             ran = true;
         }
+        trace_dispatch_begin(ctx->trace, ctx, h->name, revents);
         if (revents) {
             stat_add(&h->stats.fired, 1);
             h->ops->ready(h->opaque, revents);
@@ -259,6 +279,7 @@ static bool dispatch(AioContext *ctx, uint64_t now)
             stat_add(&h->stats.polled, 1);
             h->ops->poll_ready(h->opaque);
         }
+        trace_dispatch_end(ctx->trace, ctx); /* @h may be gone */
     }
     return ran;
 }

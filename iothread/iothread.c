@@ -72,8 +72,12 @@ static int create_thread(struct iothread *io)
 
 int iothread_new(const struct iothread_config *config, struct iothread **out, struct error *err)
 {
-    struct aio_context_config ctx_config = {
-        .poll = config->poll, .fdmon = config->fdmon, .max_batch = config->max_batch, .record = config->record};
+    struct aio_context_config ctx_config = {.poll = config->poll,
+                                            .fdmon = config->fdmon,
+                                            .max_batch = config->max_batch,
+                                            .record = config->record,
+                                            .trace = config->trace,
+                                            .name = config->id};
     struct iothread *io;
     int r;
 

@@ -14,9 +14,10 @@ struct iothread;
 struct iothread_config {
     const char *id; /* 1..IOTHREAD_ID_MAX characters; shown by top -H */
     struct poll_params poll;
-    const char *fdmon;  /* as in struct aio_context_config */
-    unsigned max_batch; /* as there */
-    const char *record; /* as there */
+    const char *fdmon;   /* as in struct aio_context_config */
+    unsigned max_batch;  /* as there */
+    const char *record;  /* as there */
+    struct trace *trace; /* NULL: none; outlives the thread */
 };
 
 /**

@@ -186,6 +186,14 @@ static int load_guest(struct machine *m, const struct machine_config *config,
     return boot_load(&m->ram, &boot, entry, err);
 }
 
+static void add_track(struct vcpu *v, struct trace *trace)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "vcpu%u", v->index);
+    v->trace = trace_track_new(trace, name, false);
+}
+
 static int build(struct machine *m, const struct machine_config *config, struct error *err)
 {
     struct boot_entry entry;
@@ -209,6 +217,7 @@ static int build(struct machine *m, const struct machine_config *config, struct 
         ret = vcpu_init(&m->vcpus[i], &m->vm, i, config->cpus, i == 0 ? &entry : NULL, &m->ram,
                         &vcpu_ops, m, err);
         m->nr_vcpus += ret == 0;
+        add_track(&m->vcpus[i], config->trace);
     }
     return ret;
 }

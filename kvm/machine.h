@@ -69,7 +69,8 @@ struct machine_config {
     void (*console_out)(void *opaque, const void *data, size_t len);
     /* One line about a fault of a guest or a disk. Context: any thread. NULL: dropped. */
     void (*log)(void *opaque, const char *line);
-    void *opaque; /* for console_out and log */
+    void *opaque;        /* for console_out and log */
+    struct trace *trace; /* vCPUs and I/O threads record there; NULL: none; outlives the machine */
 };
 
 /**

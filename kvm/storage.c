@@ -36,13 +36,15 @@ static int start_iothreads(struct storage *s, const struct machine_config *confi
         return error_set(err, -ENOMEM, "out of memory");
     }
     for (unsigned i = 0; i < config->nr_iothreads; i++) {
+        struct iothread_config io = config->iothreads[i];
         int ret;
 
+        io.trace = config->trace;
         if (find_iothread(s, config->iothreads[i].id)) {
             return error_set(err, -EEXIST, "I/O thread %s: there are two of this id",
                              config->iothreads[i].id);
         }
-        ret = iothread_new(&config->iothreads[i], &s->iothreads[i], err);
+        ret = iothread_new(&io, &s->iothreads[i], err);
         if (ret < 0) {
             return ret;
         }

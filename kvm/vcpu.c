@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "aio/barrier.h"
+#include "aio/trace.h"
 #include "kvm/cpu-state.h"
 #include "kvm/cpuid.h"
 #include "kvm/crash.h"
@@ -157,6 +158,21 @@ static void handle_exit(struct vcpu *v)
     }
 }
 
+static const char *exit_name(const struct vcpu *v, int ret)
+{
+    if (ret < 0) {
+        return "interrupted";
+    }
+    switch (v->run->exit_reason) {
+    case KVM_EXIT_IO:
+        return "port I/O";
+    case KVM_EXIT_MMIO:
+        return "MMIO";
+    default:
+        return "other exit";
+    }
+}
+
 static void *vcpu_thread(void *opaque)
 {
     char cause[CRASH_CAUSE_MAX];
@@ -171,8 +187,11 @@ static void *vcpu_thread(void *opaque)
         store_release(&v->clock_valid, 1); /* pairs with vcpu_cpu_ns() */
     }
     while (!load_relaxed(&v->stop)) {
-        int ret = ioctl(v->fd, KVM_RUN, 0);
+        int ret;
 
+        trace_vcpu_entry(v->trace, v->index);
+        ret = ioctl(v->fd, KVM_RUN, 0);
+        trace_vcpu_exit(v->trace, v->index, exit_name(v, ret), v->run->exit_reason);
         stat_add(&v->exits, 1);
         if (ret == 0) {
             handle_exit(v);

@@ -31,6 +31,7 @@ struct vcpu {
     const struct ram *ram;
     const struct vcpu_ops *ops;
     void *opaque;
+    struct trace_track *trace; /* NULL: none; set before vcpu_start() */
 
     pthread_t thread;
     bool created;    /* a thread that has not been joined */

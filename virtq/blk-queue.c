@@ -46,8 +46,10 @@ void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...
 static void publish(void *opaque)
 {
     struct blk_queue *q = opaque;
+    bool wanted = virtq_publish(&q->vq->vq);
 
-    if (virtq_publish(&q->vq->vq)) {
+    trace_interrupt(q->trace, q->kick.name, wanted);
+    if (wanted) {
         stat_add(&q->stats.interrupts, 1);
         virtio_queue_interrupt(&q->blk->dev, q->vq);
     }
@@ -69,6 +71,7 @@ void blk_queue_complete(struct blk_request *r, uint32_t written)
     struct blk_queue *q = r->q;
 
     virtq_push(&q->vq->vq, r->chain.head, written);
+    trace_request_used(q->trace, q->kick.name, &r->io, written);
     q->free[q->nr_free++] = r;
     store_relaxed(&q->in_flight, q->in_flight - 1);
     if (q->stopping && q->in_flight == 0) {
@@ -113,6 +116,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
         q->nr_free--;
         __builtin_prefetch(req->chain.iov[0].iov_base);
         batch[n++] = req;
+        trace_request_seen(q->trace, q->kick.name, &req->io, req->chain.head);
     } while (n < BATCH && n < *budget && virtq_batch_left(vq));
 
     *budget -= n;
@@ -287,6 +291,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
 
     q->vq = vq;
     q->ctx = iothread_ctx(q->iothread);
+    q->trace = aio_trace(q->ctx);
     sem_init(&q->quiet, 0, 0);
     list_init(&q->waiting);
     aio_bh_init(q->ctx, &q->more, serve, q);

@@ -37,6 +37,7 @@ struct blk_request {
 struct blk_queue {
     struct blk *blk;
     AioContext *ctx;
+    struct trace_track *trace; /* of @ctx */
     struct virtio_queue *vq;
     struct engine *engine;
     struct aio_handler kick;
