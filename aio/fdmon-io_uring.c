@@ -131,7 +131,8 @@ static void uring_remove(struct fdmon *m, struct aio_handler *h)
     if (u->slots[i].armed) {
         struct io_uring_sqe *sqe = get_sqe(u);
 
-        io_uring_prep_poll_remove(sqe, i);
+        /* not a poll removal: that gives up (EALREADY) on a poll that fires at this moment */
+        io_uring_prep_cancel64(sqe, i, 0);
         io_uring_sqe_set_data64(sqe, NO_SLOT);
         /* The caller may close the descriptor now; the request must not outlive that. */
         stat_add(&m->ctx->stats.syscalls, 1);
