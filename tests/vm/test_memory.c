@@ -6,8 +6,9 @@
 #define MIB (1ull << 20)
 
 /*
- * Report each entry of the start info's memory map (address and size in MiB, type), then map 4 GiB
- * at 1 GiB in long mode and report what was written there, and what is one page beyond its end.
+ * Report each entry of the start info's memory map (address and size in MiB, type), then map what
+ * is above 4 GiB at 1 GiB in long mode and report what comes back from its last bytes, and from the
+ * first beyond its end.
  * PML4 at 0x203000, PDPT at 0x200000, page directories at 0x201000 and 0x202000.
  */
 GUEST_CODE(survey, "movl 48(%ebx), %ecx; movl 40(%ebx), %esi; movw $0x500, %dx;"
@@ -19,14 +20,14 @@ GUEST_CODE(survey, "movl 48(%ebx), %ecx; movl 40(%ebx), %esi; movw $0x500, %dx;"
                    "movl $0x200003, 0x203000;"
                    "movl $0x201003, 0x200000; movl $0x202003, 0x200008;"
                    "movl $0x83, 0x201000;"
-                   "movl $0x83, 0x202000; movl $1, 0x202004;"      /* 4 GiB */
-                   "movl $0x1000083, 0x202008; movl $1, 0x20200c;" /* and 16 MiB beyond it */
+                   "movl $0xe00083, 0x202000; movl $1, 0x202004;"  /* 4 GiB + 14 MiB */
+                   "movl $0x1000083, 0x202008; movl $1, 0x20200c;" /* 4 GiB + 16 MiB */
                    "movl %cr4, %eax; orl $0x20, %eax; movl %eax, %cr4;"
                    "movl $0x203000, %eax; movl %eax, %cr3;"
                    "movl $0xc0000080, %ecx; rdmsr; orl $0x100, %eax; wrmsr; movw $0x500, %dx;"
                    "movl %cr0, %eax; orl $0x80000000, %eax; movl %eax, %cr0;"
-                   "movl $0x12345678, 0x40000ff0; movl 0x40000ff0, %eax; outl %eax, %dx;"
-                   "movl $0x12345678, 0x40200ff0; movl 0x40200ff0, %eax; outl %eax, "
+                   "movl $0x12345678, 0x401ffff0; movl 0x401ffff0, %eax; outl %eax, %dx;"
+                   "movl $0x12345678, 0x40200000; movl 0x40200000, %eax; outl %eax, "
                    "%dx;" GUEST_POWEROFF "2: jmp 2b");
 
 static void survey_memory(struct guest_run *run, uint64_t memory, bool shared)

@@ -71,6 +71,7 @@ GUEST_CODE(near_misses,
            "movb $0x20, %al; outb %al, %dx;"
            "movb $0xaa, %al; outb %al, $0x64;"
            "movw $0x602, %dx; movb $0x02, %al; outb %al, %dx;"
+           "movw $0xcf9, %dx; movb $0x02, %al; outb %al, %dx;"
            "movw $0xcf8, %dx; movl $0x80000404, %eax; outl %eax, %dx;"
            "movw $0x500, %dx; movl $0x600d, %eax; outl %eax, %dx;" GUEST_POWEROFF "1: jmp 1b");
 
