@@ -22,7 +22,7 @@ boot() {
     # Through tee, so that the console is seen even where the machine around it hangs.
     {
         timeout -k 5 "$LIMIT" "$POLLUX" run --kernel "$GUEST/vmlinuz" --initrd "$GUEST/$initrd" \
-            --append "console=ttyS0 ${VERBOSITY-quiet} panic=-1 pollux.run=$name $append" --memory 512M "$@" \
+            --append "console=ttyS0 ${VERBOSITY-quiet} panic=-1 pollux.run=$name $append" "$@" \
             </dev/null 2>&1
         echo $? >"$WORK/status"
     } | tee "$WORK/console"

@@ -125,16 +125,18 @@ run_in_qemu() {
     "$here/make-outer.sh" "$guest" "$out"
     pack_run
     cat "$out/outer.img" "$out/run.img" >"$out/initrd.img"
-    rm -f "$out/scratch.img" "$out/console.log"
+    rm -f "$out/scratch.img" "$out/swap.img" "$out/console.log"
     truncate -s 1G "$out/scratch.img"
+    truncate -s 4G "$out/swap.img"
     start timeout --foreground -k 5 $((OUTER_START + (2 * limit + 20) * ${#tests[@]})) \
         qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 2G -nodefaults \
         -no-user-config -display none -no-reboot \
         -drive "if=virtio,format=raw,cache=unsafe,file=$out/scratch.img" \
+        -drive "if=virtio,format=raw,cache=unsafe,file=$out/swap.img" \
         -serial "file:$out/console.log" -serial stdio \
         -kernel "$guest/vmlinuz" -initrd "$out/initrd.img" \
         -append "console=ttyS0 quiet panic=-1"
-    rm -f "$out/scratch.img"
+    rm -f "$out/scratch.img" "$out/swap.img"
 }
 
 # start COMMAND...: run it with its events followed; it never outlives this script.
