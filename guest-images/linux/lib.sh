@@ -12,7 +12,7 @@ say() { echo "guest-linux: $*"; }
 die() { echo "guest-linux: $*" >&2; exit 1; }
 
 guest_init() {
-    GUEST_DIR=$1
+    GUEST_DIR=$(cd "$1" && pwd)
     SYSROOT=$GUEST_DIR/sysroot
     APT_OPTS=(-q -o APT::Sandbox::User=root -o Debug::NoLocking=1)
     if [ -e "$GUEST_DIR/apt/private" ]; then
