@@ -219,6 +219,90 @@ START_TEST(machine_ends_with_requests_in_flight)
 }
 END_TEST
 
+/* --- an engine that keeps what it gets for a while --- */
+
+#define HOLD_NS 50000000
+
+struct slow {
+    struct engine e;
+    struct aio_timer timer;
+    struct list held;
+};
+
+static void let_go(void *opaque)
+{
+    struct slow *slow = opaque;
+    struct list held;
+
+    list_take(&held, &slow->held);
+    while (!list_empty(&held)) {
+        struct engine_req *req = list_entry(held.next, struct engine_req, node);
+
+        list_del(&req->node);
+        slow->e.in_flight--;
+        req->cb(req, req->op == ENGINE_FLUSH ? 0 : 4096);
+    }
+}
+
+static int slow_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
+                     struct engine **out, struct error *err)
+{
+    struct slow *slow = calloc(1, sizeof(*slow));
+
+    list_init(&slow->held);
+    aio_timer_init(ctx, &slow->timer, let_go, slow);
+    *out = &slow->e;
+    return 0;
+}
+
+static int slow_submit(struct engine *e, struct engine_req *req)
+{
+    struct slow *slow = container_of(e, struct slow, e);
+
+    if (list_empty(&slow->held)) {
+        aio_timer_arm(&slow->timer, aio_now(e->ctx) + HOLD_NS);
+    }
+    list_add_tail(&slow->held, &req->node);
+    return 0;
+}
+
+static void slow_close(struct engine *e)
+{
+    struct slow *slow = container_of(e, struct slow, e);
+
+    ck_assert(list_empty(&slow->held));
+    aio_timer_cancel(&slow->timer);
+    free(slow);
+}
+
+static const struct engine_ops slow_engine = {
+    .name = "slow", .open = slow_open, .submit = slow_submit, .close = slow_close};
+
+START_TEST(end_of_the_machine_waits_for_a_slow_disk)
+{
+    struct virtio_blk_stats stats;
+    struct setup s;
+    char message[16];
+
+    prepare(&s, "depth=32 bs=4096 time=3600s");
+    s.disks[0].engine = &slow_engine;
+    s.config.nr_disks = 1;
+    ck_assert_msg(machine_new(&s.config, &s.m, &s.err) == 0, "%s", s.err.msg);
+    ck_assert_int_eq(machine_start(s.m, &s.err), 0);
+    do {
+        sched_yield();
+        virtio_blk_get_stats(machine_disk(s.m, 0), &stats);
+    } while (stats.in_flight == 0);
+    machine_stop(s.m, MACHINE_STOPPED);
+    ck_assert_int_eq(machine_wait(s.m, message, sizeof(message)), MACHINE_STOPPED);
+    virtio_blk_get_stats(machine_disk(s.m, 0), &stats);
+    ck_assert_uint_eq(stats.in_flight, 0);
+    ck_assert_uint_gt(stats.reads, 0);
+    ck_assert_uint_eq(stats.errors, 0);
+    machine_free(s.m);
+}
+END_TEST
+
 static void refused(struct setup *s, const char *text)
 {
     struct held before = held();
@@ -290,6 +374,7 @@ int main(void)
     tcase_add_test(t, guest_reads_what_it_wrote_waiting_by_polling);
     tcase_add_test(t, guest_reads_what_it_wrote_waiting_by_interrupt);
     tcase_add_test(t, machine_ends_with_requests_in_flight);
+    tcase_add_test(t, end_of_the_machine_waits_for_a_slow_disk);
     tcase_add_test(t, what_is_wrong_is_said_and_nothing_is_left_behind);
     tcase_add_test(t, as_many_disks_as_there_are_interrupts);
     suite_add_tcase(s, t);
