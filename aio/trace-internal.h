@@ -17,6 +17,8 @@ struct trace_entry {
 struct trace_track {
     struct trace *trace;
     struct list node; /* trace->tracks */
+    const char *group;
+    unsigned pid; /* number of the group */
     bool shared;
     uint64_t mask;  /* size of the ring, less 1 */
     uint64_t count; /* events so far; the newest mask + 1 of them are there */
@@ -27,8 +29,10 @@ struct trace_track {
 struct trace {
     uint64_t (*clock)(void);
     uint64_t size;
-    pthread_mutex_t lock; /* of the lists */
-    struct list tracks;   /* in the order in which they were made */
+    pthread_mutex_t lock; /* of what follows */
+    const char *group;    /* of new tracks */
+    unsigned pid;
+    struct list tracks; /* in the order in which they were made */
     struct list names;
 };
 

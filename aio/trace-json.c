@@ -51,8 +51,8 @@ void trace_put_text(FILE *out, const char *s)
 
 void trace_put_head(struct trace_writer *w, const char *phase, const char *name, uint64_t ns)
 {
-    fprintf(w->out, "%s\n{\"ph\":\"%s\",\"pid\":1,\"tid\":%u,\"ts\":%" PRIu64 ".%03u",
-            w->first ? "" : ",", phase, w->tid, (ns - w->base_ns) / 1000,
+    fprintf(w->out, "%s\n{\"ph\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64 ".%03u",
+            w->first ? "" : ",", phase, w->track->pid, w->tid, (ns - w->base_ns) / 1000,
             (unsigned)((ns - w->base_ns) % 1000));
     w->first = false;
     if (name) {

@@ -19,17 +19,23 @@ static void put_instant(struct trace_writer *w, const struct trace_entry *e, con
     trace_put_args(w, e);
 }
 
+static void put_metadata(struct trace_writer *w, const char *what, const char *key)
+{
+    fprintf(w->out, "%s\n{\"ph\":\"M\",\"pid\":%u,\"tid\":%u,\"name\":\"%s\",\"args\":{\"%s\":",
+            w->first ? "" : ",", w->track->pid, w->tid, what, key);
+    w->first = false;
+}
+
 static void put_thread(struct trace_writer *w)
 {
-    fprintf(w->out, "%s\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_name\",\"args\":{",
-            w->first ? "" : ",", w->tid);
-    w->first = false;
-    fputs("\"name\":", w->out);
+    put_metadata(w, "process_name", "name");
+    trace_put_text(w->out, w->track->group);
+    fputs("}}", w->out);
+    put_metadata(w, "thread_name", "name");
     trace_put_text(w->out, w->track->name);
-    fprintf(w->out,
-            "}},\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_sort_index\",\"args\":{"
-            "\"sort_index\":%u}}",
-            w->tid, w->tid);
+    fputs("}}", w->out);
+    put_metadata(w, "thread_sort_index", "sort_index");
+    fprintf(w->out, "%u}}", w->tid);
 }
 
 /* Was something ready when this poll phase ended? */

@@ -31,6 +31,8 @@ struct trace *trace_new(unsigned events, uint64_t (*clock)(void))
         return NULL;
     }
     t->clock = clock ? clock : clock_monotonic;
+    t->group = "pollux";
+    t->pid = 1;
     t->size = 1;
     while (t->size < events && t->size < EVENTS_MAX) {
         t->size *= 2;
@@ -63,6 +65,54 @@ void trace_free(struct trace *t)
     free(t);
 }
 
+static const char *find_name(struct trace *t, const char *text)
+{
+    struct list *at;
+
+    list_for_each(at, &t->names)
+    {
+        struct name *name = list_entry(at, struct name, node);
+
+        if (!strcmp(name->text, text)) {
+            return name->text;
+        }
+    }
+    return NULL;
+}
+
+/* With the lock held. */
+static const char *keep_name(struct trace *t, const char *text)
+{
+    const char *found = find_name(t, text);
+    size_t len = strlen(text) + 1;
+    struct name *name = found ? NULL : malloc(sizeof(*name) + len);
+
+    if (name) {
+        memcpy(name->text, text, len);
+        list_add_tail(&t->names, &name->node);
+        found = name->text;
+    }
+    return found ? found : "?";
+}
+
+const char *trace_name(struct trace_track *track, const char *text)
+{
+    const char *kept;
+
+    pthread_mutex_lock(&track->trace->lock);
+    kept = keep_name(track->trace, text);
+    pthread_mutex_unlock(&track->trace->lock);
+    return kept;
+}
+
+void trace_group(struct trace *t, const char *name)
+{
+    pthread_mutex_lock(&t->lock);
+    t->group = keep_name(t, name);
+    t->pid++;
+    pthread_mutex_unlock(&t->lock);
+}
+
 struct trace_track *trace_track_new(struct trace *t, const char *name, bool shared)
 {
     struct trace_track *track = t ? calloc(1, sizeof(*track)) : NULL;
@@ -81,45 +131,11 @@ struct trace_track *trace_track_new(struct trace *t, const char *name, bool shar
         return NULL;
     }
     pthread_mutex_lock(&t->lock);
+    track->group = t->group;
+    track->pid = t->pid;
     list_add_tail(&t->tracks, &track->node);
     pthread_mutex_unlock(&t->lock);
     return track;
-}
-
-static const char *find_name(struct trace *t, const char *text)
-{
-    struct list *at;
-
-    list_for_each(at, &t->names)
-    {
-        struct name *name = list_entry(at, struct name, node);
-
-        if (!strcmp(name->text, text)) {
-            return name->text;
-        }
-    }
-    return NULL;
-}
-
-const char *trace_name(struct trace_track *track, const char *text)
-{
-    struct trace *t = track->trace;
-    const char *found;
-
-    pthread_mutex_lock(&t->lock);
-    found = find_name(t, text);
-    if (!found) {
-        size_t len = strlen(text) + 1;
-        struct name *name = malloc(sizeof(*name) + len);
-
-        if (name) {
-            memcpy(name->text, text, len);
-            list_add_tail(&t->names, &name->node);
-            found = name->text;
-        }
-    }
-    pthread_mutex_unlock(&t->lock);
-    return found ? found : "?";
 }
 
 /*

@@ -51,6 +51,12 @@ struct trace *trace_new(unsigned events, uint64_t (*clock)(void));
 void trace_free(struct trace *t);
 
 /**
+ * trace_group - tracks made from here on belong to another group, a process in the file
+ * @name: copied. Before the first call the group is "pollux".
+ */
+void trace_group(struct trace *t, const char *name);
+
+/**
  * trace_track_new - add a track
  * @t:      NULL is allowed: then there is no track
  * @name:   of the thread or place, copied

@@ -191,7 +191,7 @@ static int run_machine(struct cell *cell, const struct machine_config *mc, uint6
 }
 
 int bench_cell(const struct bench_config *c, const struct bench_group *group,
-               const struct bench_variant *variant, unsigned run, int stop_fd,
+               const struct bench_variant *variant, unsigned run, int stop_fd, struct trace *trace,
                struct bench_result *out, struct error *err)
 {
     const struct bench_target *t = group->target;
@@ -221,6 +221,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
         .disks = &disk,
         .nr_disks = 1,
         .ports = &ports,
+        .trace = trace,
     };
 
     poll_params_default(&io.poll);

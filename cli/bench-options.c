@@ -6,6 +6,7 @@
 
 #include "cli/bench.h"
 #include "cli/choices.h"
+#include "cli/trace-file.h"
 #include "guest-images/bench/bench-guest.h"
 
 #define MEMORY_DIR "/dev/shm"
@@ -102,6 +103,10 @@ const struct option bench_options[] = {
      .plain = true,
      .keys = KEY(time, .kind = OPTION_TIME, .metavar = "TIME", .min = 10000000,
                  .max = 3600000000000, .unit = 1000000000, AT(time_ns))},
+    {.name = "trace",
+     .help = TRACE_FILE_HELP "; of the first run of each cell",
+     .plain = true,
+     .keys = KEY(trace, .metavar = "FILE", .min = 1, AT(trace))},
     {.name = "json",
      .help = "print one JSON object with all runs instead of the table",
      .offset = offsetof(struct bench_config, json)},

@@ -10,6 +10,9 @@
 
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/trace-file.h"
+
+#define TRACE_EVENTS_PER_CELL (1u << 16)
 
 struct progress {
     bool tty;
@@ -52,9 +55,20 @@ static void end_progress(const struct progress *pr)
     }
 }
 
+static void name_group(struct trace *trace, const struct bench_group *group,
+                       const struct bench_variant *v)
+{
+    char name[128], pause[32], max[32];
+
+    snprintf(name, sizeof(name), "%s, depth %u, pause %s, %s %s", group->target->name, group->depth,
+             bench_format_time(group->pause_ns, pause, sizeof(pause)), v->policy->name,
+             bench_format_time(v->max_ns, max, sizeof(max)));
+    trace_group(trace, name);
+}
+
 /* Every variant once. */
 static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsigned run,
-                    int stop_fd, struct error *err)
+                    int stop_fd, struct trace *trace, struct error *err)
 {
     for (unsigned v = 0; v < p->nr_variants; v++) {
         int ret;
@@ -62,7 +76,10 @@ static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsig
         if (pr->tty || v == 0) {
             show_progress(pr, p, g, run);
         }
-        ret = bench_cell(p->config, &p->groups[g], &p->variants[v], run, stop_fd,
+        if (trace) {
+            name_group(trace, &p->groups[g], &p->variants[v]);
+        }
+        ret = bench_cell(p->config, &p->groups[g], &p->variants[v], run, stop_fd, trace,
                          bench_result_at(p, g, v, run), err);
         if (ret < 0) {
             return ret;
@@ -73,7 +90,7 @@ static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsig
     return 0;
 }
 
-static int run_plan(struct bench_plan *p, int stop_fd, struct error *err)
+static int run_plan(struct bench_plan *p, int stop_fd, struct trace *trace, struct error *err)
 {
     struct progress pr = {
         .tty = isatty(STDERR_FILENO),
@@ -84,7 +101,7 @@ static int run_plan(struct bench_plan *p, int stop_fd, struct error *err)
 
     for (unsigned g = 0; ret == 0 && g < p->nr_groups; g++) {
         for (unsigned run = 0; ret == 0 && run < p->nr_runs; run++) {
-            ret = run_turn(&pr, p, g, run, stop_fd, err);
+            ret = run_turn(&pr, p, g, run, stop_fd, run ? NULL : trace, err);
         }
     }
     end_progress(&pr);
@@ -128,13 +145,16 @@ static int report(const struct command *cmd, const struct bench_plan *p)
 static int run_and_report(const struct command *cmd, struct bench_plan *p)
 {
     struct signalfd_siginfo info;
+    struct trace_file trace;
     struct error err;
-    int fd = watch_signals(), ret, status = EXIT_STATUS_OK;
+    int fd, ret, status = EXIT_STATUS_OK;
 
-    if (fd < 0) {
-        return command_fail(cmd, strerror(-fd));
+    if (trace_file_open(&trace, p->config->trace, TRACE_EVENTS_PER_CELL, &err) < 0) {
+        return command_fail(cmd, err.msg);
     }
-    ret = run_plan(p, fd, &err);
+    fd = watch_signals();
+    ret = fd < 0 ? error_set(&err, fd, "cannot watch signals: %s", strerror(-fd))
+                 : run_plan(p, fd, trace.trace, &err);
     if (ret == -EINTR && read(fd, &info, sizeof(info)) == sizeof(info)) {
         status = EXIT_STATUS_SIGNAL + (int)info.ssi_signo;
     } else if (ret < 0) {
@@ -143,7 +163,12 @@ static int run_and_report(const struct command *cmd, struct bench_plan *p)
     if (any_done(p) && report(cmd, p) != EXIT_STATUS_OK) {
         status = EXIT_STATUS_FAILURE;
     }
-    close(fd);
+    if (trace_file_close(&trace, &err) < 0) {
+        status = command_fail(cmd, err.msg);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
     return status;
 }
 

@@ -23,8 +23,9 @@
 
 struct bench_config {
     struct option_list depths, pauses, policies, max_ns, engines;
-    const char *disk; /* an image of the user's */
-    const char *dir;  /* where the scratch file goes */
+    const char *disk;  /* an image of the user's */
+    const char *dir;   /* where the scratch file goes */
+    const char *trace; /* a file, or NULL */
     const char *rw;
     uint64_t size, bs, runs, time_ns;
     unsigned order, wait;
@@ -112,11 +113,12 @@ void bench_target_close(struct bench_target *t);
 
 /**
  * bench_cell - one run in a fresh machine
+ * @trace: NULL: none
  * @stop_fd: when it becomes readable the run ends at once
  * Return: 0 and @out; -EINTR when stopped; else -errno and @err.
  */
 int bench_cell(const struct bench_config *c, const struct bench_group *group,
-               const struct bench_variant *variant, unsigned run, int stop_fd,
+               const struct bench_variant *variant, unsigned run, int stop_fd, struct trace *trace,
                struct bench_result *out, struct error *err);
 
 /* --- bench-report.c --- */

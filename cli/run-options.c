@@ -7,6 +7,7 @@
 #include "aio/policy.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
+#include "cli/trace-file.h"
 
 #define MEMORY_DEFAULT   (512ull << 20)
 #define IOTHREAD_DEFAULT "io0"
@@ -88,6 +89,11 @@ static const struct option_key initrd_keys[] = {
 
 static const struct option_key append_keys[] = {
     {.name = "append", .metavar = "TEXT", .offset = offsetof(struct run_config, append)},
+    {.name = NULL},
+};
+
+static const struct option_key trace_keys[] = {
+    {.name = "trace", .metavar = "FILE", .min = 1, .offset = offsetof(struct run_config, trace)},
     {.name = NULL},
 };
 
@@ -249,6 +255,7 @@ const struct option run_options[] = {
     {.name = "stats",
      .help = "print figures of threads and disks at the end",
      .offset = offsetof(struct run_config, stats)},
+    {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},
 };
 

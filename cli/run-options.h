@@ -40,6 +40,7 @@ struct run_config {
     struct run_iothread iothreads[RUN_IOTHREADS_MAX];
     struct run_disk disks[RUN_DISKS_MAX];
     bool stats;
+    const char *trace; /* a file, or NULL */
 };
 
 extern const struct option run_options[];

@@ -13,6 +13,7 @@
 #include "cli/console.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
+#include "cli/trace-file.h"
 
 #define WATCH_NS 1000000000 /* between two looks of the watchdog */
 
@@ -21,6 +22,7 @@ struct run {
     struct run_config config;
     struct run_plan plan;
     AioContext *loop;
+    struct trace_file trace;
     struct machine *machine;
     struct console console;
     struct aio_handler signals, end;
@@ -129,6 +131,7 @@ static int open_machine(struct run *r, struct error *err)
     config->console_out = console_out_cb;
     config->log = log_line;
     config->opaque = r;
+    config->trace = r->trace.trace;
     ret = machine_new(config, &r->machine, err);
     if (ret < 0) {
         return ret;
@@ -233,6 +236,7 @@ static int run_main(const struct command *cmd, int argc, char **argv)
     }
     status = EXIT_STATUS_FAILURE;
     if (run_plan_init(&r->plan, &r->config, &err) < 0 || open_loop(r, &err) < 0 ||
+        trace_file_open(&r->trace, r->config.trace, TRACE_EVENTS_DEFAULT, &err) < 0 ||
         open_machine(r, &err) < 0 || start(r, &err) < 0) {
         command_fail(cmd, err.msg);
         goto out;
@@ -241,6 +245,9 @@ static int run_main(const struct command *cmd, int argc, char **argv)
     console_destroy(&r->console);
 out:
     close_all(r);
+    if (trace_file_close(&r->trace, &err) < 0) {
+        status = command_fail(cmd, err.msg);
+    }
     free(storage);
     free(r);
     return status;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#include "cli/trace-file.h"
+
+#include <errno.h>
+#include <string.h>
+
+int trace_file_open(struct trace_file *f, const char *path, unsigned events, struct error *err)
+{
+    *f = (struct trace_file){.path = path};
+    if (!path) {
+        return 0;
+    }
+    f->out = fopen(path, "we");
+    if (!f->out) {
+        return error_set(err, -errno, "--trace: cannot create '%s': %s", path, strerror(errno));
+    }
+    f->trace = trace_new(events, NULL);
+    if (!f->trace) {
+        fclose(f->out);
+        f->out = NULL;
+        return error_set(err, -ENOMEM, "--trace: out of memory");
+    }
+    return 0;
+}
+
+int trace_file_close(struct trace_file *f, struct error *err)
+{
+    int ret = 0;
+
+    if (f->trace) {
+        ret = trace_write(f->trace, f->out);
+    }
+    if (f->out && fclose(f->out) != 0 && ret == 0) {
+        ret = -errno;
+    }
+    if (ret < 0) {
+        error_set(err, ret, "--trace: cannot write '%s': %s", f->path, strerror(-ret));
+    }
+    trace_free(f->trace);
+    *f = (struct trace_file){.path = NULL};
+    return ret;
+}
