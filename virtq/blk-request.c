@@ -211,7 +211,7 @@ static bool range_ok(const struct blk_request *r, uint64_t sector)
 
     return r->total % SECTOR_SIZE == 0 && sector <= sectors &&
            r->total / SECTOR_SIZE <= sectors - sector &&
-           ((sector * SECTOR_SIZE) | r->total) % r->q->blk->block_size == 0;
+           (((sector * SECTOR_SIZE) | r->total) & (r->q->blk->block_size - 1)) == 0;
 }
 
 static void transfer(struct blk_request *r, uint64_t sector)

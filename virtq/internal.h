@@ -88,7 +88,7 @@ struct blk {
     struct blk_thread *threads;
     unsigned nr_threads;
     unsigned seg_max;
-    unsigned block_size; /* what the guest is told is the smallest unit */
+    unsigned block_size; /* what the guest is told is the smallest unit; a power of 2 */
     char serial[VIRTIO_BLK_SERIAL_MAX];
     char name[24];
     void (*log)(void *opaque, const char *line);

@@ -25,6 +25,9 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
     if (rig->fail) {
         return rig->fail;
     }
+    if (rig->ends_at) {
+        left = req->offset < rig->ends_at ? rig->ends_at - req->offset : 0;
+    }
     for (int i = 0; i < req->iovcnt && left; i++) {
         uint64_t n = req->iov[i].iov_len < left ? req->iov[i].iov_len : left;
 

@@ -226,16 +226,18 @@ END_TEST
 
 START_TEST(the_indices_wrap_around)
 {
-    for (unsigned i = 0; i < 3 * 65536; i++) {
-        uint16_t head = offer_one();
+    uint16_t head = fake_driver_chain(&drv, OUT(16), IN(1));
 
-        ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    for (unsigned i = 0; i < 70000; i++) {
+        fake_driver_offer(&drv, head);
+        if (virtq_pop(&vq, &chain) != 1) {
+            ck_abort_msg("chain %u is not seen", i);
+        }
         virtq_push(&vq, chain.head, i);
         virtq_publish(&vq);
-        ck_assert_int_eq(fake_driver_reap(&drv), head);
-        ck_assert_uint_eq(fake_driver_used_len(&drv, head), i);
-        fake_driver_release(&drv, head);
-        drv.brk = 65536; /* buffers may share memory here */
+        if (fake_driver_reap(&drv) != head || fake_driver_used_len(&drv, head) != i) {
+            ck_abort_msg("chain %u came back wrong", i);
+        }
     }
     ck_assert_int_eq(virtq_pop(&vq, &chain), 0);
 }
@@ -366,15 +368,17 @@ END_TEST
 
 START_TEST(with_event_idx_100000_polled_chains_are_kicked_for_at_most_twice)
 {
+    uint16_t head = fake_driver_chain(&drv, OUT(16), IN(1));
+
     virtq_suppress(&vq);
     for (unsigned i = 0; i < 100000; i++) {
-        uint16_t head = fake_driver_chain(&drv, OUT(16), IN(1));
-
         fake_driver_kick(&drv, head);
-        ck_assert_uint_eq(drain(), 1);
+        if (virtq_pop(&vq, &chain) != 1) {
+            ck_abort_msg("chain %u is not seen", i);
+        }
+        virtq_push(&vq, chain.head, 1);
         virtq_publish(&vq);
-        reap_all();
-        drv.brk = 65536;
+        fake_driver_reap(&drv);
     }
     ck_assert_uint_le(drv.kicks, 2);
 }
