@@ -44,6 +44,7 @@ struct blk_rig {
 
     /* The engine on memory reads these in the I/O thread; set before a request is offered. */
     uint64_t move_at_most;                  /* 0: all of it */
+    uint64_t ends_at;                       /* 0: nowhere; the file was cut here */
     int fail;                               /* -errno for all requests */
     bool hold;                              /* complete nothing until blk_rig_release() */
     sem_t held;                             /* posted for each request held */
