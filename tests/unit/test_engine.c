@@ -393,10 +393,11 @@ END_TEST
 
 static struct io many[1000];
 
+/* @buf: a block for each */
 static void submit_many(unsigned n, uint8_t *buf)
 {
     for (unsigned i = 0; i < n; i++) {
-        io_init(&many[i], ENGINE_READ, i % (IMAGE_SIZE / BLOCK) * BLOCK, buf, BLOCK);
+        io_init(&many[i], ENGINE_READ, i % (IMAGE_SIZE / BLOCK) * BLOCK, buf + i * BLOCK, BLOCK);
         submit(&many[i]);
     }
 }
@@ -411,7 +412,7 @@ static void assert_all_done_once(unsigned n, ssize_t res)
 
 START_TEST(more_requests_than_were_announced_complete_all_the_same)
 {
-    uint8_t *buf = buffer(BLOCK);
+    uint8_t *buf = buffer(1000 * BLOCK);
 
     open_image(false);
     open_engine(engine_of(_i), polling_of(_i), (struct engine_config){.depth = 1});
@@ -618,7 +619,7 @@ static void setup_linux_aio(bool polling, unsigned depth)
 
 START_TEST(the_requests_of_a_turn_go_down_in_one_call)
 {
-    uint8_t *buf = buffer(BLOCK);
+    uint8_t *buf = buffer(32 * BLOCK);
 
     setup_linux_aio(_i, 64);
     submit_many(32, buf);
@@ -633,7 +634,7 @@ END_TEST
 
 START_TEST(what_the_kernel_has_no_room_for_is_not_tried_in_a_spin)
 {
-    uint8_t *buf = buffer(BLOCK);
+    uint8_t *buf = buffer(1000 * BLOCK);
 
     setup_linux_aio(_i, 1);
     submit_many(1000, buf);
@@ -647,7 +648,7 @@ END_TEST
 
 START_TEST(what_the_kernel_takes_in_part_is_submitted_in_full)
 {
-    uint8_t *buf = buffer(BLOCK);
+    uint8_t *buf = buffer(20 * BLOCK);
 
     setup_linux_aio(_i, 64);
     submits.one_by_one = true;
@@ -662,7 +663,7 @@ END_TEST
 
 START_TEST(with_nothing_in_flight_a_timer_tries_again)
 {
-    uint8_t *buf = buffer(BLOCK);
+    uint8_t *buf = buffer(20 * BLOCK);
 
     setup_linux_aio(_i, 64);
     submits.fail_with = -EAGAIN;
@@ -696,7 +697,7 @@ END_TEST
 
 START_TEST(of_a_batch_only_the_request_that_the_kernel_refuses_fails)
 {
-    uint8_t *buf = buffer(BLOCK);
+    uint8_t *buf = buffer(20 * BLOCK);
 
     setup_linux_aio(_i, 64);
     submits.fail_with = -EINVAL;
