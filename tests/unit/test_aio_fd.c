@@ -321,12 +321,15 @@ START_TEST(a_loop_that_cannot_have_descriptors_says_so)
 {
     struct poll_params params = {.policy = &poll_policy_fixed};
     struct aio_context_config config = {.poll = params, .fdmon = aio_fdmon_name(_i)};
-    struct rlimit none = {.rlim_cur = 0, .rlim_max = 1 << 10};
+    struct rlimit limit, none;
     struct error err = {""};
     AioContext *ctx;
 
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
     ck_assert_int_eq(aio_context_new(&config, &ctx, &err), -EMFILE);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     ck_assert_ptr_ne(strstr(err.msg, strerror(EMFILE)), NULL);
 }
 END_TEST
