@@ -162,23 +162,29 @@ static int wait_end(struct machine *m, int stop_fd, uint64_t time_ns)
     return ret;
 }
 
-static int run_machine(struct cell *cell, const struct machine_config *mc, uint64_t time_ns,
-                       int stop_fd, struct bench_result *out, struct error *err)
+static int run_machine(struct cell *cell, const struct machine_config *mc, unsigned nr_idle,
+                       uint64_t time_ns, int stop_fd, struct bench_result *out, struct error *err)
 {
     char message[ERROR_MSG_MAX / 2] = "";
+    struct bench_idle *idle = NULL;
     enum machine_end how;
     int ret = machine_new(mc, &cell->machine, err);
 
     if (ret < 0) {
         return ret;
     }
-    ret = machine_start(cell->machine, err);
+    ret = bench_idle_add(machine_iothread(cell->machine, 0), nr_idle, &idle, err);
+    if (ret == 0) {
+        ret = machine_start(cell->machine, err);
+    }
     if (ret < 0) {
+        bench_idle_remove(idle);
         machine_free(cell->machine);
         return ret;
     }
     ret = wait_end(cell->machine, stop_fd, time_ns);
     how = machine_wait(cell->machine, message, sizeof(message));
+    bench_idle_remove(idle);
     if (ret == -ETIMEDOUT) {
         error_set(err, ret, "the bench guest did not end");
     } else if (ret == 0 && (!cell->exited || cell->exit_code != BENCH_EXIT_OK)) {
@@ -232,5 +238,5 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
              "ns seed=%u",
              group->depth, c->bs, c->rw, c->order ? "seq" : "random", group->pause_ns,
              c->wait ? "irq" : "poll", c->time_ns, run + 1);
-    return run_machine(&cell, &mc, c->time_ns, stop_fd, out, err);
+    return run_machine(&cell, &mc, variant->idle, c->time_ns, stop_fd, out, err);
 }

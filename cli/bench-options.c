@@ -29,7 +29,7 @@ static const char *wait_name(unsigned i)
 #define KEY(key, ...)                                                                              \
     (const struct option_key[])                                                                    \
     {                                                                                              \
-        {.name = #key, __VA_ARGS__}, {.name = NULL},                                               \
+        {.name = key, __VA_ARGS__}, {.name = NULL},                                                \
     }
 #define AT(member) .offset = offsetof(struct bench_config, member)
 
@@ -37,76 +37,81 @@ const struct option bench_options[] = {
     {.name = "depth",
      .help = "requests in flight; default 1,32",
      .plain = true,
-     .keys = KEY(depth, .kind = OPTION_NUMBER, .list = true, .metavar = "N", .min = 1,
+     .keys = KEY("depth", .kind = OPTION_NUMBER, .list = true, .metavar = "N", .min = 1,
                  .max = BENCH_MAX_DEPTH, AT(depths))},
     {.name = "pause",
      .help = "the guest waits so long before each request; default 0",
      .plain = true,
-     .keys = KEY(pause, .kind = OPTION_TIME, .list = true, .metavar = "TIME", .max = 1000000000,
+     .keys = KEY("pause", .kind = OPTION_TIME, .list = true, .metavar = "TIME", .max = 1000000000,
                  AT(pauses))},
     {.name = "policy",
      .help = "how the I/O thread waits; default block,grow-shrink",
      .plain = true,
-     .keys = KEY(policy, .kind = OPTION_CHOICE, .list = true, .metavar = "POLICY",
+     .keys = KEY("policy", .kind = OPTION_CHOICE, .list = true, .metavar = "POLICY",
                  .choice = choice_policy, .about = choice_policy_about, AT(policies))},
     {.name = "poll-max-ns",
      .help = "longest time to poll; default 32768",
      .plain = true,
-     .keys = KEY(poll - max - ns, .kind = OPTION_TIME, .list = true, .metavar = "NS", .min = 1,
+     .keys = KEY("poll-max-ns", .kind = OPTION_TIME, .list = true, .metavar = "NS", .min = 1,
                  .max = 1000000000, AT(max_ns))},
+    {.name = "idle-handlers",
+     .help = "so many more sources in the I/O thread that are never busy; default 0",
+     .plain = true,
+     .keys = KEY("idle-handlers", .kind = OPTION_NUMBER, .list = true, .metavar = "N",
+                 .max = BENCH_IDLE_MAX, AT(idle))},
     {.name = "engine",
      .help = "linux-aio: a file; null: no I/O at all; default null,linux-aio",
      .plain = true,
-     .keys = KEY(engine, .kind = OPTION_CHOICE, .list = true, .metavar = "ENGINE",
+     .keys = KEY("engine", .kind = OPTION_CHOICE, .list = true, .metavar = "ENGINE",
                  .choice = choice_engine, AT(engines))},
     {.name = "disk",
      .help = "measure this image or block device instead of scratch files",
      .plain = true,
-     .keys = KEY(disk, .metavar = "FILE", .min = 1, AT(disk))},
+     .keys = KEY("disk", .metavar = "FILE", .min = 1, AT(disk))},
     {.name = "overwrite",
      .help = "let --rw write to --disk; what is on it is lost",
      .offset = offsetof(struct bench_config, overwrite)},
     {.name = "file",
      .help = "directory of the scratch file on disk; default the current one",
      .plain = true,
-     .keys = KEY(file, .metavar = "DIR", .min = 1, AT(dir))},
+     .keys = KEY("file", .metavar = "DIR", .min = 1, AT(dir))},
     {.name = "size",
      .help = "of a scratch file; default 256M",
      .plain = true,
-     .keys = KEY(size, .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MAX_BS,
+     .keys = KEY("size", .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MAX_BS,
                  .max = 1ull << 50, AT(size))},
     {.name = "bs",
      .help = "bytes of a request; default 4096",
      .plain = true,
-     .keys = KEY(bs, .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MIN_BS,
+     .keys = KEY("bs", .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MIN_BS,
                  .max = BENCH_MAX_BS, AT(bs))},
     {.name = "rw",
      .help = "read, write, or mixed:P with P percent reads; default read",
      .plain = true,
-     .keys = KEY(rw, .metavar = "read|write|mixed:P", .min = 1, AT(rw))},
+     .keys = KEY("rw", .metavar = "read|write|mixed:P", .min = 1, AT(rw))},
     {.name = "order",
      .help = "default random",
      .plain = true,
      .keys =
-         KEY(order, .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
+         KEY("order", .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
     {.name = "wait",
      .help = "the guest polls the ring, or waits for interrupts; default poll",
      .plain = true,
-     .keys = KEY(wait, .kind = OPTION_CHOICE, .metavar = "WAIT", .choice = wait_name, AT(wait))},
+     .keys = KEY("wait", .kind = OPTION_CHOICE, .metavar = "WAIT", .choice = wait_name, AT(wait))},
     {.name = "runs",
      .help = "runs of each cell; default 5",
      .plain = true,
-     .keys = KEY(runs, .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_RUNS_MAX,
+     .keys = KEY("runs", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_RUNS_MAX,
                  AT(runs))},
     {.name = "time",
      .help = "length of a run; a number without a unit is seconds; default 0.8s",
      .plain = true,
-     .keys = KEY(time, .kind = OPTION_TIME, .metavar = "TIME", .min = 10000000,
+     .keys = KEY("time", .kind = OPTION_TIME, .metavar = "TIME", .min = 10000000,
                  .max = 3600000000000, .unit = 1000000000, AT(time_ns))},
     {.name = "trace",
      .help = TRACE_FILE_HELP "; of the first run of each cell",
      .plain = true,
-     .keys = KEY(trace, .metavar = "FILE", .min = 1, AT(trace))},
+     .keys = KEY("trace", .metavar = "FILE", .min = 1, AT(trace))},
     {.name = "json",
      .help = "print one JSON object with all runs instead of the table",
      .offset = offsetof(struct bench_config, json)},
@@ -122,6 +127,7 @@ void bench_config_init(struct bench_config *c)
                      {choice_index(choice_policy, "block"),
                       choice_index(choice_policy, "grow-shrink")}},
         .max_ns = {1, {POLL_MAX_NS_DEFAULT}},
+        .idle = {1, {0}},
         .engines = {2,
                     {choice_index(choice_engine, "null"),
                      choice_index(choice_engine, "linux-aio")}},
@@ -206,11 +212,21 @@ static void add_groups(struct bench_plan *p, const struct bench_config *c)
     }
 }
 
+static void add_variant(struct bench_plan *p, const struct bench_config *c,
+                        const struct poll_policy_ops *policy, uint64_t max_ns)
+{
+    for (unsigned i = 0; i < c->idle.n; i++) {
+        p->variants[p->nr_variants++] =
+            (struct bench_variant){policy, max_ns, (unsigned)c->idle.v[i]};
+    }
+}
+
+/* Blocking mode comes first: the others are compared with it. */
 static void add_variants(struct bench_plan *p, const struct bench_config *c)
 {
     for (unsigned i = 0; i < c->policies.n; i++) {
         if (poll_policy_at((unsigned)c->policies.v[i]) == &poll_policy_block) {
-            p->variants[p->nr_variants++] = (struct bench_variant){.policy = &poll_policy_block};
+            add_variant(p, c, &poll_policy_block, 0);
             break;
         }
     }
@@ -218,7 +234,7 @@ static void add_variants(struct bench_plan *p, const struct bench_config *c)
         const struct poll_policy_ops *policy = poll_policy_at((unsigned)c->policies.v[i]);
 
         for (unsigned m = 0; policy != &poll_policy_block && m < c->max_ns.n; m++) {
-            p->variants[p->nr_variants++] = (struct bench_variant){policy, c->max_ns.v[m]};
+            add_variant(p, c, policy, c->max_ns.v[m]);
         }
     }
 }

@@ -15,14 +15,16 @@
 #include "aio/engine.h"
 #include "aio/policy.h"
 #include "cli/options.h"
+#include "iothread/iothread.h"
 
 #define BENCH_RUNS_MAX     100
 #define BENCH_TARGETS_MAX  16
 #define BENCH_GROUPS_MAX   (BENCH_TARGETS_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
-#define BENCH_VARIANTS_MAX (OPTION_LIST_MAX * OPTION_LIST_MAX)
+#define BENCH_VARIANTS_MAX (OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
+#define BENCH_IDLE_MAX     4096
 
 struct bench_config {
-    struct option_list depths, pauses, policies, max_ns, engines;
+    struct option_list depths, pauses, policies, max_ns, engines, idle;
     const char *disk;  /* an image of the user's */
     const char *dir;   /* where the scratch file goes */
     const char *trace; /* a file, or NULL */
@@ -52,6 +54,7 @@ struct bench_group {
 struct bench_variant {
     const struct poll_policy_ops *policy;
     uint64_t max_ns; /* 0 for block */
+    unsigned idle;   /* handlers in the I/O thread that never have anything to do */
 };
 
 /* One run, or the medians of several. */
@@ -120,6 +123,17 @@ void bench_target_close(struct bench_target *t);
 int bench_cell(const struct bench_config *c, const struct bench_group *group,
                const struct bench_variant *variant, unsigned run, int stop_fd, struct trace *trace,
                struct bench_result *out, struct error *err);
+
+/* --- bench-idle.c --- */
+
+struct bench_idle;
+
+/**
+ * bench_idle_add - @n handlers in the loop of @io that can be polled and never have anything to do
+ * Return: 0 and *@out, which bench_idle_remove() frees; or -errno and @err.
+ */
+int bench_idle_add(struct iothread *io, unsigned n, struct bench_idle **out, struct error *err);
+void bench_idle_remove(struct bench_idle *idle);
 
 /* --- bench-report.c --- */
 
