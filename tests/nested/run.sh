@@ -150,9 +150,15 @@ start() {
     fi
     # shellcheck disable=SC2064
     trap "kill $pid 2>/dev/null || true" EXIT
-    follow <&4
+    # The results come by another way than the console: printed after it, they do not cut into it.
+    if [ $show = yes ]; then
+        follow <&4 >"$out/results"
+        wait $tail || true
+        cat "$out/results"
+    else
+        follow <&4
+    fi
     wait $pid || true
-    [ -z "${tail-}" ] || wait $tail || true
     trap - EXIT
     exec 4<&-
 }
