@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aio/barrier.h"
 #include "aio/error.h"
 #include "aio/list.h"
 #include "aio/policy.h"
@@ -127,10 +128,17 @@ struct aio_handler_ops {
     void (*poll_end)(void *opaque);
 };
 
+#define AIO_BATCH_BUCKETS 8
+
 /* Counters of one handler; written by the owner, readable by any thread. */
 struct aio_handler_stats {
-    uint64_t polled; /* dispatches because poll() said so */
-    uint64_t fired;  /* dispatches because the descriptor was ready */
+    uint64_t polled;     /* dispatches because poll() said so */
+    uint64_t fired;      /* dispatches because the descriptor was ready */
+    uint64_t misses;     /* waits that it ended after the loop had polled in vain */
+    uint64_t polled_ns;  /* spent polling in waits that it ended */
+    uint64_t blocked_ns; /* spent blocked in waits that it ended */
+    uint64_t syscalls;   /* made to serve it, as aio_count_syscall() was told */
+    uint64_t batches[AIO_BATCH_BUCKETS]; /* of 1, 2-3, 4-7, ... , 128 and more requests */
 };
 
 struct aio_handler {
@@ -173,6 +181,20 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
  * Context: owner, also from inside any callback but poll, poll_begin and poll_end.
  */
 void aio_handler_remove(struct aio_handler *h);
+
+/**
+ * aio_count_syscall - a system call was made to serve @h, by something else than the loop
+ * aio_count_batch - @n > 0 requests were taken, or given to the kernel, at once
+ * Context: owner. @h may have been removed.
+ */
+void aio_count_syscall(struct aio_handler *h);
+static inline void aio_count_batch(struct aio_handler *h, unsigned n)
+{
+    unsigned bucket = 31 - (unsigned)__builtin_clz(n);
+
+    bucket = bucket < AIO_BATCH_BUCKETS ? bucket : AIO_BATCH_BUCKETS - 1;
+    stat_add(&h->stats.batches[bucket], 1);
+}
 
 /* --- notification --- */
 
@@ -278,6 +300,12 @@ void aio_deferred_cancel(struct aio_deferred *d);
  */
 int aio_set_poll_params(AioContext *ctx, const struct poll_params *params);
 
+/**
+ * aio_poll_params - what is in force now
+ * Context: owner.
+ */
+struct poll_params aio_poll_params(AioContext *ctx);
+
 /* What the loop did since it was made. All times in ns. */
 struct aio_stats {
     uint64_t turns;       /* iterations that ran something */
@@ -286,7 +314,7 @@ struct aio_stats {
     uint64_t poll_misses; /* waits in which the loop had polled and then had to block */
     uint64_t blocked_ns;  /* spent blocked in the kernel */
     uint64_t blocks;      /* times it blocked */
-    uint64_t syscalls;    /* made by the loop itself */
+    uint64_t syscalls;    /* made by the loop and, as far as it was told, its handlers */
     uint64_t dispatches;  /* handler callbacks run */
     uint64_t bhs;         /* bottom halves run */
     uint64_t timers;      /* timers run */
@@ -300,5 +328,28 @@ struct aio_stats {
  * Context: any thread.
  */
 void aio_get_stats(AioContext *ctx, struct aio_stats *out);
+
+struct aio_handler_info {
+    char name[32];
+    bool live; /* false: removed; this is what handlers of the name did */
+    bool can_poll, in_poll_set;
+    unsigned expected; /* events owed now, if it says so */
+    struct aio_handler_stats stats;
+};
+
+/**
+ * aio_get_handlers - copy the figures of all handlers, and of names that are gone
+ * What removed handlers did is added to the first live one of the same name.
+ * Context: owner; from another thread through iothread_call().
+ * Return: how many were written, at most @max.
+ */
+unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigned max);
+
+/**
+ * aio_describe_policy - one line for people: the poll window now, and why
+ * Context: owner.
+ * Return: what snprintf() would; an empty line if the policy has nothing to say.
+ */
+int aio_describe_policy(AioContext *ctx, char *buf, size_t len);
 
 #endif

@@ -47,6 +47,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     ctx->max_batch = config->max_batch ? config->max_batch : AIO_MAX_BATCH_DEFAULT;
     ctx->clock = config->clock ? config->clock : clock_monotonic;
     list_init(&ctx->handlers);
+    list_init(&ctx->past);
     list_init(&ctx->ready);
     list_init(&ctx->timers);
     list_init(&ctx->deferred);
@@ -103,6 +104,7 @@ int aio_context_free(AioContext *ctx)
         wait_recorder_close(ctx->recorder);
     }
     aio_notifier_destroy(ctx);
+    aio_account_destroy(ctx);
     ctx->fdmon->ops->close(ctx->fdmon);
     poll_policy_destroy(&ctx->policy);
     free(ctx->new_params);
@@ -143,6 +145,12 @@ int aio_set_poll_params(AioContext *ctx, const struct poll_params *params)
     return 0;
 }
 
+struct poll_params aio_poll_params(AioContext *ctx)
+{
+    aio_assert_owner(ctx);
+    return ctx->policy.params;
+}
+
 void aio_get_stats(AioContext *ctx, struct aio_stats *out)
 {
     const uint64_t *from = (const uint64_t *)&ctx->stats;
@@ -152,4 +160,5 @@ void aio_get_stats(AioContext *ctx, struct aio_stats *out)
     for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++) {
         to[i] = load_relaxed(&from[i]);
     }
+    out->notify_elided += load_relaxed(&ctx->notify_own);
 }

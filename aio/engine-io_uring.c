@@ -105,11 +105,12 @@ static void submit_queued(void *opaque)
         if (!io_uring_sq_ready(&u->ring)) {
             break; /* the next completion makes room */
         }
-        stat_add(&u->e.ctx->stats.syscalls, 1);
+        aio_count_syscall(&u->handler);
         trace_submit_begin(u->e.ctx->trace, u->e.ctx, "io_uring", io_uring_sq_ready(&u->ring));
         r = io_uring_submit(&u->ring);
         trace_submit_end(u->e.ctx->trace, u->e.ctx, "io_uring", r);
         if (r > 0) {
+            aio_count_batch(&u->handler, r);
             u->in_kernel += r;
         }
     } while (r > 0 && (!list_empty(&u->queued) || io_uring_sq_ready(&u->ring)));
@@ -127,7 +128,7 @@ static void completions_ready(void *opaque, int revents)
     struct uring_engine *u = opaque;
     uint64_t n;
 
-    stat_add(&u->e.ctx->stats.syscalls, 1);
+    aio_count_syscall(&u->handler);
     while (read(u->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
     }
     reap(u);

@@ -90,7 +90,7 @@ static void reap_syscall(struct linux_aio *l)
     int n;
 
     do {
-        stat_add(&l->e.ctx->stats.syscalls, 1);
+        aio_count_syscall(&l->handler);
         n = io_getevents(l->io, 0, GETEVENTS_AT_A_TIME, events, &zero);
         for (int i = 0; i < n; i++) {
             take_event(l, &events[i]);
@@ -123,7 +123,7 @@ static void event_fd_read(struct linux_aio *l)
 {
     uint64_t n;
 
-    stat_add(&l->e.ctx->stats.syscalls, 1);
+    aio_count_syscall(&l->handler);
     while (read(l->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
     }
     l->event_fd_stale = false;
@@ -146,7 +146,7 @@ static void submit_queued(void *opaque)
                 break;
             }
         }
-        stat_add(&l->e.ctx->stats.syscalls, 1);
+        aio_count_syscall(&l->handler);
         trace_submit_begin(l->e.ctx->trace, l->e.ctx, "linux-aio", n);
         r = io_submit(l->io, n, batch);
         trace_submit_end(l->e.ctx->trace, l->e.ctx, "linux-aio", r);
@@ -162,6 +162,7 @@ static void submit_queued(void *opaque)
             aio_defer(l->e.ctx, &l->submit);
             break;
         }
+        aio_count_batch(&l->handler, r);
         l->nr_submitted += r;
         while (r-- > 0) {
             list_del(l->queued.next);

@@ -106,6 +106,7 @@ void aio_handler_remove(struct aio_handler *h)
         ctx->nr_quiet--;
         ctx->nr_handlers--;
     }
+    aio_account_close(h);
     ctx->fdmon->ops->remove(ctx->fdmon, h);
     list_del(&h->node);
     list_del(&h->ready_node);

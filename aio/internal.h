@@ -29,6 +29,7 @@ struct aio_context {
     unsigned max_batch; /* requests in one system call */
 
     struct list handlers;
+    struct list past; /* figures of handlers that were removed */
     unsigned nr_handlers;
     unsigned nr_quiet; /* handlers that the poll phase does not look at, the notifier aside */
     struct list ready;
@@ -49,6 +50,8 @@ struct aio_context {
     struct trace_track *trace;      /* NULL: none */
     struct worker_pool *workers;    /* NULL: no engine needs any */
     struct aio_handler notifier;
+
+    uint64_t notify_own; /* aio_notify() by the owner, which needs no system call */
 
     /* Written by other threads. */
     _Alignas(CACHE_LINE) unsigned notified;
@@ -89,6 +92,10 @@ bool aio_timers_run(AioContext *ctx, uint64_t now);
 bool aio_deferred_run(AioContext *ctx);
 /* ns from @now to the next timer, 0 if one is due, INT64_MAX if none is armed */
 int64_t aio_timers_timeout(const AioContext *ctx, uint64_t now);
+
+/* account.c */
+void aio_account_close(const struct aio_handler *h);
+void aio_account_destroy(AioContext *ctx);
 
 /* engine.c */
 /* engine-faulty.c: takes over @inner if it succeeds */

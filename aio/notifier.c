@@ -27,7 +27,7 @@ static void notifier_ready(void *opaque, int revents)
     AioContext *ctx = opaque;
     uint64_t n;
 
-    stat_add(&ctx->stats.syscalls, 1);
+    aio_count_syscall(&ctx->notifier);
     while (read(ctx->notifier.fd, &n, sizeof(n)) < 0 && errno == EINTR) {
     }
 }
@@ -57,23 +57,38 @@ void aio_notifier_destroy(AioContext *ctx)
     close(fd);
 }
 
+static void send(AioContext *ctx)
+{
+    uint64_t one = 1;
+    int saved = errno; /* this may be a signal handler */
+
+    __atomic_fetch_add(&ctx->stats.notify_sent, 1, __ATOMIC_RELAXED);
+    while (write(ctx->notifier.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+    trace_notify(ctx->trace_notify, ctx, true);
+    errno = saved;
+}
+
+/* In the owner's own thread program order does what the barriers do between two: it costs no lock.
+ * A signal handler that interrupts the count may lose one. */
 void aio_notify(AioContext *ctx)
 {
-    store_release(&ctx->notified, 1);
-    full_barrier(); /* B, pairs with A in aio_notifier_prepare() */
-    if (load_relaxed(&ctx->notify_me)) {
-        uint64_t one = 1;
-        int saved = errno; /* this may be a signal handler */
+    bool own = aio_context_in_owner(ctx);
 
-        __atomic_fetch_add(&ctx->stats.notify_sent, 1, __ATOMIC_RELAXED);
-        while (write(ctx->notifier.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
-        trace_notify(ctx->trace_notify, ctx, true);
-        errno = saved;
+    store_release(&ctx->notified, 1);
+    if (!own) {
+        full_barrier(); /* B, pairs with A in aio_notifier_prepare() */
+    }
+    if (load_relaxed(&ctx->notify_me)) {
+        send(ctx);
+        return;
+    }
+    if (own) {
+        stat_add(&ctx->notify_own, 1);
     } else {
         __atomic_fetch_add(&ctx->stats.notify_elided, 1, __ATOMIC_RELAXED);
-        trace_notify(ctx->trace_notify, ctx, false);
     }
+    trace_notify(ctx->trace_notify, ctx, false);
 }
 
 bool aio_asleep(const AioContext *ctx)

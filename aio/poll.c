@@ -196,6 +196,23 @@ static void teach(AioContext *ctx, const struct poll_wait *w)
     }
 }
 
+/* Whoever ended the wait is charged for it. */
+static void charge(AioContext *ctx, const struct poll_wait *w)
+{
+    struct list *at;
+
+    list_for_each(at, &ctx->ready)
+    {
+        struct aio_handler *h = list_entry(at, struct aio_handler, ready_node);
+
+        stat_add(&h->stats.polled_ns, w->polled_ns);
+        if (w->blocked_ns) {
+            stat_add(&h->stats.blocked_ns, w->blocked_ns);
+            stat_add(&h->stats.misses, w->polled_ns != 0);
+        }
+    }
+}
+
 static void note_window(AioContext *ctx, uint64_t ns)
 {
     uint64_t old = ctx->stats.window_ns;
@@ -245,6 +262,7 @@ static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
     } else {
         stat_add(&ctx->stats.poll_hits, 1);
     }
+    charge(ctx, &w);
     if (pollable) {
         teach(ctx, &w);
     }

@@ -176,7 +176,7 @@ static void pool_ready(void *opaque, int revents)
     struct worker_pool *pool = opaque;
     uint64_t n;
 
-    stat_add(&pool->ctx->stats.syscalls, 1);
+    aio_count_syscall(&pool->handler);
     while (read(pool->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
     }
     take_finished(pool);

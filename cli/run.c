@@ -56,6 +56,10 @@ static void signal_ready(void *opaque, int revents)
         console_continue(&r->console);
         return;
     }
+    if (info.ssi_signo == SIGUSR1) {
+        stats_print(r->machine, &r->plan.machine, stderr);
+        return;
+    }
     r->signal = (int)info.ssi_signo;
     stop(r);
 }
@@ -100,7 +104,9 @@ static int block_signals(struct run *r)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCONT);
+    sigaddset(&set, SIGUSR1);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* blocked, it is not ignored; later it does no harm */
     pthread_sigmask(SIG_BLOCK, &set, &r->blocked);
     r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return r->signal_fd < 0 ? -errno : 0;
@@ -260,6 +266,9 @@ const struct command command_run = {
     .options = run_options,
     .notes = "console:\n"
              "  Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
+             "\n"
+             "signals:\n"
+             "  SIGUSR1 prints the figures of --stats and goes on.\n"
              "\n"
              "exit status:\n"
              "  0      the guest powered off or reset the machine, or Ctrl-A x\n"

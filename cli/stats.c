@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <inttypes.h>
 
+#include "cli/account.h"
 #include "cli/stats.h"
 
 static double seconds(uint64_t ns)
@@ -11,22 +12,6 @@ static double seconds(uint64_t ns)
 static double mebibytes(uint64_t bytes)
 {
     return (double)bytes / (1 << 20);
-}
-
-static void print_iothread(struct iothread *io, FILE *out)
-{
-    struct aio_stats s;
-
-    aio_get_stats(iothread_ctx(io), &s);
-    fprintf(out,
-            "%s: %.3f s CPU; polled %.3f s: %" PRIu64 " hits, %" PRIu64 " misses; blocked %.3f s "
-            "in %" PRIu64 " waits\n",
-            iothread_id(io), seconds(iothread_cpu_ns(io)), seconds(s.polled_ns), s.poll_hits,
-            s.poll_misses, seconds(s.blocked_ns), s.blocks);
-    fprintf(out,
-            "%s: %" PRIu64 " turns, %" PRIu64 " handler calls, %" PRIu64 " bottom halves, %" PRIu64
-            " timers, %" PRIu64 " system calls of the loop\n",
-            iothread_id(io), s.turns, s.dispatches, s.bhs, s.timers, s.syscalls);
 }
 
 static void print_disk(const char *name, struct virtio_device *dev, FILE *out)
@@ -50,7 +35,7 @@ void stats_print(struct machine *m, const struct machine_config *config, FILE *o
                 seconds(machine_vcpu_cpu_ns(m, i)), machine_vcpu_exits(m, i));
     }
     for (unsigned i = 0; i < config->nr_iothreads; i++) {
-        print_iothread(machine_iothread(m, i), out);
+        account_print(machine_iothread(m, i), out);
     }
     for (unsigned i = 0; i < config->nr_disks; i++) {
         print_disk(config->disks[i].name, machine_disk(m, i), out);

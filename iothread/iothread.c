@@ -172,3 +172,30 @@ uint64_t iothread_cpu_ns(struct iothread *io)
     clock_gettime(io->cpu_clock, &ts);
     return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
+
+struct account_call {
+    struct iothread *io;
+    struct iothread_account *out;
+};
+
+static int take_account(void *opaque)
+{
+    struct account_call *call = opaque;
+    struct iothread_account *out = call->out;
+    AioContext *ctx = call->io->ctx;
+
+    aio_get_stats(ctx, &out->loop);
+    aio_describe_policy(ctx, out->policy, sizeof(out->policy));
+    out->poll = aio_poll_params(ctx);
+    out->nr_handlers =
+        aio_get_handlers(ctx, out->handlers, sizeof(out->handlers) / sizeof(out->handlers[0]));
+    return 0;
+}
+
+void iothread_get_account(struct iothread *io, struct iothread_account *out)
+{
+    struct account_call call = {.io = io, .out = out};
+
+    out->cpu_ns = iothread_cpu_ns(io);
+    iothread_call(io, take_account, &call);
+}

@@ -56,4 +56,20 @@ int iothread_call(struct iothread *io, int (*fn)(void *opaque), void *opaque);
  */
 uint64_t iothread_cpu_ns(struct iothread *io);
 
+/* What a thread did since it was started. */
+struct iothread_account {
+    uint64_t cpu_ns;
+    struct aio_stats loop;
+    struct poll_params poll;
+    char policy[256]; /* aio_describe_policy() */
+    unsigned nr_handlers;
+    struct aio_handler_info handlers[64]; /* the first ones */
+};
+
+/**
+ * iothread_get_account - a snapshot, taken in the thread between two turns of its loop
+ * Context: any thread; waits for the turn to end.
+ */
+void iothread_get_account(struct iothread *io, struct iothread_account *out);
+
 #endif

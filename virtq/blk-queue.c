@@ -51,6 +51,7 @@ static void publish(void *opaque)
     trace_interrupt(q->trace, q->kick.name, wanted);
     if (wanted) {
         stat_add(&q->stats.interrupts, 1);
+        aio_count_syscall(&q->kick);
         virtio_queue_interrupt(&q->blk->dev, q->vq);
     }
 }
@@ -150,9 +151,12 @@ static void serve(void *opaque)
         }
         if (!budget) {
             aio_bh_schedule(&q->more);
-            return;
+            break;
         }
     } while (!q->polling && virtq_unsuppress(vq));
+    if (budget < vq->size) {
+        aio_count_batch(&q->kick, vq->size - budget);
+    }
 }
 
 bool blk_queue_serve(struct blk_queue *q)
@@ -174,6 +178,7 @@ static void kicked(void *opaque, int revents)
     while (read(q->vq->kick_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
     }
     stat_add(&q->stats.kicks, 1);
+    aio_count_syscall(&q->kick);
     serve(q);
 }
 

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The account: who the loop worked for.
+ *
+ * Figures of a handler are in the handler, written by the owner only. When a handler is removed
+ * they are added to what earlier handlers of its name did, so that a queue that the guest resets,
+ * or that is gone when the figures are printed, is not forgotten. There are few names.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/internal.h"
+
+struct past {
+    struct list node; /* ctx->past */
+    struct aio_handler_info info;
+};
+
+void aio_count_syscall(struct aio_handler *h)
+{
+    stat_add(&h->stats.syscalls, 1);
+    if (h->ctx) {
+        stat_add(&h->ctx->stats.syscalls, 1);
+    }
+}
+
+static void add(struct aio_handler_stats *to, const struct aio_handler_stats *from)
+{
+    const uint64_t *f = (const uint64_t *)from;
+    uint64_t *t = (uint64_t *)to;
+
+    _Static_assert(sizeof(*to) % sizeof(*t) == 0, "only counters in struct aio_handler_stats");
+    for (size_t i = 0; i < sizeof(*to) / sizeof(*t); i++) {
+        t[i] += f[i];
+    }
+}
+
+static struct past *find_past(AioContext *ctx, const char *name)
+{
+    struct list *at;
+
+    list_for_each(at, &ctx->past)
+    {
+        struct past *p = list_entry(at, struct past, node);
+
+        if (!strncmp(p->info.name, name, sizeof(p->info.name) - 1)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+void aio_account_close(const struct aio_handler *h)
+{
+    AioContext *ctx = h->ctx;
+    struct past *p = find_past(ctx, h->name);
+
+    if (!p) {
+        p = calloc(1, sizeof(*p));
+        if (!p) {
+            return; /* some figures are lost */
+        }
+        strncpy(p->info.name, h->name, sizeof(p->info.name) - 1);
+        p->info.can_poll = h->ops->poll;
+        list_add_tail(&ctx->past, &p->node);
+    }
+    add(&p->info.stats, &h->stats);
+}
+
+void aio_account_destroy(AioContext *ctx)
+{
+    while (!list_empty(&ctx->past)) {
+        struct past *p = list_entry(ctx->past.next, struct past, node);
+
+        list_del(&p->node);
+        free(p);
+    }
+}
+
+static bool has_name(const struct aio_handler_info *infos, unsigned nr, const char *name)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        if (!strncmp(infos[i].name, name, sizeof(infos[i].name) - 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigned max)
+{
+    unsigned n = 0;
+    struct list *at;
+
+    aio_assert_owner(ctx);
+    list_for_each(at, &ctx->handlers)
+    {
+        const struct aio_handler *h = list_entry(at, struct aio_handler, node);
+        const struct past *p = find_past(ctx, h->name);
+
+        if (n == max) {
+            break;
+        }
+        out[n] = (struct aio_handler_info){
+            .live = true,
+            .can_poll = h->ops->poll,
+            .in_poll_set = aio_in_poll_set(h),
+            .expected = h->source.expected ? *h->source.expected : 0,
+            .stats = h->stats,
+        };
+        strncpy(out[n].name, h->name, sizeof(out[n].name) - 1);
+        if (p && !has_name(out, n, h->name)) {
+            add(&out[n].stats, &p->info.stats);
+        }
+        n++;
+    }
+    list_for_each(at, &ctx->past)
+    {
+        const struct past *p = list_entry(at, struct past, node);
+
+        if (n < max && !has_name(out, n, p->info.name)) {
+            out[n++] = p->info;
+        }
+    }
+    return n;
+}
+
+int aio_describe_policy(AioContext *ctx, char *buf, size_t len)
+{
+    aio_assert_owner(ctx);
+    return poll_policy_describe(&ctx->policy, buf, len);
+}
