@@ -209,8 +209,7 @@ static bool range_ok(const struct blk_request *r, uint64_t sector)
     const struct image *image = image_of(r);
     uint64_t sectors = image->size / SECTOR_SIZE;
 
-    return r->total % SECTOR_SIZE == 0 && sector <= sectors &&
-           r->total / SECTOR_SIZE <= sectors - sector &&
+    return sector <= sectors && r->total / SECTOR_SIZE <= sectors - sector &&
            (((sector * SECTOR_SIZE) | r->total) & (r->q->blk->block_size - 1)) == 0;
 }
 
