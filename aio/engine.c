@@ -40,6 +40,7 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     if (r == 0) {
         (*out)->ops = ops;
         (*out)->ctx = ctx;
+        (*out)->trace = ctx->trace;
         (*out)->image = image;
         (*out)->in_flight = 0;
         if (config->faults) {
@@ -89,7 +90,7 @@ int engine_submit(struct engine *e, struct engine_req *req)
     r = e->ops->submit(e, req);
     if (r == 0) {
         e->in_flight++;
-        trace_request_submitted(e->ctx->trace, e->ctx, req, req->op, req->offset);
+        trace_request_submitted(e->trace, e, req, req->op, req->offset);
     }
     return r;
 }
@@ -97,7 +98,7 @@ int engine_submit(struct engine *e, struct engine_req *req)
 void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
 {
     e->in_flight--;
-    trace_request_completed(e->ctx->trace, e->ctx, req, res);
+    trace_request_completed(e->trace, e, req, res);
     req->cb(req, res);
 }
 

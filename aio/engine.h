@@ -65,7 +65,8 @@ struct engine {
     const struct engine_ops *ops;
     AioContext *ctx;
     const struct image *image;
-    unsigned in_flight; /* submitted, callback not run yet */
+    unsigned in_flight;        /* submitted, callback not run yet */
+    struct trace_track *trace; /* of @ctx */
 };
 
 struct engine_ops {

@@ -271,6 +271,7 @@ static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
 
 static bool dispatch(AioContext *ctx, uint64_t now)
 {
+    struct trace_track *trace = ctx->trace;
     struct list batch;
     bool ran = false;
 
@@ -289,7 +290,7 @@ static bool dispatch(AioContext *ctx, uint64_t now)
             stat_add(&ctx->stats.dispatches, 1);
             ran = true;
         }
-        trace_dispatch_begin(ctx->trace, ctx, h->name, revents);
+        trace_dispatch_begin(trace, ctx, h->name, revents);
         if (revents) {
             stat_add(&h->stats.fired, 1);
             h->ops->ready(h->opaque, revents);
@@ -297,7 +298,7 @@ static bool dispatch(AioContext *ctx, uint64_t now)
             stat_add(&h->stats.polled, 1);
             h->ops->poll_ready(h->opaque);
         }
-        trace_dispatch_end(ctx->trace, ctx); /* @h may be gone */
+        trace_dispatch_end(trace, ctx); /* @h may be gone */
     }
     return ran;
 }

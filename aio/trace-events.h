@@ -38,13 +38,13 @@
     E3(submit_begin, const void *, ctx, const char *, engine, unsigned, requests)                  \
     E3(submit_end, const void *, ctx, const char *, engine, int, result)                           \
     /* The stages of a request. An engine gets it in one piece or, one after the other, in more. */\
-    E3(request_seen, const char *, queue, const void *, request, unsigned, head)                   \
-    E4(request_submitted, const void *, ctx, const void *, request, unsigned, op,                  \
+    E2(request_seen, const void *, queue, const void *, request)                                   \
+    E4(request_submitted, const void *, engine, const void *, request, unsigned, op,               \
        uint64_t, offset)                                                                           \
-    E3(request_completed, const void *, ctx, const void *, request, int64_t, result)               \
-    E3(request_used, const char *, queue, const void *, request, unsigned, written)                \
+    E3(request_completed, const void *, engine, const void *, request, int64_t, result)            \
+    E3(request_used, const void *, queue, const void *, request, unsigned, written)                \
     /* The driver is shown all used requests of the queue; @sent: with an interrupt. */            \
-    E2(interrupt, const char *, queue, bool, sent)                                                 \
+    E2(interrupt, const void *, queue, bool, sent)                                                 \
     /* A vCPU goes into the guest, or comes back to user space. */                                 \
     E1(vcpu_entry, unsigned, vcpu)                                                                 \
     E3(vcpu_exit, unsigned, vcpu, const char *, reason, unsigned, code)

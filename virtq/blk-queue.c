@@ -48,7 +48,7 @@ static void publish(void *opaque)
     struct blk_queue *q = opaque;
     bool wanted = virtq_publish(&q->vq->vq);
 
-    trace_interrupt(q->trace, q->kick.name, wanted);
+    trace_interrupt(q->trace, q, wanted);
     if (wanted) {
         stat_add(&q->stats.interrupts, 1);
         aio_count_syscall(&q->kick);
@@ -72,7 +72,7 @@ void blk_queue_complete(struct blk_request *r, uint32_t written)
     struct blk_queue *q = r->q;
 
     virtq_push(&q->vq->vq, r->chain.head, written);
-    trace_request_used(q->trace, q->kick.name, &r->io, written);
+    trace_request_used(q->trace, q, &r->io, written);
     q->free[q->nr_free++] = r;
     store_relaxed(&q->in_flight, q->in_flight - 1);
     if (q->stopping && q->in_flight == 0) {
@@ -117,7 +117,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
         q->nr_free--;
         __builtin_prefetch(req->chain.iov[0].iov_base);
         batch[n++] = req;
-        trace_request_seen(q->trace, q->kick.name, &req->io, req->chain.head);
+        trace_request_seen(q->trace, q, &req->io);
     } while (n < BATCH && n < *budget && virtq_batch_left(vq));
 
     *budget -= n;

@@ -164,7 +164,7 @@ static void check_shape(const json_t *root)
 static void one_request(struct trace_track *t, const void *r, const char *queue, bool sent)
 {
     trace_dispatch_begin(t, NULL, queue, 0);
-    trace_request_seen(t, queue, r, 7);
+    trace_request_seen(t, queue, r);
     trace_dispatch_end(t, NULL);
     trace_end_of_turn_begin(t, NULL);
     trace_request_submitted(t, NULL, r, ENGINE_READ, 4096);
@@ -231,8 +231,8 @@ START_TEST(an_interrupt_ends_the_requests_of_its_own_queue_only)
     char r[2];
     json_t *root;
 
-    trace_request_seen(track, "q0", &r[0], 0);
-    trace_request_seen(track, "q1", &r[1], 0);
+    trace_request_seen(track, "q0", &r[0]);
+    trace_request_seen(track, "q1", &r[1]);
     trace_request_used(track, "q0", &r[0], 1);
     trace_request_used(track, "q1", &r[1], 1);
     trace_interrupt(track, "q1", true);
@@ -263,7 +263,7 @@ START_TEST(many_requests_at_a_time_keep_apart)
     json_t *root;
 
     for (unsigned i = 0; i < sizeof(r); i++) {
-        trace_request_seen(track, "q", &r[i], i);
+        trace_request_seen(track, "q", &r[i]);
         trace_request_submitted(track, NULL, &r[i], ENGINE_WRITE, i);
     }
     for (unsigned i = sizeof(r); i-- > 0;) {
@@ -316,7 +316,7 @@ START_TEST(what_is_open_at_the_end_is_closed)
     trace_vcpu_entry(track, 0);
     trace_vcpu_exit(track, 0, "MMIO", 6);
     trace_vcpu_entry(track, 0);
-    trace_request_seen(track, "q", &root, 0);
+    trace_request_seen(track, "q", &root);
     trace_request_submitted(track, NULL, &root, ENGINE_FLUSH, 0);
     root = written(t);
     check_shape(root);
@@ -445,7 +445,7 @@ START_TEST(an_engine_shows_requests_in_the_turn_that_completes_them)
     json_t *root;
 
     ck_assert_int_eq(engine_open(&engine_null, ctx, &image, &config, &e, &err), 0);
-    trace_request_seen(aio_trace(ctx), "q", &req, 0);
+    trace_request_seen(aio_trace(ctx), "q", &req);
     ck_assert_int_eq(engine_submit(e, &req), 0);
     aio_poll(ctx, true);
     engine_close(e);
