@@ -60,10 +60,11 @@ const struct option bench_options[] = {
      .keys = KEY("idle-handlers", .kind = OPTION_NUMBER, .list = true, .metavar = "N",
                  .max = BENCH_IDLE_MAX, AT(idle))},
     {.name = "engine",
-     .help = "linux-aio: a file; null: no I/O at all; default null,linux-aio",
+     .help =
+         "default null,linux-aio; null has one row, the others a file in memory and one on disk",
      .plain = true,
      .keys = KEY("engine", .kind = OPTION_CHOICE, .list = true, .metavar = "ENGINE",
-                 .choice = choice_engine, AT(engines))},
+                 .choice = choice_engine, .about = choice_engine_about, AT(engines))},
     {.name = "disk",
      .help = "measure this image or block device instead of scratch files",
      .plain = true,

@@ -108,8 +108,8 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
     if (variant->idle) {
         snprintf(name, sizeof(name), "%s+%u", variant->policy->name, variant->idle);
     }
-    fprintf(out, "%-7s %5u %6s  %-16s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
-            group->target->name, group->depth,
+    fprintf(out, "%-6s %-9s %5u %6s  %-16s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
+            group->target->name, group->target->engine->name, group->depth,
             bench_format_time(group->pause_ns, pause, sizeof(pause)), name, max_ns, s.median.iops,
             s.median.lat_mean_ns / 1e3, s.median.lat_p50_ns / 1e3, s.median.lat_p99_ns / 1e3,
             s.median.cpu, s.median.cpu_ns / 1e3, s.median.kicks, ratio);
@@ -117,9 +117,9 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
 
 void bench_print_table(const struct bench_plan *p, FILE *out)
 {
-    fprintf(out, "%-7s %5s %6s  %-16s %7s %9s %8s %8s %8s %6s %8s %6s  %s\n", "disk", "depth",
-            "pause", "policy", "max-ns", "IOPS", "mean us", "p50 us", "p99 us", "CPU/s", "CPU us",
-            "kicks", "IOPS to block");
+    fprintf(out, "%-6s %-9s %5s %6s  %-16s %7s %9s %8s %8s %8s %6s %8s %6s  %s\n", "disk", "engine",
+            "depth", "pause", "policy", "max-ns", "IOPS", "mean us", "p50 us", "p99 us", "CPU/s",
+            "CPU us", "kicks", "IOPS to block");
     for (unsigned g = 0; g < p->nr_groups; g++) {
         for (unsigned v = 0; p->done[g] > 0 && v < p->nr_variants; v++) {
             print_row(p, g, v, out);

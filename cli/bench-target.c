@@ -22,7 +22,7 @@ void bench_target_null(struct bench_target *t, const struct bench_config *c,
                        const struct engine_ops *engine)
 {
     *t = (struct bench_target){
-        .name = "null",
+        .name = "-",
         .engine = engine,
         .size = c->size,
         .readonly = reads_only(c),

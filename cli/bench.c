@@ -38,8 +38,8 @@ static void show_progress(struct progress *pr, const struct bench_plan *p, unsig
     if (!pr->tty && run > 0) {
         return;
     }
-    fprintf(stderr, "%s%u of %u: %s, depth %u, pause %s", pr->tty ? "\r\033[K" : "", pr->done,
-            pr->total, group->target->name, group->depth,
+    fprintf(stderr, "%s%u of %u: %s, %s, depth %u, pause %s", pr->tty ? "\r\033[K" : "", pr->done,
+            pr->total, group->target->name, group->target->engine->name, group->depth,
             bench_format_time(group->pause_ns, pause, sizeof(pause)));
     if (pr->done > 0) {
         fprintf(stderr, "; about %ld s left", (long)(spent * (pr->total - pr->done) / pr->done));
