@@ -34,7 +34,7 @@ endif
 endif
 endif
 endif
-export WANT_DEPS ?= $(or $(DEPS),yes)# for those who find out later that they need a package
+export WANT_DEPS := $(or $(WANT_DEPS),$(DEPS),yes)# for those who find out later what they need
 export DEPS := no# for the makes below this one
 
 # --- the program ---

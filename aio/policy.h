@@ -66,7 +66,7 @@ struct poll_source {
     struct list node;         /* in poll_policy.sources while the source is in the poll set */
     struct list owed_node;    /* in poll_policy.owed, if @expected is known */
     const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
-    unsigned record_id; /* private to the recorder of waits; 0: none yet */
+    unsigned record_id;       /* private to the recorder of waits; 0: none yet */
     void *data;
 };
 
