@@ -126,7 +126,8 @@ void bench_print_table(const struct bench_plan *p, FILE *out)
         }
     }
     fprintf(out,
-            "\nMedians of %u runs. us: latency; CPU/s: seconds of CPU that the I/O thread takes in "
+            "\nMedians of up to %u runs. us: latency; CPU/s: seconds of CPU that the I/O thread "
+            "takes in "
             "a second;\nCPU us: its CPU time per request; kicks: notifications per request; last: "
             "ratio of IOPS to\nblocking mode, taken within each turn: median (min-max).\n",
             p->nr_runs);
