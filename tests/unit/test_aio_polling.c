@@ -59,8 +59,8 @@ START_TEST(notifications_are_on_while_the_loop_blocks)
 
     source_add_fd(&s[0], ctx);
     source_add(&s[1], ctx);
+    aio_poll(ctx, false); /* begins a slice for descriptors; from then on each block does */
     for (unsigned i = 1; i <= 10; i++) {
-        aio_poll(ctx, false); /* a new slice for descriptors */
         source_fire(&s[0]);
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(s[0].ready, i);
@@ -351,6 +351,7 @@ START_TEST(a_quiet_source_leaves_the_poll_set_and_returns_when_its_fd_fires)
     quiet.event_after_looks = 1000;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(quiet.polled, 1);
+    ck_assert_msg(busy.begins == 1, "a busy source never leaves");
     source_remove(&quiet);
     source_remove(&busy);
     loop_free(ctx);
@@ -375,6 +376,22 @@ START_TEST(an_event_that_races_with_leaving_the_poll_set_is_not_lost)
     ck_assert_msg(aio_in_poll_set(&quiet.h), "it was not quiet after all");
     source_remove(&quiet);
     source_remove(&busy);
+    loop_free(ctx);
+}
+END_TEST
+
+START_TEST(an_event_that_races_with_the_last_source_leaving_is_not_lost)
+{
+    AioContext *ctx = loop_new(_i, LONG_NS);
+    struct source s = {.event_after_looks = 10};
+
+    source_add(&s, ctx);
+    ck_assert(aio_poll(ctx, true));
+    virtual_clock_advance(AIO_POLL_IDLE_NS);
+    s.event_in_poll_end = true;
+    ck_assert(aio_poll(ctx, true)); /* blocks for ever if it is lost */
+    ck_assert_uint_eq(s.polled, 2);
+    source_remove(&s);
     loop_free(ctx);
 }
 END_TEST
@@ -605,6 +622,27 @@ START_TEST(a_wait_that_a_timer_ends_is_told_as_such)
 }
 END_TEST
 
+START_TEST(a_block_that_a_timer_ends_is_told_as_such)
+{
+    struct poll_params params = {.policy = &spy, .max_ns = LONG_NS};
+    AioContext *ctx = loop_new_with(_i, params, NULL);
+    struct source s = {0};
+    struct aio_timer timer;
+
+    source_add(&s, ctx);
+    aio_timer_init(ctx, &timer, count_cb, NULL);
+    aio_timer_arm(&timer, aio_now(ctx) + 1000000);
+    while (!count_runs) {
+        aio_poll(ctx, true);
+    }
+    ck_assert_uint_gt(told.waits, 0);
+    ck_assert_int_eq(told.last.outcome, POLL_TIMER);
+    ck_assert_uint_gt(told.last.blocked_ns, 0);
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
 static void lose_the_cpu_at_look_100(struct source *s)
 {
     if (s->looks == 100) {
@@ -700,6 +738,14 @@ START_TEST(turns_in_which_the_loop_was_not_idle_teach_nothing)
     ck_assert_uint_eq(s.ready, 1);
     ck_assert_uint_eq(count_runs, 1);
     ck_assert_uint_eq(told.windows + told.waits + told.events, 0);
+
+    s.event_after_looks = 20;
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(told.waits, 1);
+    s.owed = 1;
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.polled, 2);
+    ck_assert_uint_eq(told.waits, 1);
     source_remove(&s);
     loop_free(ctx);
 }
@@ -727,6 +773,7 @@ int main(void)
     tcase_add_loop_test(t, a_timer_ends_a_window_on_time_and_polling_goes_on, 0, n);
     tcase_add_loop_test(t, a_quiet_source_leaves_the_poll_set_and_returns_when_its_fd_fires, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_leaving_the_poll_set_is_not_lost, 0, n);
+    tcase_add_loop_test(t, an_event_that_races_with_the_last_source_leaving_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_quiet_source_may_be_removed, 0, n);
     tcase_add_loop_test(t, a_source_that_blocks_between_its_events_stays_in_the_poll_set, 0, n);
     tcase_add_loop_test(t, parameters_change_in_the_next_iteration, 0, n);
@@ -738,6 +785,7 @@ int main(void)
     tcase_add_loop_test(t, the_policy_is_told_of_waits_it_wanted_to_block_in, 0, n);
     tcase_add_loop_test(t, the_window_is_cut_at_the_cap, 0, n);
     tcase_add_loop_test(t, a_wait_that_a_timer_ends_is_told_as_such, 0, n);
+    tcase_add_loop_test(t, a_block_that_a_timer_ends_is_told_as_such, 0, n);
     tcase_add_loop_test(t, a_wait_in_which_the_thread_lost_the_cpu_is_told_as_such, 0, n);
     tcase_add_loop_test(
         t, many_sources_are_not_mistaken_for_a_lost_cpu_and_do_not_stretch_the_window, 0, n);

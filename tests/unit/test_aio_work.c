@@ -233,6 +233,8 @@ START_TEST(a_bottom_half_from_another_thread_ends_a_block)
     pthread_join(w.thread, NULL);
     ck_assert_uint_eq(loop_stats(ctx).notify_sent, 1);
     ck_assert(!aio_poll(ctx, false));
+    ck_assert_msg(poll(&(struct pollfd){.fd = ctx->notifier.fd, .events = POLLIN}, 1, 0) == 0,
+                  "the next block would end at once");
     loop_free(ctx);
 }
 END_TEST
