@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The event loop: descriptors, removal from inside callbacks, life and ownership of a loop. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -79,9 +80,74 @@ START_TEST(of_many_fds_exactly_the_readable_run_while_others_come_and_go)
         source_fire(&s[i]);
     }
     loop_drain(ctx);
+    for (unsigned i = 2; i < MANY; i += 3) {
+        ck_assert_uint_eq(s[i].ready, 0);
+        source_fire(&s[i]);
+    }
+    loop_drain(ctx);
     for (unsigned i = 0; i < MANY; i++) {
-        ck_assert_uint_eq(s[i].ready, i % 3 != 2);
+        ck_assert_uint_eq(s[i].ready, 1);
         source_remove(&s[i]);
+    }
+    loop_free(ctx);
+}
+END_TEST
+
+START_TEST(a_descriptor_that_fired_thousands_of_times_is_seen_and_seen_again)
+{
+    AioContext *ctx = loop_new(_i, 0);
+    struct source s = {0};
+
+    source_add_fd(&s, ctx);
+    ck_assert(!aio_poll(ctx, false));
+    for (unsigned i = 0; i < 10000; i++) {
+        source_fire(&s); /* more than a ring of completions holds */
+    }
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.ready, 1);
+    s.ready = 0;
+    while (!s.ready) {
+        source_fire(&s);
+        aio_poll(ctx, true);
+    }
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
+static unsigned count_epoll_descriptors(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 3 * MANY; fd++) {
+        char path[32], target[64] = "";
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof(target) - 1) > 0) {
+            count += !strcmp(target, "anon_inode:[eventpoll]");
+        }
+    }
+    return count;
+}
+
+START_TEST(auto_goes_over_to_epoll_with_many_handlers_and_back_with_few)
+{
+    struct poll_params params = {.policy = &poll_policy_block};
+    struct aio_context_config config = {.poll = params, .fdmon = "auto"};
+    static struct source s[MANY];
+    AioContext *ctx;
+
+    ck_assert_int_eq(aio_context_new(&config, &ctx, NULL), 0);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            ck_assert(i > 60 || !count_epoll_descriptors());
+            source_add_fd(&s[i], ctx);
+        }
+        ck_assert_uint_eq(count_epoll_descriptors(), 1);
+        for (unsigned i = 0; i < MANY; i++) {
+            source_remove(&s[i]);
+        }
+        ck_assert_uint_eq(count_epoll_descriptors(), 0);
     }
     loop_free(ctx);
 }
@@ -360,6 +426,9 @@ int main(void)
     tcase_add_loop_test(fds, events_that_come_again_are_seen_again, 0, monitors);
     tcase_add_loop_test(fds, of_many_fds_exactly_the_readable_run_while_others_come_and_go, 0,
                         monitors);
+    tcase_add_loop_test(fds, a_descriptor_that_fired_thousands_of_times_is_seen_and_seen_again, 0,
+                        monitors);
+    tcase_add_test(fds, auto_goes_over_to_epoll_with_many_handlers_and_back_with_few);
     tcase_add_loop_test(fds, room_to_write_and_the_end_of_a_pipe_are_events, 0, monitors);
     tcase_add_loop_test(fds, removing_twice_is_safe_and_a_removed_handler_may_be_added_again, 0,
                         monitors);

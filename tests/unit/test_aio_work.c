@@ -396,18 +396,18 @@ START_TEST(timers_run_by_deadline_never_early_and_once)
     AioContext *ctx = loop_new(_i, 0);
     struct aio_timer timer[4];
     uint64_t base = virtual_now();
-    static const unsigned at[] = {3, 1, 2, 1}; /* ms; equal ones in the order of arming */
+    static const unsigned at[] = {3000000, 1000000, 1005000, 1000000}; /* ns */
 
     for (unsigned i = 0; i < 4; i++) {
         aio_timer_init(ctx, &timer[i], note_cb, &letters[i]);
-        aio_timer_arm(&timer[i], base + at[i] * 1000000);
+        aio_timer_arm(&timer[i], base + at[i]);
     }
     ck_assert(!aio_poll(ctx, false));
     virtual_clock_advance(1000000 - 10 * CLOCK_STEP_NS);
     ck_assert(!aio_poll(ctx, false));
     virtual_clock_advance(10 * CLOCK_STEP_NS);
     ck_assert(aio_poll(ctx, false));
-    assert_order("bd");
+    assert_order("bd"); /* those of one deadline in the order of arming */
     virtual_clock_advance(5000000);
     ck_assert(aio_poll(ctx, true));
     assert_order("bdca");
@@ -544,26 +544,25 @@ START_TEST(a_timer_at_the_end_of_time_does_not_overflow)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
     struct source s = {0}, fd = {0};
-    struct aio_timer timer[2];
+    const uint64_t deadlines[] = {UINT64_MAX, (uint64_t)INT64_MAX + 2 * virtual_now()};
+    struct aio_timer timer;
 
-    source_add(&s, ctx);
     source_add_fd(&fd, ctx);
-    aio_timer_init(ctx, &timer[0], note_cb, letters);
-    aio_timer_init(ctx, &timer[1], note_cb, letters);
-    aio_timer_arm(&timer[0], UINT64_MAX);
-    aio_timer_arm(&timer[1], (uint64_t)INT64_MAX + virtual_now());
+    aio_timer_init(ctx, &timer, note_cb, letters);
+    for (unsigned i = 0; i < 2; i++) {
+        aio_timer_arm(&timer, deadlines[i]);
+        source_fire(&fd);
+        ck_assert(aio_poll(ctx, true)); /* blocks for centuries, but for the descriptor */
+        ck_assert_uint_eq(fd.ready, i + 1);
+    }
+    source_add(&s, ctx);
     s.event_after_looks = 20;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(s.polled, 1);
-    source_remove(&s);
-
-    source_fire(&fd);
-    ck_assert(aio_poll(ctx, true)); /* blocks for about 292 years, but for the descriptor */
-    ck_assert_uint_eq(fd.ready, 1);
-    source_remove(&fd);
     ck_assert_uint_eq(nr_ran, 0);
-    aio_timer_cancel(&timer[0]);
-    aio_timer_cancel(&timer[1]);
+    source_remove(&s);
+    source_remove(&fd);
+    aio_timer_cancel(&timer);
     loop_free(ctx);
 }
 END_TEST
@@ -626,6 +625,7 @@ START_TEST(deferred_work_runs_in_order_and_can_be_cancelled)
     aio_defer(ctx, &d[1]);
     aio_defer(ctx, &d[0]);
     aio_defer(ctx, &d[3]);
+    aio_defer(ctx, &d[2]); /* is already */
     aio_deferred_cancel(&d[1]);
     aio_deferred_cancel(&d[1]);
     ck_assert(aio_poll(ctx, true)); /* deferred outside of a turn: does not block */
