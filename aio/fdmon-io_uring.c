@@ -149,7 +149,8 @@ static void completion(struct fdmon_io_uring *u, const struct io_uring_cqe *cqe)
         return;
     }
     slot = &u->slots[i];
-    if (slot->handler && cqe->res) {
+    /* When a thread ends the kernel cancels its requests: the next owner just makes them anew. */
+    if (slot->handler && cqe->res && cqe->res != -ECANCELED) {
         /* a request that failed shows as an error of the descriptor, as with poll(2) */
         aio_handler_ready(slot->handler, cqe->res > 0 ? cqe->res : POLLERR);
     }
