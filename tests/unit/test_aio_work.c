@@ -389,6 +389,36 @@ START_TEST(a_loop_belongs_to_the_thread_that_took_it)
 }
 END_TEST
 
+static void *poll_once_and_end(void *opaque)
+{
+    aio_context_take(opaque);
+    return (void *)(uintptr_t)aio_poll(opaque, false);
+}
+
+START_TEST(a_loop_outlives_the_thread_that_ran_it)
+{
+    AioContext *ctx = loop_new(_i, 0);
+    struct source s = {0};
+    pthread_t thread;
+    void *ran;
+
+    source_add_fd(&s, ctx);
+    ck_assert_int_eq(pthread_create(&thread, NULL, poll_once_and_end, ctx), 0);
+    pthread_join(thread, &ran);
+    ck_assert_ptr_eq(ran, NULL);
+    aio_context_take(ctx);
+    ck_assert(!aio_poll(ctx, false));
+    ck_assert_uint_eq(s.ready, 0);
+    source_fire(&s);
+    while (!s.ready) {
+        aio_poll(ctx, true);
+    }
+    ck_assert(!aio_poll(ctx, false));
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
 /* --- timers --- */
 
 START_TEST(timers_run_by_deadline_never_early_and_once)
@@ -743,6 +773,7 @@ int main(void)
     tcase_add_loop_test(t, a_notification_from_a_signal_handler_ends_a_block, 0, n);
     tcase_add_loop_test(t, an_interrupted_block_runs_nothing_and_loses_nothing, 0, n);
     tcase_add_loop_test(t, a_loop_belongs_to_the_thread_that_took_it, 0, n);
+    tcase_add_loop_test(t, a_loop_outlives_the_thread_that_ran_it, 0, n);
     suite_add_tcase(suite, t);
 
     t = tcase_create("timers");
