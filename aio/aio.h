@@ -138,7 +138,9 @@ struct aio_handler_stats {
     uint64_t polled_ns;  /* spent polling in waits that it ended */
     uint64_t blocked_ns; /* spent blocked in waits that it ended */
     uint64_t syscalls;   /* made to serve it, as aio_count_syscall() was told */
-    uint64_t batches[AIO_BATCH_BUCKETS]; /* of 1, 2-3, 4-7, ... , 128 and more requests */
+
+    /* of 1, 2-3, 4-7, ... , 128 and more requests */
+    uint64_t batches[AIO_BATCH_BUCKETS];
 };
 
 struct aio_handler {

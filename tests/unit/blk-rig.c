@@ -143,7 +143,7 @@ static void log_line(void *opaque, const char *line)
 static void start_iothreads(struct blk_rig *rig, const struct blk_rig_options *options)
 {
     static const char *const ids[RIG_QUEUES_MAX] = {"io0", "io1"};
-    struct iothread_config config = {0};
+    struct iothread_config config = {.trace = options->trace};
     struct error err = {""};
 
     poll_params_default(&config.poll);

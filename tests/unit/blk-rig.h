@@ -26,6 +26,7 @@ struct blk_rig_options {
     unsigned queue_size; /* 0: 64 */
     bool readonly;
     unsigned align; /* 0: 1 */
+    struct trace *trace;
 };
 
 struct blk_rig {

@@ -8,6 +8,7 @@
 
 #include "aio/engine.h"
 #include "aio/trace.h"
+#include "tests/unit/blk-rig.h"
 #include "tests/unit/loop-fixture.h"
 
 static struct trace *make_trace(unsigned events)
@@ -461,10 +462,43 @@ START_TEST(an_engine_shows_requests_in_the_turn_that_completes_them)
 }
 END_TEST
 
+/* --- recorded by a device --- */
+
+START_TEST(each_request_of_a_disk_is_shown_from_seen_to_interrupt)
+{
+    const struct poll_policy_ops *policy = _i ? &poll_policy_fixed : &poll_policy_block;
+    struct trace *t = trace_new(4096, NULL);
+    static struct blk_rig rig;
+    json_t *root;
+
+    blk_rig_init(&rig, &(struct blk_rig_options){.policy = policy, .trace = t});
+    blk_rig_go_live(&rig);
+    for (unsigned i = 0; i < 10; i++) {
+        uint16_t head =
+            fake_driver_chain(&rig.drv[0], HDR(.type = VIRTIO_BLK_T_IN), IN(512), STATUS());
+
+        ck_assert_uint_eq(blk_rig_do(&rig, 0, head), VIRTIO_BLK_S_OK);
+        fake_driver_release(&rig.drv[0], head);
+    }
+    blk_rig_destroy(&rig);
+    root = written(t); /* names of the device are read here, after its end */
+    check_shape(root);
+    ck_assert_uint_eq(count(root, "s", "request"), 10);
+    ck_assert_uint_eq(count(root, "f", "request"), 10);
+    ck_assert_uint_eq(count(root, "b", "read"), 10);
+    ck_assert_uint_eq(count(root, "i", "interrupt"), 10);
+    ck_assert_uint_ge(count(root, "B", "disk0 queue 0"), 1);
+    ck_assert_uint_ge(count(root, "B", _i ? "end of turn" : "blocked"), 1);
+    json_decref(root);
+    trace_free(t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("trace");
     TCase *file = tcase_create("file"), *loop = tcase_create("loop");
+    TCase *device = tcase_create("device");
     SRunner *runner = srunner_create(s);
     int failed;
 
@@ -481,6 +515,8 @@ int main(void)
     suite_add_tcase(s, loop);
     tcase_add_test(loop, a_loop_that_polls_and_then_blocks_shows_both);
     tcase_add_test(loop, an_engine_shows_requests_in_the_turn_that_completes_them);
+    suite_add_tcase(s, device);
+    tcase_add_loop_test(device, each_request_of_a_disk_is_shown_from_seen_to_interrupt, 0, 2);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
