@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <string.h>
 
 #include "aio/engine.h"
@@ -27,6 +28,21 @@ const char *choice_engine(unsigned i)
 const char *choice_engine_about(unsigned i)
 {
     return engine_at(i)->summary;
+}
+
+static const struct {
+    const char *name;
+    int number;
+} errors[] = {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EAGAIN", EAGAIN}, {"ETIMEDOUT", ETIMEDOUT}};
+
+const char *choice_errno(unsigned i)
+{
+    return i < sizeof(errors) / sizeof(errors[0]) ? errors[i].name : NULL;
+}
+
+int choice_errno_number(unsigned i)
+{
+    return errors[i].number;
 }
 
 unsigned choice_index(const char *(*choice)(unsigned i), const char *name)

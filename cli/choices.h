@@ -7,6 +7,8 @@ const char *choice_policy(unsigned i);
 const char *choice_policy_about(unsigned i);
 const char *choice_engine(unsigned i);
 const char *choice_engine_about(unsigned i);
+const char *choice_errno(unsigned i); /* of faults to inject */
+int choice_errno_number(unsigned i);
 
 /**
  * choice_index - which one is @name? It must be one of them

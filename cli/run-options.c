@@ -173,6 +173,18 @@ static const struct option_key iothread_keys[] = {
      .help = "of a CPU that polling may take in 100 ms; 0: no limit; default 0",
      .max = 100,
      .offset = offsetof(struct run_iothread, cpu_max)},
+    {.name = "aio-max-batch",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "most requests in one system call; 0: the default, 64",
+     .max = AIO_MAX_BATCH_LIMIT,
+     .offset = offsetof(struct run_iothread, max_batch)},
+    {.name = "fdmon",
+     .kind = OPTION_CHOICE,
+     .metavar = "MONITOR",
+     .help = "how the thread waits in the kernel; default auto: ppoll, epoll for many sources",
+     .choice = aio_fdmon_name,
+     .offset = offsetof(struct run_iothread, fdmon)},
     {.name = "record",
      .metavar = "FILE",
      .help = "write how long the thread waited for what, for pollux replay",
@@ -232,6 +244,41 @@ static const struct option_key disk_keys[] = {
      .min = 2,
      .max = VIRTQ_SIZE_MAX,
      .offset = offsetof(struct run_disk, queue_size)},
+    {.name = "delay",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .help = "engine=null: how long a request takes; default 0",
+     .max = 1000000000,
+     .offset = offsetof(struct run_disk, delay_ns)},
+    {.name = "fault-errors",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "of a million requests, let N fail, for testing; default 0",
+     .max = 1000000,
+     .offset = offsetof(struct run_disk, fault_errors)},
+    {.name = "fault-errno",
+     .kind = OPTION_CHOICE,
+     .metavar = "ERROR",
+     .help = "with this error; default EIO",
+     .choice = choice_errno,
+     .offset = offsetof(struct run_disk, fault_errno)},
+    {.name = "fault-short",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "of a million requests, let N move only a part; default 0",
+     .max = 1000000,
+     .offset = offsetof(struct run_disk, fault_short)},
+    {.name = "fault-delay",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .help = "complete every request so much later; default 0",
+     .max = 1000000000000,
+     .offset = offsetof(struct run_disk, fault_delay_ns)},
+    {.name = "fault-file",
+     .metavar = "FILE",
+     .help = "make faults only while FILE exists",
+     .min = 1,
+     .offset = offsetof(struct run_disk, fault_file)},
     {.name = NULL},
 };
 
@@ -279,7 +326,12 @@ static int plan_iothread(struct iothread_config *io, const struct run_config *c,
             return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", from->id);
         }
     }
-    *io = (struct iothread_config){.id = from->id, .record = from->record};
+    *io = (struct iothread_config){
+        .id = from->id,
+        .record = from->record,
+        .fdmon = aio_fdmon_name(from->fdmon),
+        .max_batch = (unsigned)from->max_batch,
+    };
     poll_params_default(&io->poll);
     io->poll.policy = poll_policy_at(from->policy);
     io->poll.max_ns = from->max_ns;
@@ -308,6 +360,10 @@ static int check_disk(const struct run_disk *d, const struct engine_ops *engine,
     if (d->size % SECTOR_SIZE) {
         return error_set(err, -EINVAL, "--disk: size must be a multiple of %d bytes", SECTOR_SIZE);
     }
+    if (d->delay_ns && engine != &engine_null) {
+        return error_set(err, -EINVAL,
+                         "--disk: delay is for engine=null; fault-delay is for the others");
+    }
     if (d->queue_size & (d->queue_size - 1)) {
         return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2");
     }
@@ -334,6 +390,19 @@ static int check_disk_iothread(const struct run_plan *plan, const char *id, stru
                      "--disk: iothread: there is no '%s'; there is %s (add one with "
                      "--iothread id=%s)",
                      id, all, id);
+}
+
+/* Return: NULL if none were asked for. */
+static const struct engine_faults *plan_faults(struct engine_faults *f, const struct run_disk *from)
+{
+    *f = (struct engine_faults){
+        .error_ppm = (uint32_t)from->fault_errors,
+        .error = choice_errno_number(from->fault_errno),
+        .short_ppm = (uint32_t)from->fault_short,
+        .delay_ns = from->fault_delay_ns,
+        .trigger = from->fault_file,
+    };
+    return f->error_ppm || f->short_ppm || f->delay_ns ? f : NULL;
 }
 
 static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned i,
@@ -364,6 +433,8 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
         .iothread = iothread,
         .serial = from->serial,
         .queue_size = (unsigned)from->queue_size,
+        .delay_ns = from->delay_ns,
+        .faults = plan_faults(&plan->faults[i], from),
     };
     return 0;
 }

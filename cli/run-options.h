@@ -14,13 +14,18 @@ struct run_iothread {
     const char *record;
     unsigned policy; /* poll_policy_at() */
     uint64_t max_ns, grow, shrink, weight, latency_weight, cpu_max;
+    uint64_t max_batch;
+    unsigned fdmon; /* aio_fdmon_name() */
 };
 
 struct run_disk {
     const char *file, *iothread, *serial;
     uint64_t size, queue_size;
-    unsigned engine; /* engine_at() */
-    unsigned cache;  /* enum run_cache */
+    uint64_t delay_ns, fault_errors, fault_short, fault_delay_ns;
+    const char *fault_file;
+    unsigned fault_errno; /* choice_errno() */
+    unsigned engine;      /* engine_at() */
+    unsigned cache;       /* enum run_cache */
     bool readonly;
 };
 
@@ -51,6 +56,7 @@ void run_config_init(struct run_config *c);
 struct run_plan {
     struct iothread_config iothreads[RUN_IOTHREADS_MAX];
     struct machine_disk disks[RUN_DISKS_MAX];
+    struct engine_faults faults[RUN_DISKS_MAX];
     char names[RUN_DISKS_MAX][16];
     struct machine_config machine;
 };

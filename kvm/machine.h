@@ -26,9 +26,11 @@ struct machine_disk {
     const char *name; /* "disk0": messages and statistics */
     struct image_config image;
     const struct engine_ops *engine;
-    const char *iothread; /* id of one of the I/O threads */
-    const char *serial;   /* NULL: the name */
-    unsigned queue_size;  /* 0: the default */
+    const char *iothread;               /* id of one of the I/O threads */
+    const char *serial;                 /* NULL: the name */
+    unsigned queue_size;                /* 0: the default */
+    uint64_t delay_ns;                  /* engine null: how long a request takes */
+    const struct engine_faults *faults; /* to inject; NULL: none */
 };
 
 /* Ports that the embedder answers, for example those of the bench guest. */

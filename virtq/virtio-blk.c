@@ -59,6 +59,7 @@ static void stop(struct virtio_device *dev)
 
 struct open_call {
     struct blk *blk;
+    const struct virtio_blk_options *options;
     struct blk_thread *thread;
     struct error *err;
 };
@@ -66,7 +67,11 @@ struct open_call {
 static int open_in_thread(void *opaque)
 {
     struct open_call *call = opaque;
-    struct engine_config config = {.depth = call->thread->depth};
+    struct engine_config config = {
+        .depth = call->thread->depth,
+        .delay_ns = call->options->delay_ns,
+        .faults = call->options->faults,
+    };
 
     return engine_open(call->blk->engine_ops, iothread_ctx(call->thread->iothread),
                        call->blk->image, &config, &call->thread->engine, call->err);
@@ -78,12 +83,14 @@ static int close_in_thread(void *opaque)
     return 0;
 }
 
-static int open_engines(struct blk *blk, struct error *err)
+static int open_engines(struct blk *blk, const struct virtio_blk_options *options,
+                        struct error *err)
 {
     int r = 0;
 
     for (unsigned i = 0; i < blk->nr_threads && r == 0; i++) {
-        struct open_call call = {.blk = blk, .thread = &blk->threads[i], .err = err};
+        struct open_call call = {
+            .blk = blk, .options = options, .thread = &blk->threads[i], .err = err};
 
         r = iothread_call(blk->threads[i].iothread, open_in_thread, &call);
     }
@@ -208,7 +215,7 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     if (r < 0) {
         error_set(err, r, "disk %s: out of memory for %u queues of %u", options->name, nr, size);
     } else {
-        r = open_engines(blk, err);
+        r = open_engines(blk, options, err);
     }
     if (r < 0) {
         blk_free(&blk->dev);

@@ -17,8 +17,10 @@ struct virtio_blk_options {
     const char *name;          /* for messages, statistics and traces; copied */
     const struct image *image; /* must outlive the device */
     const struct engine_ops *engine;
-    unsigned nr_queues;          /* 0 means 1 */
-    unsigned queue_size;         /* 0 means the default */
+    unsigned nr_queues;                 /* 0 means 1 */
+    unsigned queue_size;                /* 0 means the default */
+    uint64_t delay_ns;                  /* engine null: how long a request takes */
+    const struct engine_faults *faults; /* to inject; NULL: none. Not needed after the call */
     struct iothread **iothreads; /* queue i is served by iothreads[i % nr_iothreads]; copied */
     unsigned nr_iothreads;
     const char *serial;                          /* NULL: the name */

@@ -262,6 +262,31 @@ START_TEST(a_kernel_and_a_disk_are_enough)
 }
 END_TEST
 
+START_TEST(faults_delay_and_the_loop_s_settings_reach_the_plan)
+{
+    const struct engine_faults *f;
+
+    ck_assert_int_eq(
+        RUN("--kernel", "k", "--iothread", "id=a,fdmon=epoll,aio-max-batch=7", "--disk",
+            "file=a.img,fault-errors=1000,fault-errno=ENOSPC,fault-short=5,"
+            "fault-delay=2ms,fault-file=/tmp/on",
+            "--disk", "engine=null,size=1M,delay=50us", "--disk", "file=b.img,fault-errno=EAGAIN"),
+        0);
+    ck_assert_str_eq(plan.iothreads[0].fdmon, "epoll");
+    ck_assert_uint_eq(plan.iothreads[0].max_batch, 7);
+    f = plan.machine.disks[0].faults;
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(f->error_ppm, 1000);
+    ck_assert_int_eq(f->error, ENOSPC);
+    ck_assert_uint_eq(f->short_ppm, 5);
+    ck_assert_uint_eq(f->delay_ns, 2000000);
+    ck_assert_str_eq(f->trigger, "/tmp/on");
+    ck_assert_uint_eq(plan.machine.disks[1].delay_ns, 50000);
+    ck_assert_ptr_null(plan.machine.disks[1].faults);
+    ck_assert_ptr_null(plan.machine.disks[2].faults); /* an error number alone makes none */
+}
+END_TEST
+
 START_TEST(disks_may_come_before_their_threads)
 {
     ck_assert_int_eq(RUN("--kernel=k", "--disk", "engine=null,size=1G,iothread=b,readonly=on",
@@ -387,6 +412,7 @@ int main(void)
 
     tcase_add_checked_fixture(run, NULL, release_storage);
     tcase_add_test(run, a_kernel_and_a_disk_are_enough);
+    tcase_add_test(run, faults_delay_and_the_loop_s_settings_reach_the_plan);
     tcase_add_test(run, disks_may_come_before_their_threads);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,
                         sizeof(wrong_runs) / sizeof(wrong_runs[0]));
