@@ -138,6 +138,9 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
         for (unsigned i = 0; i < passes && !found; i++) {
             found = poll_pass(ctx);
         }
+        if (found && (!ctx->nr_quiet || now - ctx->fds_seen_ns < AIO_FD_SLICE_NS)) {
+            break; /* the last look at the clock is near enough, and another is latency */
+        }
         before = now;
         now = ctx->clock();
         w->off_cpu |= now - before > AIO_OFF_CPU_NS;
