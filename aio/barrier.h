@@ -27,8 +27,9 @@
 /*
  * Orders an earlier store before a later load: "I published; now did the other side ask to be
  * told?". The only ordering here that costs anything on x86. ThreadSanitizer does not understand
- * fences, so under it a read-modify-write stands in, which is a full barrier on x86. It is a relaxed
- * one, or it would order everything in the eyes of ThreadSanitizer, which then would miss races.
+ * fences, so under it a read-modify-write stands in, which is a full barrier on x86. It is a
+ * relaxed one, or it would order everything in the eyes of ThreadSanitizer, which then would miss
+ * races.
  */
 static inline void full_barrier(void)
 {
