@@ -765,6 +765,27 @@ START_TEST(requests_that_fail_without_end_do_not_starve_a_descriptor)
 }
 END_TEST
 
+/* Buffered, from the page cache: done when io_submit returns. */
+START_TEST(what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announced_again)
+{
+    struct image_config config = {.path = path};
+    uint8_t *buf = buffer(BLOCK);
+    struct io io;
+
+    ck_assert_int_eq(image_open(&image, &config, NULL), 0);
+    open_engine(&engine_linux_aio, false, (struct engine_config){.depth = 8});
+    ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
+    io_init(&io, ENGINE_READ, 0, buf, BLOCK);
+    submit(&io);
+    ck_assert(aio_poll(ctx, false));
+    ck_assert_uint_eq(io.done, 1);
+    ck_assert(!aio_poll(ctx, false));
+    ck_assert_uint_eq(loop_stats(ctx).dispatches, 0);
+    teardown();
+    free(buf);
+}
+END_TEST
+
 START_TEST(no_room_for_the_requests_of_linux_aio_names_the_limit)
 {
     struct engine_config config = {0};
@@ -839,6 +860,8 @@ int main(void)
     tcase_add_loop_test(t, an_engine_whose_retry_is_pending_leaves_nothing_behind, 0, 2);
     tcase_add_loop_test(t, of_a_batch_only_the_request_that_the_kernel_refuses_fails, 0, 2);
     tcase_add_loop_test(t, requests_that_fail_without_end_do_not_starve_a_descriptor, 0, 2);
+    tcase_add_test(t,
+                   what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announced_again);
     tcase_add_test(t, no_room_for_the_requests_of_linux_aio_names_the_limit);
     suite_add_tcase(s, t);
 
