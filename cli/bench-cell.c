@@ -211,7 +211,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
                   .readonly = t->readonly,
                   .direct = t->direct},
         .engine = t->engine,
-        .iothread = io.id,
+        .iothreads = {io.id},
     };
     struct machine_ports ports = {
         .first = BENCH_PORT_FIRST, .count = BENCH_PORT_COUNT, .out = guest_out, .opaque = &cell};

@@ -207,10 +207,9 @@ static const struct option_key disk_keys[] = {
      .max = 1ull << 60,
      .offset = offsetof(struct run_disk, size)},
     {.name = "iothread",
-     .metavar = "ID",
-     .help = "which thread serves it; default the first",
+     .metavar = "ID[:ID...]",
+     .help = "which threads serve it: queues are dealt round robin; default the first",
      .min = 1,
-     .max = IOTHREAD_ID_MAX,
      .offset = offsetof(struct run_disk, iothread)},
     {.name = "engine",
      .kind = OPTION_CHOICE,
@@ -237,6 +236,13 @@ static const struct option_key disk_keys[] = {
      .min = 1,
      .max = VIRTIO_BLK_SERIAL_MAX,
      .offset = offsetof(struct run_disk, serial)},
+    {.name = "queues",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "virtqueues, 1 to 64; default one for each of its threads",
+     .min = 1,
+     .max = VIRTIO_BLK_QUEUES_MAX,
+     .offset = offsetof(struct run_disk, queues)},
     {.name = "queue-size",
      .kind = OPTION_NUMBER,
      .metavar = "N",
@@ -370,26 +376,49 @@ static int check_disk(const struct run_disk *d, const struct engine_ops *engine,
     return 0;
 }
 
-static int check_disk_iothread(const struct run_plan *plan, const char *id, struct error *err)
+static int no_such_iothread(const struct run_plan *plan, const char *id, int len, struct error *err)
 {
     char all[256] = "";
     size_t used = 0;
 
-    for (unsigned i = 0; i < plan->machine.nr_iothreads; i++) {
-        const char *have = plan->iothreads[i].id;
-
-        if (!strcmp(have, id)) {
-            return 0;
-        }
-        if (used < sizeof(all)) {
-            used +=
-                (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", have);
-        }
+    for (unsigned i = 0; i < plan->machine.nr_iothreads && used < sizeof(all); i++) {
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
+                                 plan->iothreads[i].id);
     }
     return error_set(err, -EINVAL,
-                     "--disk: iothread: there is no '%s'; there is %s (add one with "
-                     "--iothread id=%s)",
-                     id, all, id);
+                     "--disk: iothread: there is no '%.*s'; there is %s (add one with "
+                     "--iothread id=%.*s)",
+                     len, id, all, len, id);
+}
+
+/* "io0:io1:io0" into the ids of the plan. */
+static int plan_disk_iothreads(const struct run_plan *plan, const char *list,
+                               struct machine_disk *disk, struct error *err)
+{
+    unsigned n = 0;
+
+    for (const char *id = list;; id++) {
+        size_t len = strcspn(id, ":");
+        unsigned i = 0;
+
+        while (i < plan->machine.nr_iothreads && (strncmp(plan->iothreads[i].id, id, len) != 0 ||
+                                                  plan->iothreads[i].id[len] != '\0')) {
+            i++;
+        }
+        if (i == plan->machine.nr_iothreads) {
+            return no_such_iothread(plan, id, (int)len, err);
+        }
+        if (n == (disk->nr_queues ? disk->nr_queues : VIRTIO_BLK_QUEUES_MAX)) {
+            return error_set(err, -EINVAL,
+                             "--disk: iothread=%s names more threads than the disk has queues, %u",
+                             list, n);
+        }
+        disk->iothreads[n++] = plan->iothreads[i].id;
+        id += len;
+        if (*id == '\0') {
+            return 0;
+        }
+    }
 }
 
 /* Return: NULL if none were asked for. */
@@ -413,9 +442,6 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
     const char *iothread = from->iothread ? from->iothread : plan->iothreads[0].id;
     int ret = check_disk(from, engine, err);
 
-    if (!ret) {
-        ret = check_disk_iothread(plan, iothread, err);
-    }
     if (ret < 0) {
         return ret;
     }
@@ -430,13 +456,13 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
                 .direct = from->file && from->cache == RUN_CACHE_NONE,
             },
         .engine = engine,
-        .iothread = iothread,
+        .nr_queues = (unsigned)from->queues,
         .serial = from->serial,
         .queue_size = (unsigned)from->queue_size,
         .delay_ns = from->delay_ns,
         .faults = plan_faults(&plan->faults[i], from),
     };
-    return 0;
+    return plan_disk_iothreads(plan, iothread, &plan->disks[i], err);
 }
 
 int run_plan_init(struct run_plan *plan, const struct run_config *c, struct error *err)

@@ -20,7 +20,7 @@ struct run_iothread {
 
 struct run_disk {
     const char *file, *iothread, *serial;
-    uint64_t size, queue_size;
+    uint64_t size, queue_size, queues;
     uint64_t delay_ns, fault_errors, fault_short, fault_delay_ns;
     const char *fault_file;
     unsigned fault_errno; /* choice_errno() */
@@ -57,7 +57,7 @@ struct run_plan {
     struct iothread_config iothreads[RUN_IOTHREADS_MAX];
     struct machine_disk disks[RUN_DISKS_MAX];
     struct engine_faults faults[RUN_DISKS_MAX];
-    char names[RUN_DISKS_MAX][16];
+    char names[RUN_DISKS_MAX][16]; /* of the disks */
     struct machine_config machine;
 };
 

@@ -26,7 +26,10 @@ struct machine_disk {
     const char *name; /* "disk0": messages and statistics */
     struct image_config image;
     const struct engine_ops *engine;
-    const char *iothread;               /* id of one of the I/O threads */
+    /* Ids of I/O threads; queue i is served by the i-th, and they are dealt again from the first on
+     * where there are more queues. A NULL ends the list. */
+    const char *iothreads[VIRTIO_BLK_QUEUES_MAX];
+    unsigned nr_queues;                 /* 0: one for each of @iothreads */
     const char *serial;                 /* NULL: the name */
     unsigned queue_size;                /* 0: the default */
     uint64_t delay_ns;                  /* engine null: how long a request takes */

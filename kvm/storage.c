@@ -57,7 +57,7 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
                        const struct machine_config *machine, const struct guest_memory *mem,
                        struct error *err)
 {
-    struct iothread *io = find_iothread(s, config->iothread);
+    struct iothread *iothreads[VIRTIO_BLK_QUEUES_MAX];
     struct virtio_blk_options options = {
         .name = config->name,
         .image = &d->image,
@@ -65,17 +65,24 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
         .queue_size = config->queue_size,
         .delay_ns = config->delay_ns,
         .faults = config->faults,
-        .iothreads = &io,
-        .nr_iothreads = 1,
+        .iothreads = iothreads,
         .serial = config->serial,
         .log = machine->log,
         .log_opaque = machine->opaque,
     };
 
-    if (!io) {
-        return error_set(err, -ENOENT, "%s: there is no I/O thread %s; name one of --iothread",
-                         config->name, config->iothread);
+    for (unsigned i = 0; i < VIRTIO_BLK_QUEUES_MAX && config->iothreads[i]; i++) {
+        iothreads[i] = find_iothread(s, config->iothreads[i]);
+        if (!iothreads[i]) {
+            return error_set(err, -ENOENT, "%s: there is no I/O thread %s; name one of --iothread",
+                             config->name, config->iothreads[i]);
+        }
+        options.nr_iothreads++;
     }
+    if (options.nr_iothreads == 0) {
+        return error_set(err, -EINVAL, "%s: no I/O thread is named", config->name);
+    }
+    options.nr_queues = config->nr_queues ? config->nr_queues : options.nr_iothreads;
     return virtio_blk_new(&options, mem, &d->dev, err);
 }
 

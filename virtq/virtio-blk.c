@@ -27,6 +27,7 @@ static void config_read(struct virtio_device *dev, unsigned offset, void *data, 
         .capacity = blk->image->size / SECTOR_SIZE,
         .seg_max = blk->seg_max,
         .blk_size = blk->block_size,
+        .num_queues = (uint16_t)dev->nr_queues,
     };
 
     memcpy(data, (const uint8_t *)&config + offset, len);
@@ -141,11 +142,12 @@ static const struct virtio_device_ops blk_ops = {
     .free = blk_free,
 };
 
-static uint64_t features(const struct blk *blk)
+static uint64_t features(const struct blk *blk, unsigned nr_queues)
 {
     return FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_EVENT_IDX) |
            FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VIRTIO_BLK_F_FLUSH) |
            FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+           (nr_queues > 1 ? FEATURE(VIRTIO_BLK_F_MQ) : 0) |
            (blk->image->readonly ? FEATURE(VIRTIO_BLK_F_RO) : 0);
 }
 
@@ -192,6 +194,10 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
         return error_set(err, -EINVAL, "disk %s: queue size %u is not a power of 2 from 4 to %d",
                          options->name, size, VIRTQ_SIZE_MAX);
     }
+    if (nr > VIRTIO_BLK_QUEUES_MAX) {
+        return error_set(err, -EINVAL, "disk %s: %u queues; at most %d are possible", options->name,
+                         nr, VIRTIO_BLK_QUEUES_MAX);
+    }
     blk = calloc(1, sizeof(*blk));
     if (!blk) {
         return error_set(err, -ENOMEM, "disk %s: out of memory", options->name);
@@ -208,7 +214,7 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
         .ops = &blk_ops,
         .device_id = VIRTIO_ID_BLOCK,
         .config_size = sizeof(struct virtio_blk_config),
-        .device_features = features(blk),
+        .device_features = features(blk, nr),
         .mem = mem,
     };
     r = init_queues(blk, options, nr, size);

@@ -10,6 +10,7 @@
 #include "virtq/virtio.h"
 
 #define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
+#define VIRTIO_BLK_QUEUES_MAX         64
 #define VIRTIO_BLK_SERIAL_MAX         20 /* 5.2.6.1, not terminated when it is that long */
 
 /* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
@@ -17,7 +18,7 @@ struct virtio_blk_options {
     const char *name;          /* for messages, statistics and traces; copied */
     const struct image *image; /* must outlive the device */
     const struct engine_ops *engine;
-    unsigned nr_queues;                 /* 0 means 1 */
+    unsigned nr_queues;                 /* 1..VIRTIO_BLK_QUEUES_MAX; 0 means 1 */
     unsigned queue_size;                /* 0 means the default */
     uint64_t delay_ns;                  /* engine null: how long a request takes */
     const struct engine_faults *faults; /* to inject; NULL: none. Not needed after the call */

@@ -12,6 +12,7 @@
 struct memory_engine {
     struct engine e;
     struct blk_rig *rig;
+    unsigned index; /* of the I/O thread */
     struct list pending;
     struct aio_deferred complete;
 };
@@ -69,6 +70,7 @@ static int memory_open(AioContext *ctx, const struct image *image,
     for (unsigned i = 0; i < m->rig->nr_iothreads; i++) {
         if (iothread_ctx(m->rig->iothreads[i]) == ctx) {
             m->rig->engines[i] = &m->e;
+            m->index = i;
         }
     }
     *out = &m->e;
@@ -79,6 +81,7 @@ static int memory_submit(struct engine *e, struct engine_req *req)
 {
     struct memory_engine *m = container_of(e, struct memory_engine, e);
 
+    stat_add(&m->rig->submitted[m->index], 1);
     list_add_tail(&m->pending, &req->node);
     if (m->rig->hold) {
         sem_post(&m->rig->held);
@@ -142,7 +145,7 @@ static void log_line(void *opaque, const char *line)
 
 static void start_iothreads(struct blk_rig *rig, const struct blk_rig_options *options)
 {
-    static const char *const ids[RIG_QUEUES_MAX] = {"io0", "io1"};
+    static const char *const ids[RIG_QUEUES_MAX] = {"io0", "io1", "io2", "io3"};
     struct iothread_config config = {.trace = options->trace};
     struct error err = {""};
 

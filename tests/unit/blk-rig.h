@@ -13,7 +13,7 @@
 #include "virtq/virtio-blk.h"
 
 #define RIG_DISK_SIZE  (4u << 20)
-#define RIG_QUEUES_MAX 2
+#define RIG_QUEUES_MAX 4
 
 struct blk_rig_options {
     const struct engine_ops *engine; /* NULL: the engine on memory */
@@ -50,6 +50,7 @@ struct blk_rig {
     bool hold;                              /* complete nothing until blk_rig_release() */
     sem_t held;                             /* posted for each request held */
     struct engine *engines[RIG_QUEUES_MAX]; /* by I/O thread */
+    unsigned submitted[RIG_QUEUES_MAX];     /* requests that the engine there was given; atomic */
 };
 
 void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options);

@@ -255,7 +255,7 @@ START_TEST(a_kernel_and_a_disk_are_enough)
     ck_assert_uint_eq(plan.machine.nr_disks, 1);
     ck_assert_str_eq(plan.disks[0].name, "disk0");
     ck_assert_str_eq(plan.disks[0].image.path, "a.img");
-    ck_assert_str_eq(plan.disks[0].iothread, "io0");
+    ck_assert_str_eq(plan.disks[0].iothreads[0], "io0");
     ck_assert_ptr_eq(plan.disks[0].engine, &engine_linux_aio);
     ck_assert(plan.disks[0].image.direct);
     ck_assert(!plan.disks[0].image.readonly);
@@ -294,12 +294,12 @@ START_TEST(disks_may_come_before_their_threads)
                          "a,poll-policy=fixed,poll-max-ns=10us", "--iothread",
                          "id=b,poll-grow=3,poll-shrink=4", "--memory", "2G,shared=on"),
                      0);
-    ck_assert_str_eq(plan.disks[0].iothread, "b");
+    ck_assert_str_eq(plan.disks[0].iothreads[0], "b");
     ck_assert_ptr_eq(plan.disks[0].engine, &engine_null);
     ck_assert_uint_eq(plan.disks[0].image.size, 1 << 30);
     ck_assert_ptr_null(plan.disks[0].image.path);
     ck_assert(plan.disks[0].image.readonly);
-    ck_assert_str_eq(plan.disks[1].iothread, "a");
+    ck_assert_str_eq(plan.disks[1].iothreads[0], "a");
     ck_assert(!plan.disks[1].image.direct);
     ck_assert_ptr_eq(plan.iothreads[0].poll.policy, &poll_policy_fixed);
     ck_assert_uint_eq(plan.iothreads[0].poll.max_ns, 10000);
@@ -307,6 +307,20 @@ START_TEST(disks_may_come_before_their_threads)
     ck_assert_uint_eq(plan.iothreads[1].poll.shrink, 4);
     ck_assert_uint_eq(plan.machine.memory, 2ull << 30);
     ck_assert(plan.machine.memory_shared);
+}
+END_TEST
+
+START_TEST(queues_are_dealt_over_the_threads_that_are_named)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--iothread", "a", "--iothread", "ab", "--disk",
+                         "file=x,iothread=ab:a,queues=5", "--disk", "file=x,iothread=a:ab:a"),
+                     0);
+    ck_assert_uint_eq(plan.disks[0].nr_queues, 5);
+    ck_assert_str_eq(plan.disks[0].iothreads[0], "ab");
+    ck_assert_str_eq(plan.disks[0].iothreads[1], "a");
+    ck_assert_ptr_null(plan.disks[0].iothreads[2]);
+    ck_assert_uint_eq(plan.disks[1].nr_queues, 0);
+    ck_assert_str_eq(plan.disks[1].iothreads[2], "a");
 }
 END_TEST
 
@@ -325,6 +339,12 @@ static const struct {
     {{"--kernel", "k", "--iothread", "a", "--iothread", "a"}, "--iothread: id 'a' is given twice"},
     {{"--kernel", "k", "--disk", "file=x,iothread=io7"},
      "--disk: iothread: there is no 'io7'; there is io0 (add one with --iothread id=io7)"},
+    {{"--kernel", "k", "--disk", "file=x,iothread=io0:io"},
+     "--disk: iothread: there is no 'io'; there is io0 (add one with --iothread id=io)"},
+    {{"--kernel", "k", "--disk", "file=x,iothread=io0:io0:io0,queues=2"},
+     "--disk: iothread=io0:io0:io0 names more threads than the disk has queues, 2"},
+    {{"--kernel", "k", "--disk", "file=x,queues=65"},
+     "--disk: queues: 65 is out of range; it takes 1 to 64"},
     {{"--kernel", "k", "--disk", "size=1G"}, "--disk: engine linux-aio needs file=FILE"},
     {{"--kernel", "k", "--disk", "engine=null"}, "--disk: engine null needs size=SIZE"},
     {{"--kernel", "k", "--disk", "engine=null,size=513"},
@@ -414,6 +434,7 @@ int main(void)
     tcase_add_test(run, a_kernel_and_a_disk_are_enough);
     tcase_add_test(run, faults_delay_and_the_loop_s_settings_reach_the_plan);
     tcase_add_test(run, disks_may_come_before_their_threads);
+    tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,
                         sizeof(wrong_runs) / sizeof(wrong_runs[0]));
     tcase_add_test(run, too_many_disks_are_refused);

@@ -64,11 +64,11 @@ static void prepare(struct setup *s, const char *append)
     s->iothreads[0].id = "io0";
     s->iothreads[1].id = "io1";
     s->disks[0] = (struct machine_disk){
-        .name = "null", .image = {.size = 64 * MIB}, .engine = &engine_null, .iothread = "io0"};
+        .name = "null", .image = {.size = 64 * MIB}, .engine = &engine_null, .iothreads = {"io0"}};
     s->disks[1] = (struct machine_disk){.name = "file",
                                         .image = {.path = image_path},
                                         .engine = &engine_linux_aio,
-                                        .iothread = "io1"};
+                                        .iothreads = {"io1"}};
     s->config = (struct machine_config){
         .cpus = 1,
         .memory = 64 * MIB,
@@ -319,7 +319,7 @@ START_TEST(what_is_wrong_is_said_and_nothing_is_left_behind)
     struct setup s;
 
     prepare(&s, "");
-    s.disks[1].iothread = "io7";
+    s.disks[1].iothreads[0] = "io7";
     refused(&s, "there is no I/O thread io7");
 
     prepare(&s, "");
