@@ -83,6 +83,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 
 destroy_notifier:
     aio_notifier_destroy(ctx);
+    aio_account_destroy(ctx);
 close_fdmon:
     ctx->fdmon->ops->close(ctx->fdmon);
 destroy_policy:

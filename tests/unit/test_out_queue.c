@@ -8,7 +8,7 @@
 
 static struct out_queue queue;
 static struct error err;
-static uint8_t written[2 * OUT_QUEUE_SIZE];
+static uint8_t written[3 * OUT_QUEUE_SIZE];
 static size_t nr_written;
 static bool *busy_until;
 
