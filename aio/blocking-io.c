@@ -4,24 +4,34 @@
 
 #include "aio/blocking-io.h"
 
+static ssize_t do_op(const struct image *image, const struct engine_req *req)
+{
+    switch (req->op) {
+    case ENGINE_READ:
+        return preadv(image->fd, req->iov, req->iovcnt, req->offset);
+    case ENGINE_WRITE:
+        return pwritev2(image->fd, req->iov, req->iovcnt, req->offset,
+                        req->durable ? RWF_DSYNC : 0);
+    case ENGINE_FLUSH:
+        return fdatasync(image->fd);
+    case ENGINE_DISCARD:
+        return blocking_discard(image, req->offset, req->len);
+    case ENGINE_WRITE_ZEROES:
+        if (blocking_write_zeroes(image, req->offset, req->len, req->may_unmap) < 0) {
+            return -1;
+        }
+        return req->durable ? fdatasync(image->fd) : 0;
+    }
+    errno = ENOTSUP;
+    return -1;
+}
+
 ssize_t blocking_io(const struct image *image, const struct engine_req *req)
 {
     ssize_t r;
 
     do {
-        switch (req->op) {
-        case ENGINE_READ:
-            r = preadv(image->fd, req->iov, req->iovcnt, req->offset);
-            break;
-        case ENGINE_WRITE:
-            r = pwritev(image->fd, req->iov, req->iovcnt, req->offset);
-            break;
-        case ENGINE_FLUSH:
-            r = fdatasync(image->fd);
-            break;
-        default:
-            return -ENOTSUP;
-        }
+        r = do_op(image, req);
     } while (r < 0 && errno == EINTR);
     return r < 0 ? -errno : r;
 }

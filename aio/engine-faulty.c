@@ -123,6 +123,9 @@ static int faulty_submit(struct engine *e, struct engine_req *req)
         .iovcnt = req->iovcnt,
         .iov = req->iov,
         .offset = req->offset,
+        .len = req->len,
+        .may_unmap = req->may_unmap,
+        .durable = req->durable,
         .cb = inner_done,
         .node = slot->inner.node,
     };

@@ -43,10 +43,14 @@ static void prepare(struct io_uring_sqe *sqe, struct engine_req *req)
         break;
     case ENGINE_WRITE:
         io_uring_prep_writev(sqe, FIXED_IMAGE, req->iov, req->iovcnt, req->offset);
+        sqe->rw_flags = req->durable ? RWF_DSYNC : 0;
         break;
     case ENGINE_FLUSH:
         io_uring_prep_fsync(sqe, FIXED_IMAGE, IORING_FSYNC_DATASYNC);
         break;
+    case ENGINE_DISCARD:
+    case ENGINE_WRITE_ZEROES:
+        break; /* never come here */
     }
     io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
     io_uring_sqe_set_data(sqe, req);
@@ -237,6 +241,13 @@ static int uring_submit(struct engine *e, struct engine_req *req)
 {
     struct uring_engine *u = uring_of(e);
 
+    /*
+     * IORING_OP_FALLOCATE would go to a thread of the kernel's, so that nothing is gained by it,
+     * and a file system that can't do it leaves the rest to us in any case.
+     */
+    if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
+        return engine_offload(e, req);
+    }
     list_add_tail(&u->queued, &req->node);
     aio_defer(e->ctx, &u->submit);
     return 0;

@@ -292,11 +292,15 @@ static int linux_aio_submit(struct engine *e, struct engine_req *req)
         io_prep_preadv(iocb, e->image->fd, req->iov, req->iovcnt, req->offset);
         break;
     case ENGINE_WRITE:
-        io_prep_pwritev(iocb, e->image->fd, req->iov, req->iovcnt, req->offset);
+        io_prep_pwritev2(iocb, e->image->fd, req->iov, req->iovcnt, req->offset,
+                         req->durable ? RWF_DSYNC : 0);
         break;
     case ENGINE_FLUSH:
         io_prep_fdsync(iocb, e->image->fd);
         break;
+    case ENGINE_DISCARD:
+    case ENGINE_WRITE_ZEROES:
+        return engine_offload(e, req);
     }
     iocb->data = req;
     io_set_eventfd(iocb, l->event_fd);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aio/internal.h"
+#include "aio/worker-pool.h"
 
 static const struct engine_ops *const engines[] = {
     &engine_linux_aio, &engine_io_uring, &engine_threads, &engine_sync, &engine_null,
@@ -55,6 +56,13 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     return r;
 }
 
+static bool range_ok(const struct image *image, const struct engine_req *req)
+{
+    return req->iovcnt == 0 && !image->readonly && req->offset <= image->size &&
+           req->len <= image->size - req->offset &&
+           !((req->offset | req->len) & (image->align - 1));
+}
+
 static bool request_ok(const struct image *image, const struct engine_req *req)
 {
     uintptr_t misaligned = req->offset;
@@ -62,6 +70,9 @@ static bool request_ok(const struct image *image, const struct engine_req *req)
 
     if (req->op == ENGINE_FLUSH) {
         return req->iovcnt == 0;
+    }
+    if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
+        return range_ok(image, req);
     }
     if ((req->op != ENGINE_READ && req->op != ENGINE_WRITE) || req->iovcnt < 1 ||
         req->iovcnt > ENGINE_IOV_MAX || req->offset > image->size ||
@@ -106,5 +117,8 @@ void engine_close(struct engine *e)
 {
     aio_assert_owner(e->ctx);
     assert(e->in_flight == 0);
+    if (e->pool) {
+        worker_pool_put(e->pool);
+    }
     e->ops->close(e);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Engines: asynchronous reads, writes and flushes of an image, in one loop.
+ * Engines: asynchronous reads, writes, flushes and operations on ranges of an image, in one loop.
  *
  * An engine belongs to one AioContext and one image; several may be open on the same image, one in
  * each thread. Requests submitted in one turn of the loop go to the kernel together at its end.
@@ -9,7 +9,8 @@
  *  - a submit that returns 0 runs the callback exactly once, in the loop's thread, never before the
  *    submit returns;
  *  - a submit that returns < 0 has changed nothing and never runs it;
- *  - a flush covers every write whose callback ran before the flush was submitted.
+ *  - a flush covers every write whose callback ran before the flush was submitted;
+ *  - a write that is durable needs none: its data is on the medium when its callback runs.
  */
 #ifndef POLLUX_AIO_ENGINE_H
 #define POLLUX_AIO_ENGINE_H
@@ -27,16 +28,21 @@ enum engine_op {
     ENGINE_READ,
     ENGINE_WRITE,
     ENGINE_FLUSH,
+    ENGINE_DISCARD,      /* the range is not needed: a hint; what it reads as then is open */
+    ENGINE_WRITE_ZEROES, /* the range reads as zeroes from then on */
 };
 
 /* One request. The memory is the caller's, and so is the iovec array; both stay until the callback.
  */
 struct engine_req {
     enum engine_op op;
-    int iovcnt; /* 0 for a flush */
+    int iovcnt; /* only reads and writes have buffers; else 0 */
     const struct iovec *iov;
     uint64_t offset; /* bytes */
-    /* @res: bytes moved, may be short; 0 for a flush; or -errno */
+    uint64_t len;    /* bytes; of DISCARD and WRITE_ZEROES only */
+    bool may_unmap;  /* WRITE_ZEROES: the host may free the blocks */
+    bool durable;    /* WRITE, WRITE_ZEROES: on the medium when it completes */
+    /* @res: bytes moved by a read or write, may be short; 0 for the others; or -errno */
     void (*cb)(struct engine_req *req, ssize_t res);
 
     struct list node;  /* private to the engine */
@@ -66,6 +72,7 @@ struct engine {
     AioContext *ctx;
     const struct image *image;
     unsigned in_flight;        /* submitted, callback not run yet */
+    struct worker_pool *pool;  /* private: engine_offload() */
     struct trace_track *trace; /* of @ctx */
 };
 

@@ -11,8 +11,6 @@
 
 #include "aio/image.h"
 
-#define ALIGN_MAX 4096
-
 static int check_size(const char *path, uint64_t size, struct error *err)
 {
     if (size == 0) {
@@ -83,18 +81,19 @@ static int check_kind(const struct image_config *config, struct error *err)
     return 0;
 }
 
-static int get_size(int fd, const char *path, uint64_t *size, struct error *err)
+static int get_size(struct image *img, const char *path, struct error *err)
 {
     struct stat st;
 
-    if (fstat(fd, &st) < 0) {
+    if (fstat(img->fd, &st) < 0) {
         return error_set(err, -errno, "cannot examine disk image %s: %s", path, strerror(errno));
     }
-    if (!S_ISBLK(st.st_mode)) {
-        *size = st.st_size;
+    img->block_device = S_ISBLK(st.st_mode);
+    if (!img->block_device) {
+        img->size = st.st_size;
         return 0;
     }
-    if (ioctl(fd, BLKGETSIZE64, size) < 0) {
+    if (ioctl(img->fd, BLKGETSIZE64, &img->size) < 0) {
         return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
                          strerror(errno));
     }
@@ -105,14 +104,14 @@ static int get_size(int fd, const char *path, uint64_t *size, struct error *err)
  */
 static int probe_align(int fd, const char *path, unsigned *align, struct error *err)
 {
-    uint8_t *buf = aligned_alloc(2 * ALIGN_MAX, 2 * ALIGN_MAX);
+    uint8_t *buf = aligned_alloc(2 * IMAGE_ALIGN_MAX, 2 * IMAGE_ALIGN_MAX);
     ssize_t n = -1;
     int num;
 
     if (!buf) {
         return error_set(err, -ENOMEM, "out of memory for opening disk image %s", path);
     }
-    for (*align = SECTOR_SIZE; *align <= ALIGN_MAX; *align *= 2) {
+    for (*align = SECTOR_SIZE; *align <= IMAGE_ALIGN_MAX; *align *= 2) {
         n = pread(fd, buf + *align, *align, 0);
         if (n >= 0 || errno != EINVAL) {
             break;
@@ -145,7 +144,7 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         return open_error(config, errno, err);
     }
     img->direct = config->direct;
-    r = get_size(img->fd, config->path, &img->size, err);
+    r = get_size(img, config->path, err);
     if (r == 0) {
         r = check_size(config->path, img->size, err);
     }

@@ -11,7 +11,8 @@
 
 #include "aio/error.h"
 
-#define SECTOR_SIZE 512
+#define SECTOR_SIZE     512
+#define IMAGE_ALIGN_MAX 4096 /* that image.align may be */
 
 struct image_config {
     const char *path; /* NULL: no file behind it (engine null); then @size counts */
@@ -27,6 +28,7 @@ struct image {
         align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
     bool readonly;
     bool direct;
+    bool block_device;
 };
 
 /**

@@ -104,4 +104,10 @@ int engine_faulty_open(struct engine *inner, const struct engine_config *config,
 
 void engine_complete(struct engine *e, struct engine_req *req, ssize_t res);
 
+/*
+ * engine-threads.c: do @req in a worker thread of the loop, by blocking_io(). For what the engine
+ * itself has no asynchronous call. As engine_ops.submit.
+ */
+int engine_offload(struct engine *e, struct engine_req *req);
+
 #endif

@@ -123,7 +123,12 @@ static void request_seen(struct trace_writer *w, const struct trace_entry *e)
 static void request_submitted(struct trace_writer *w, const struct trace_entry *e)
 {
     static const char *const names[] = {
-        [ENGINE_READ] = "read", [ENGINE_WRITE] = "write", [ENGINE_FLUSH] = "flush"};
+        [ENGINE_READ] = "read",
+        [ENGINE_WRITE] = "write",
+        [ENGINE_FLUSH] = "flush",
+        [ENGINE_DISCARD] = "discard",
+        [ENGINE_WRITE_ZEROES] = "write zeroes",
+    };
     struct trace_request *r = open_request(w, e->args[1]);
 
     if (r && !r->in_engine && e->args[2] < sizeof(names) / sizeof(names[0])) {

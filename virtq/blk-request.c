@@ -65,6 +65,10 @@ static void finish_ok(struct blk_request *r)
     case ENGINE_FLUSH:
         stat_add(&stats->flushes, 1);
         break;
+    case ENGINE_DISCARD:
+    case ENGINE_WRITE_ZEROES:
+        stat_add(&stats->others, 1);
+        break;
     }
     finish(r, VIRTIO_BLK_S_OK, 0);
 }
@@ -72,7 +76,12 @@ static void finish_ok(struct blk_request *r)
 static void host_error(struct blk_request *r, const char *why)
 {
     static const char *const verb[] = {
-        [ENGINE_READ] = "read", [ENGINE_WRITE] = "write", [ENGINE_FLUSH] = "flush"};
+        [ENGINE_READ] = "read",
+        [ENGINE_WRITE] = "write",
+        [ENGINE_FLUSH] = "flush",
+        [ENGINE_DISCARD] = "discard",
+        [ENGINE_WRITE_ZEROES] = "write zeroes",
+    };
 
     blk_queue_log(r->q, stats_of(r)->errors, "%s of %" PRIu64 " bytes at %" PRIu64 " failed: %s",
                   verb[r->io.op], r->left, r->io.offset, why);
