@@ -113,6 +113,10 @@ endif
 ifneq ($(wildcard tests/nested/nested.mk),)
 	@$(MAKE) --no-print-directory check-nested
 endif
+ifneq ($(SANITIZERS),no)
+	@$(MAKE) --no-print-directory SAN=address,undefined check
+	@$(MAKE) --no-print-directory SAN=thread check
+endif
 endif
 
 bench: $(B)/pollux
@@ -142,7 +146,8 @@ clean:
 
 help:
 	@echo 'make                build build/pollux'
-	@echo 'make check          build and run the tests'
+	@echo 'make check          build and run the tests: units, machines, models, Linux guests,'
+	@echo '                    and all but the last two again under sanitizers (SANITIZERS=no: not)'
 	@echo 'make demo           boot Debian Linux from Pollux, then measure polling'
 	@echo 'make guest-linux    make the test Linux guest from Debian packages'
 	@echo 'make check-nested   boot it; TESTS="boot smp" for some of its tests only'
