@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include "aio/thread-mask.h"
 #include "aio/wait-recorder.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,14 +66,13 @@ static void *writer_main(void *opaque)
 
 static int start_writer(struct wait_recorder *r)
 {
-    sigset_t all, old;
+    sigset_t old;
     int ret;
 
     sem_init(&r->work, 0, 0);
-    sigfillset(&all); /* signals are for the threads that expect them */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    thread_mask_enter(&old);
     ret = pthread_create(&r->writer, NULL, writer_main, r);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread_mask_leave(&old);
     if (ret) {
         sem_destroy(&r->work);
     }

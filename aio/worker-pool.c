@@ -14,13 +14,13 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "aio/internal.h"
+#include "aio/thread-mask.h"
 #include "aio/worker-pool.h"
 
 #define WORKERS_MAX 64
@@ -108,17 +108,16 @@ static void *worker_main(void *opaque)
 /* With the lock held. */
 static int start_worker(struct worker_pool *pool)
 {
-    sigset_t all, old;
+    sigset_t old;
     pthread_attr_t attr;
     pthread_t thread;
     int r;
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    thread_mask_enter(&old);
     r = pthread_create(&thread, &attr, worker_main, pool);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread_mask_leave(&old);
     pthread_attr_destroy(&attr);
     if (r == 0) {
         pool->nr_workers++;

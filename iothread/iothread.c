@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 
 #include "aio/barrier.h"
+#include "aio/thread-mask.h"
 #include "iothread/iothread.h"
 
 struct iothread {
@@ -55,14 +55,13 @@ static void wait_for(sem_t *sem)
  */
 static int create_thread(struct iothread *io)
 {
-    sigset_t all, old;
+    sigset_t old;
     int r;
 
     sem_init(&io->running, 0, 0);
-    sigfillset(&all); /* signals are for the threads that expect them */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    thread_mask_enter(&old);
     r = pthread_create(&io->thread, NULL, iothread_main, io);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread_mask_leave(&old);
     if (r == 0) {
         wait_for(&io->running);
     }

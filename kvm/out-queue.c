@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
-#include <signal.h>
 
+#include "aio/thread-mask.h"
 #include "kvm/out-queue.h"
 
 /* Takes what is there up to the ring's end, so that it can be written in one piece. */
@@ -43,7 +43,7 @@ static void *out_thread(void *opaque)
 int out_queue_init(struct out_queue *q, void (*write)(void *opaque, const void *data, size_t len),
                    void *opaque, struct error *err)
 {
-    sigset_t block, old;
+    sigset_t old;
     int num;
 
     memset(q, 0, sizeof(*q));
@@ -52,10 +52,9 @@ int out_queue_init(struct out_queue *q, void (*write)(void *opaque, const void *
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->filled, NULL);
     pthread_cond_init(&q->drained, NULL);
-    sigfillset(&block);
-    pthread_sigmask(SIG_SETMASK, &block, &old);
+    thread_mask_enter(&old);
     num = pthread_create(&q->thread, NULL, out_thread, q);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread_mask_leave(&old);
     if (num) {
         return error_set(err, -num, "thread for the console: %s", strerror(num));
     }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "aio/barrier.h"
+#include "aio/thread-mask.h"
 #include "aio/trace.h"
 #include "kvm/cpu-state.h"
 #include "kvm/cpuid.h"
@@ -208,20 +209,15 @@ static void *vcpu_thread(void *opaque)
 
 int vcpu_start(struct vcpu *v, struct error *err)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
     struct sigaction act = {.sa_handler = woken};
-    sigset_t block, old;
+    sigset_t old;
     char name[16];
     int num;
 
     sigaction(STOP_SIGNAL, &act, NULL);
-    sigfillset(&block); /* the terminal's signals are for the embedder's threads */
-    for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        sigdelset(&block, faults[i]);
-    }
-    pthread_sigmask(SIG_SETMASK, &block, &old);
+    thread_mask_enter(&old);
     num = pthread_create(&v->thread, NULL, vcpu_thread, v);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    thread_mask_leave(&old);
     if (num) {
         return error_set(err, -num, "thread for vCPU %u: %s", v->index, strerror(num));
     }

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "iothread/iothread.h"
 #include "tests/unit/loop-fixture.h"
@@ -180,6 +183,28 @@ START_TEST(other_parameters_reach_a_thread_that_blocks)
 }
 END_TEST
 
+static void report_fault(int signal)
+{
+    _exit(42);
+}
+
+static int fault(void *opaque)
+{
+    return *(volatile int *)opaque;
+}
+
+/* A handler restores the terminal, a sanitizer's reports: it must get to run. */
+START_TEST(a_fault_in_the_thread_reaches_its_handler)
+{
+    void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct sigaction act = {.sa_handler = report_fault};
+
+    sigaction(SIGSEGV, &act, NULL);
+    iothread_call(start(0, 0), fault, nowhere);
+    ck_abort_msg("it did not fault");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("iothread");
@@ -196,6 +221,7 @@ int main(void)
     tcase_add_test(t, freeing_no_thread_is_allowed);
     tcase_add_test(t, cpu_time_is_that_of_the_thread);
     tcase_add_loop_test(t, other_parameters_reach_a_thread_that_blocks, 0, monitors);
+    tcase_add_exit_test(t, a_fault_in_the_thread_reaches_its_handler, 42);
     suite_add_tcase(s, t);
 
     srunner_run_all(runner, CK_NORMAL);
