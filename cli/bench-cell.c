@@ -212,6 +212,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
                   .direct = t->direct},
         .engine = t->engine,
         .iothreads = {io.id},
+        .merge = c->merge,
     };
     struct machine_ports ports = {
         .first = BENCH_PORT_FIRST, .count = BENCH_PORT_COUNT, .out = guest_out, .opaque = &cell};

@@ -95,6 +95,10 @@ const struct option bench_options[] = {
      .plain = true,
      .keys =
          KEY("order", .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
+    {.name = "merge",
+     .help = "adjacent requests go to the host as one; default on",
+     .plain = true,
+     .keys = KEY("merge", .kind = OPTION_SWITCH, .metavar = "on|off", AT(merge))},
     {.name = "wait",
      .help = "the guest polls the ring, or waits for interrupts; default poll",
      .plain = true,
@@ -129,6 +133,7 @@ void bench_config_init(struct bench_config *c)
                       choice_index(choice_policy, "grow-shrink")}},
         .max_ns = {1, {POLL_MAX_NS_DEFAULT}},
         .idle = {1, {0}},
+        .merge = true,
         .engines = {2,
                     {choice_index(choice_engine, "null"),
                      choice_index(choice_engine, "linux-aio")}},

@@ -31,7 +31,7 @@ struct bench_config {
     const char *rw;
     uint64_t size, bs, runs, time_ns;
     unsigned order, wait;
-    bool overwrite, json;
+    bool overwrite, json, merge;
 };
 
 /* What is measured. */

@@ -68,7 +68,8 @@ static void *new_disk(void *config, struct error *err)
         error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
         return NULL;
     }
-    c->disks[c->nr_disks] = (struct run_disk){.engine = choice_index(choice_engine, "linux-aio")};
+    c->disks[c->nr_disks] =
+        (struct run_disk){.engine = choice_index(choice_engine, "linux-aio"), .merge = true};
     return &c->disks[c->nr_disks++];
 }
 
@@ -243,6 +244,11 @@ static const struct option_key disk_keys[] = {
      .min = 1,
      .max = VIRTIO_BLK_QUEUES_MAX,
      .offset = offsetof(struct run_disk, queues)},
+    {.name = "merge",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "adjacent requests go to the host as one; default on",
+     .offset = offsetof(struct run_disk, merge)},
     {.name = "queue-size",
      .kind = OPTION_NUMBER,
      .metavar = "N",
@@ -456,6 +462,7 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
                 .direct = from->file && from->cache == RUN_CACHE_NONE,
             },
         .engine = engine,
+        .merge = from->merge,
         .nr_queues = (unsigned)from->queues,
         .serial = from->serial,
         .queue_size = (unsigned)from->queue_size,

@@ -26,7 +26,7 @@ struct run_disk {
     unsigned fault_errno; /* choice_errno() */
     unsigned engine;      /* engine_at() */
     unsigned cache;       /* enum run_cache */
-    bool readonly;
+    bool readonly, merge;
 };
 
 enum run_cache {

@@ -66,6 +66,7 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
         .delay_ns = config->delay_ns,
         .faults = config->faults,
         .iothreads = iothreads,
+        .merge = config->merge,
         .serial = config->serial,
         .log = machine->log,
         .log_opaque = machine->opaque,

@@ -90,7 +90,7 @@ static void host_error(struct blk_request *r, const char *why)
 
 /* --- to and from the engine --- */
 
-static void submit(struct blk_request *r)
+void blk_request_submit(struct blk_request *r)
 {
     int n;
 
@@ -114,7 +114,7 @@ static void submit(struct blk_request *r)
     }
 }
 
-static void io_done(struct engine_req *io, ssize_t res)
+void blk_request_done(struct engine_req *io, ssize_t res)
 {
     struct blk_request *r = container_of(io, struct blk_request, io);
     uint64_t asked = r->bounce ? r->bounce_iov.iov_len : r->left;
@@ -143,7 +143,7 @@ static void io_done(struct engine_req *io, ssize_t res)
     }
     iov_consume(&r->data, res);
     io->offset += res;
-    submit(r);
+    blk_request_submit(r);
 }
 
 /* --- bounce buffers --- */
@@ -163,7 +163,7 @@ static void bounce_submit(struct blk_request *r)
     struct blk_queue *q = r->q;
 
     r->bounce = q->bounce_free[--q->nr_bounce_free];
-    submit(r);
+    blk_request_submit(r);
 }
 
 static void bounce_start(struct blk_request *r)
@@ -238,9 +238,11 @@ static void transfer(struct blk_request *r, uint64_t sector)
     r->io.offset = sector * SECTOR_SIZE;
     if (image->align > 1 && needs_bounce(r)) {
         bounce_start(r);
-        return;
+    } else if (r->q->blk->merge) {
+        blk_merge_add(r);
+    } else {
+        blk_request_submit(r);
     }
-    submit(r);
 }
 
 static void flush(struct blk_request *r)
@@ -249,7 +251,7 @@ static void flush(struct blk_request *r)
     r->io.offset = 0;
     r->total = r->left = 0;
     r->data.cnt = 0;
-    submit(r);
+    blk_request_submit(r);
 }
 
 static void get_id(struct blk_request *r, const struct iov_rest *in)
@@ -327,6 +329,6 @@ int blk_request_start(struct blk_request *r)
 void blk_request_init(struct blk_request *r, struct blk_queue *q)
 {
     r->q = q;
-    r->io.cb = io_done;
+    r->io.cb = blk_request_done;
     list_init(&r->node);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the files of the block device share: the device (virtio-blk.c), one of its queues
- * (blk-queue.c), one request (blk-request.c). Nothing outside virtq/ includes it.
+ * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c). Nothing outside
+ * virtq/ includes it.
  */
 #ifndef POLLUX_VIRTQ_INTERNAL_H
 #define POLLUX_VIRTQ_INTERNAL_H
@@ -29,8 +30,16 @@ struct blk_request {
     uint64_t room;        /* writable bytes before the status byte */
     uint8_t *bounce;      /* NULL: straight from and to guest memory */
     struct iovec bounce_iov;
-    struct list node; /* q->waiting */
+    struct list node;         /* q->waiting */
+    struct blk_request *next; /* of the run that it belongs to */
     struct virtq_chain chain;
+};
+
+/* Requests in a row that go to the host as one; first NULL: none. */
+struct blk_run {
+    struct blk_request *first, *last;
+    unsigned cnt;   /* buffers */
+    uint64_t bytes; /* of all */
 };
 
 /* All but what is marked belongs to the I/O thread. */
@@ -57,6 +66,7 @@ struct blk_queue {
     unsigned nr_bounce_free;
     struct list waiting;        /* requests that wait for a bounce buffer */
     struct aio_deferred resume; /* some of them can go on */
+    struct blk_run run;         /* grows until the end of the turn */
 
     struct virtio_blk_stats stats; /* read by any thread */
 
@@ -87,6 +97,7 @@ struct blk {
     struct blk_queue *queues;
     struct blk_thread *threads;
     unsigned nr_threads;
+    bool merge;
     unsigned seg_max;
     unsigned block_size; /* what the guest is told is the smallest unit; a power of 2 */
     char serial[VIRTIO_BLK_SERIAL_MAX];
@@ -142,6 +153,24 @@ int blk_request_start(struct blk_request *r);
  */
 void blk_request_resume(void *opaque);
 
+/**
+ * blk_request_submit - hand what is left of a request to the engine
+ * blk_request_done - the engine's answer, for the callback and for who takes its place
+ * Context: I/O thread. The request may be free afterwards.
+ */
+void blk_request_submit(struct blk_request *r);
+void blk_request_done(struct engine_req *io, ssize_t res);
+
 void blk_request_init(struct blk_request *r, struct blk_queue *q);
+
+/* --- blk-merge.c --- */
+
+/**
+ * blk_merge_add - submit @r, a transfer that was not submitted yet, at the end of the turn at the
+ *                 latest, together with others if it goes on where they end
+ * blk_merge_submit - the turn ends: submit what blk_merge_add() kept
+ */
+void blk_merge_add(struct blk_request *r);
+void blk_merge_submit(struct blk_queue *q);
 
 #endif

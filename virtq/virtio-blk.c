@@ -206,6 +206,7 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     blk->engine_ops = options->engine;
     blk->seg_max = size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
     blk->block_size = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
+    blk->merge = options->merge;
     blk->log = options->log;
     blk->log_opaque = options->log_opaque;
     snprintf(blk->name, sizeof(blk->name), "%s", options->name);
@@ -255,6 +256,7 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
         out->kicks += load_relaxed(&s->kicks);
         out->interrupts += load_relaxed(&s->interrupts);
         out->faults += load_relaxed(&s->faults);
+        out->merged += load_relaxed(&s->merged);
         out->bounced += load_relaxed(&s->bounced);
         out->in_flight += load_relaxed(&blk->queues[i].in_flight);
     }

@@ -24,6 +24,7 @@ struct virtio_blk_options {
     const struct engine_faults *faults; /* to inject; NULL: none. Not needed after the call */
     struct iothread **iothreads; /* queue i is served by iothreads[i % nr_iothreads]; copied */
     unsigned nr_iothreads;
+    bool merge;                                  /* adjacent requests go to the host as one */
     const char *serial;                          /* NULL: the name */
     void (*log)(void *opaque, const char *line); /* a fault of the guest or the disk; any thread */
     void *log_opaque;
@@ -39,6 +40,7 @@ struct virtio_blk_stats {
     uint64_t interrupts;  /* sent */
     uint64_t faults;      /* queues broken by the driver */
     uint64_t bounced;     /* went through a bounce buffer: their memory did not suit O_DIRECT */
+    uint64_t merged;      /* went to the host as a part of the request before them */
     uint64_t in_flight;
 };
 

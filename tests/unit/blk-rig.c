@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <check.h>
+#include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,16 @@ struct memory_engine {
     struct aio_deferred complete;
 };
 
+static uint64_t req_bytes(const struct engine_req *req)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < req->iovcnt; i++) {
+        n += req->iov[i].iov_len;
+    }
+    return n;
+}
+
 static ssize_t move(struct blk_rig *rig, struct engine_req *req)
 {
     uint64_t left = rig->move_at_most ? rig->move_at_most : UINT64_MAX;
@@ -25,6 +36,9 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
 
     if (rig->fail) {
         return rig->fail;
+    }
+    if (req->offset < rig->bad_to && req->offset + req_bytes(req) > rig->bad_from) {
+        return -EIO;
     }
     if (rig->ends_at) {
         left = req->offset < rig->ends_at ? rig->ends_at - req->offset : 0;
@@ -172,6 +186,7 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
         .image = &rig->image,
         .queue_size = size,
         .iothreads = rig->iothreads,
+        .merge = options->merge,
         .serial = "a serial",
         .log = log_line,
         .log_opaque = rig,

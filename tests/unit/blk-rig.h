@@ -24,7 +24,7 @@ struct blk_rig_options {
     unsigned nr_queues; /* 0: 1 */
     unsigned nr_iothreads;
     unsigned queue_size; /* 0: 64 */
-    bool readonly;
+    bool readonly, merge;
     unsigned align; /* 0: 1 */
     struct trace *trace;
 };
@@ -46,6 +46,7 @@ struct blk_rig {
     /* The engine on memory reads these in the I/O thread; set before a request is offered. */
     uint64_t move_at_most;                  /* 0: all of it */
     uint64_t ends_at;                       /* 0: nowhere; the file was cut here */
+    uint64_t bad_from, bad_to;              /* -EIO for what touches these bytes */
     int fail;                               /* -errno for all requests */
     bool hold;                              /* complete nothing until blk_rig_release() */
     sem_t held;                             /* posted for each request held */

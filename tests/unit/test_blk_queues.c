@@ -94,6 +94,7 @@ START_TEST(random_requests_on_four_queues_and_two_threads_find_what_was_written)
     blk_rig_init(&rig, &(struct blk_rig_options){.nr_queues = QUEUES,
                                                  .nr_iothreads = THREADS,
                                                  .event_idx = _i,
+                                                 .merge = true,
                                                  .policy = &poll_policy_grow_shrink});
     blk_rig_go_live(&rig);
     do {
