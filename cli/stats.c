@@ -24,8 +24,10 @@ static void print_disk(const char *name, struct virtio_device *dev, FILE *out)
             " flushes, %" PRIu64 " others; %" PRIu64 " errors, %" PRIu64 " unsupported\n",
             name, s.reads, mebibytes(s.read_bytes), s.writes, mebibytes(s.write_bytes), s.flushes,
             s.others, s.errors, s.unsupported);
-    fprintf(out, "%s: %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " queue faults\n", name,
-            s.kicks, s.interrupts, s.faults);
+    fprintf(out,
+            "%s: %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " queue faults, %" PRIu64
+            " merged, %" PRIu64 " bounced, %" PRIu64 " in flight\n",
+            name, s.kicks, s.interrupts, s.faults, s.merged, s.bounced, s.in_flight);
 }
 
 void stats_print(struct machine *m, const struct machine_config *config, FILE *out)
