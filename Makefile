@@ -61,6 +61,7 @@ all: $(B)/pollux
 -include guest-images/linux/linux.mk
 -include tests/model/model.mk
 -include tests/nested/nested.mk
+-include tests/fuzz/fuzz.mk
 
 $(B)/pollux: $(B)/cli/main.o $(B)/libpollux.a
 	$(call say,LINK,$@)
@@ -151,6 +152,7 @@ help:
 	@echo 'make demo           boot Debian Linux from Pollux, then measure polling'
 	@echo 'make guest-linux    make the test Linux guest from Debian packages'
 	@echo 'make check-nested   boot it; TESTS="boot smp" for some of its tests only'
+	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make bench          measure blocking mode against polling'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make lint           formatting, static checks, a build with clang'

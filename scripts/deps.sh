@@ -3,7 +3,7 @@
 #
 # deps.sh PURPOSE... - see that the packages for these purposes are there
 #
-# Purposes: build, check, nested, lint, clang. What is missing is installed through apt-get when
+# Purposes: build, check, nested, lint, clang, fuzz. What is missing is installed through apt-get when
 # this runs as root or with password-less sudo, and said first; else the command to type is
 # printed. DEPS=no in the environment switches all of it off.
 #
@@ -14,7 +14,7 @@ set -u
 
 [ "${DEPS:-yes}" = no ] && exit 0
 
-# PACKAGE:PROBE, a probe with a slash is a header below an include directory.
+# PACKAGE:PROBE, a probe with a slash is a header below an include directory, one with = a pattern.
 packages_for() {
     case $1 in
     build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
@@ -23,12 +23,14 @@ packages_for() {
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
     clang) echo clang:clang ;;
+    fuzz) echo clang:clang 'libclang-rt-14-dev:=/usr/lib/llvm-*/lib/clang/*/lib/linux/*fuzzer-x*.a' ;;
     *) echo "deps.sh: unknown purpose '$1'" >&2; exit 2 ;;
     esac
 }
 
 present() {
     case $1 in
+    =*) ls ${1#=} >/dev/null 2>&1 ;;
     /*) [ -e "/usr/include$1" ] || [ -e "/usr/local/include$1" ] ||
         [ -e "/usr/include/$(uname -m)-linux-gnu$1" ] ;;
     *) command -v "$1" >/dev/null 2>&1 ;;

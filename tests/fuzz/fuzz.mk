@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+# Fuzz targets: each fuzz_*.c is a program on libFuzzer, built by clang with sanitizers in a directory
+# of its own. For each there is a second program with a bug planted in the product (tests/fuzz/plants),
+# which the target must find. `make fuzz FUZZ="ring waits"` runs some of them only.
+FUZZ_TIME ?= 60
+FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_B := build/fuzz
+FUZZ_CC := clang
+FUZZ_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all $(filter-out -fsanitize=% -Wno-error,$(POLLUX_CFLAGS))
+FUZZ_WRAP := virtq_start virtq_stop virtq_pop virtq_push virtq_break sem_wait
+
+FUZZ_SUPPORT := $(patsubst %.c,$(FUZZ_B)/%.o, \
+	$(filter-out tests/fuzz/fuzz_%.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_LIB := $(patsubst %.c,$(FUZZ_B)/%.o,$(filter-out cli/main.c,$(SRCS)))
+
+fuzz:
+	@FUZZ_TIME=$(FUZZ_TIME) tests/fuzz/run.sh $(FUZZ)
+
+# What run.sh asks for once it knows that the compiler can do it.
+fuzz-programs: $(foreach t,$(FUZZ),$(FUZZ_B)/fuzz_$(t) $(FUZZ_B)/planted_$(t))
+
+$(FUZZ_B)/%.o: %.c
+	$(call say,FUZZ-CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+# The support may stand in for parts of the product, so it is looked through first.
+$(FUZZ_B)/libsupport.a: $(FUZZ_SUPPORT)
+$(FUZZ_B)/libpollux.a: $(FUZZ_LIB)
+$(FUZZ_B)/%.a:
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+fuzz_link = $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer \
+	$(FUZZ_WRAPS_$*) -o $@ $(filter %.o,$^) $(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a \
+	$(LDLIBS)
+FUZZ_WRAPS_blk := $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAP))
+FUZZ_WRAPS_mmio := $(FUZZ_WRAPS_blk)
+
+$(FUZZ_B)/fuzz_%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a
+	$(call say,FUZZ-LINK,$@)
+	$(Q)$(fuzz_link)
+
+# The planted object comes before the library, so the library's own is not looked at.
+$(FUZZ_B)/planted_%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/plants/%.o $(FUZZ_B)/libsupport.a \
+		$(FUZZ_B)/libpollux.a
+	$(call say,FUZZ-LINK,$@)
+	$(Q)$(fuzz_link)
+
+$(FUZZ_B)/plants/%.o: tests/fuzz/plants tests/fuzz/plant.sh $(SRCS)
+	@mkdir -p $(@D)
+	$(Q)tests/fuzz/plant.sh $* >$(@D)/$*.c
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $(@D)/$*.c
+
+.PHONY: fuzz fuzz-programs
+-include $(FUZZ_LIB:.o=.d) $(wildcard $(FUZZ_B)/tests/fuzz/*.d)
