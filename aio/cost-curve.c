@@ -5,10 +5,11 @@
 #define PRIOR_HAZARD 0.16f
 /* The prior counts as much as a quarter of a wait. */
 #define PRIOR_SEEN (HIST_ONE / 4)
-/* A window grows only if that saves at least this share of the cost, so that two windows that are
- * as good as each other do not alternate. It shrinks for any gain: spinning in vain is never kept.
+/* The window in force stays while it would be the best one if blocking cost this much less, or
+ * more, or anything in between. Near the point where polling and blocking cost the same, W is never
+ * known well enough to say which is better, and to go to and fro is worse than either.
  */
-#define MARGIN 0.03f
+#define DOUBT 0.25f
 
 void cost_curve_add(struct cost_curve *c, const uint16_t events[HIST_BUCKETS],
                     const uint16_t ended[HIST_BUCKETS])
@@ -17,7 +18,7 @@ void cost_curve_add(struct cost_curve *c, const uint16_t events[HIST_BUCKETS],
 
     for (unsigned i = HIST_BUCKETS; i-- > 0;) {
         lasted += ended[i];
-        if (lasted) {
+        if (events[i] && lasted) {
             c->hazard[i] += (float)events[i] / (float)lasted;
         }
         if ((float)lasted > c->seen[i]) {
@@ -26,42 +27,48 @@ void cost_curve_add(struct cost_curve *c, const uint16_t events[HIST_BUCKETS],
     }
 }
 
-static float hazard_at(const struct cost_curve *c, unsigned i)
+/* @prior: what is left of it here. */
+static float hazard_at(const struct cost_curve *c, unsigned i, float prior)
 {
     float known = c->hazard[i] < 1 ? c->hazard[i] : 1;
 
-    return (known * c->seen[i] + PRIOR_HAZARD * PRIOR_SEEN) / (c->seen[i] + PRIOR_SEEN);
+    return (known * c->seen[i] + PRIOR_HAZARD * prior) / (c->seen[i] + prior);
 }
+
+enum { CHEAP, LIKELY, DEAR, PRICES };
 
 uint64_t cost_curve_best(const struct cost_curve *c, uint64_t block_ns, uint64_t max_ns,
                          uint64_t now_ns)
 {
-    float block = (float)block_ns;
-    float best = block, kept = block; /* expected cost of window 0 */
-    float alive = 1, spun = 0;        /* P(wait lasts until here), sum of p(x) * x so far */
-    uint64_t best_ns = 0, from = 0;
+    const float block[PRICES] = {(float)block_ns / (1 + DOUBT), (float)block_ns,
+                                 (float)block_ns * (1 + DOUBT)};
+    float best[PRICES] = {block[CHEAP], block[LIKELY], block[DEAR]}; /* of window 0 */
+    uint64_t best_ns[PRICES] = {0}, from = 0;
+    float alive = 1, spun = 0; /* P(wait lasts until here), sum of p(x) * x so far */
+    float prior = PRIOR_SEEN;
 
     for (unsigned i = 0; i < HIST_BUCKETS && from < max_ns; i++) {
         uint64_t edge = hist_edge(i), to = edge < max_ns ? edge : max_ns;
-        float here = alive * hazard_at(c, i), cost;
+        float here = alive * hazard_at(c, i, prior);
 
         if (to < edge) {
             here *= (float)(to - from) / (float)(edge - from);
         }
         spun += here * (float)(from + to) / 2;
         alive -= here;
-        cost = spun + alive * ((float)to + block);
-        if (cost < best) {
-            best = cost;
-            best_ns = to;
+        for (unsigned k = 0; k < PRICES; k++) {
+            float cost = spun + alive * ((float)to + block[k]);
+
+            if (cost < best[k]) {
+                best[k] = cost;
+                best_ns[k] = to;
+            }
         }
-        if (to <= now_ns) {
-            kept = cost;
-        }
+        prior *= 1 - PRIOR_HAZARD;
         from = edge;
     }
-    if (best_ns > now_ns && best >= kept * (1 - MARGIN)) {
+    if (best_ns[CHEAP] <= now_ns && now_ns <= best_ns[DEAR]) {
         return now_ns;
     }
-    return best_ns;
+    return best_ns[LIKELY];
 }

@@ -65,11 +65,12 @@ static inline void hist_forget(struct histogram *h, uint32_t forgotten)
     h->forgotten = forgotten;
 }
 
-/* @forgotten: the clock of its group; it must tick before 4095 additions. */
-static inline void hist_add(struct histogram *h, uint32_t forgotten, unsigned bucket)
+/* @forgotten: the clock of its group; it must tick before the entries that are added are 4095. */
+static inline void hist_add(struct histogram *h, uint32_t forgotten, unsigned bucket,
+                            unsigned entries)
 {
     hist_forget(h, forgotten);
-    h->n[bucket] += HIST_ONE;
+    h->n[bucket] += (uint16_t)(HIST_ONE * entries);
 }
 
 #endif

@@ -40,6 +40,12 @@
 #define SURPRISE_STEP 2
 #define SURPRISE_MAX  12
 #define FORGET_SHIFT  8
+/* Learning would take a good part of the time of waits that polling ended as soon as this, ns.
+ * Where these follow each other so many are left out at most, and counted by the next one that is
+ * looked at. With it they are not a power of 2, lest of sources that take turns only one is seen.
+ */
+#define QUICK_NS 512
+#define SKIP_MAX 6
 /* Owed sources are told apart up to this many; others share. */
 #define GROUPS 3
 
@@ -61,6 +67,8 @@ struct game {
     uint32_t forgotten; /* clock of all histograms of this game */
     uint32_t waits;     /* since the last halving */
     uint32_t surprise;
+    uint32_t skipped;    /* quick waits left out since one was looked at */
+    bool quick;          /* the newest wait was quick, and nothing out of the ordinary */
     uint32_t search;     /* number of the newest search; choices from older ones are stale */
     uint32_t search_gap; /* waits between searches, and until the next one */
     uint32_t search_in;
@@ -194,6 +202,9 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
     if (window && cost_vain_paused(&g->vain)) {
         return 0;
     }
+    if (g->quick) {
+        return window; /* too short for probes */
+    }
     c->probe = cost_wake_probe(&g->wake, now, window, &p->params, &probe_ns);
     return c->probe == WAKE_PROBE_NONE ? window : probe_ns;
 }
@@ -209,14 +220,33 @@ static uint64_t came_at(const struct game *g, const struct poll_wait *w)
     return wait > w->polled_ns + g->wake.wake_ns ? wait - g->wake.wake_ns : w->polled_ns;
 }
 
+static bool quick(const struct game *g, const struct poll_wait *w)
+{
+    return w->outcome == POLL_HIT && w->end_ns - w->start_ns < QUICK_NS && !g->surprise &&
+           !g->vain.score;
+}
+
+/* How many waits this one stands for; 0: it teaches nothing. */
+static unsigned lessons(const struct game *g, const struct poll_wait *w)
+{
+    if (w->off_cpu) {
+        return 0;
+    }
+    if (!quick(g, w)) {
+        return 1;
+    }
+    return g->quick && g->skipped < SKIP_MAX ? 0 : 1 + g->skipped;
+}
+
 static void cost_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w)
 {
     struct cost *c = p->data;
     struct game *g = &c->games[c->kind];
     struct cost_source *cs = s->data;
+    unsigned n = lessons(g, w);
 
-    if (!w->off_cpu && (!s->expected || cs->racing)) {
-        hist_add(&cs->events[c->kind], g->forgotten, hist_bucket(came_at(g, w)));
+    if (n && (!s->expected || cs->racing)) {
+        hist_add(&cs->events[c->kind], g->forgotten, hist_bucket(came_at(g, w)), n);
         c->fired = true;
     }
 }
@@ -237,7 +267,7 @@ static void search_again(struct game *g, uint32_t gap)
     g->search_gap = g->search_in = gap;
 }
 
-static void age(struct game *g, unsigned bucket)
+static void age(struct game *g, unsigned bucket, unsigned waits)
 {
     if (unlikely(g, bucket)) {
         g->surprise += SURPRISE_STEP;
@@ -251,11 +281,14 @@ static void age(struct game *g, unsigned bucket)
     } else if (g->surprise) {
         g->surprise--;
     }
-    if (++g->waits >= REMEMBER) {
+    g->waits += waits;
+    if (g->waits >= REMEMBER) {
         g->waits /= 2;
         g->forgotten++;
     }
-    if (--g->search_in == 0) {
+    if (g->search_in > waits) {
+        g->search_in -= waits;
+    } else {
         search_again(g, g->search_gap < SEARCH_GAP_MAX ? g->search_gap * 2 : SEARCH_GAP_MAX);
     }
 }
@@ -272,15 +305,17 @@ static void charge(struct poll_policy *p, struct cost *c, struct game *g, uint64
     g->safe_cost += safe_cost / 16 - g->safe_cost / 16;
 }
 
-static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
+/* @n: for how many waits @w stands. */
+static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
 {
     struct cost *c = p->data;
     struct game *g = &c->games[c->kind];
     unsigned bucket;
     uint64_t ns;
 
-    if (w->off_cpu) {
-        return;
+    g->quick = quick(g, w);
+    if (g->quick) {
+        g->skipped = 0;
     }
     if (w->outcome == POLL_HIT) {
         cost_vain_hit(&g->vain);
@@ -295,7 +330,7 @@ static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
     } else if (bucket) {
         bucket--; /* nobody fired: of the bucket in which it ended, nothing is known */
     }
-    hist_add(&g->ended, g->forgotten, bucket);
+    hist_add(&g->ended, g->forgotten, bucket, n);
     if (c->kind == GAME_INFLIGHT) {
         struct list *pos;
 
@@ -304,11 +339,40 @@ static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
             struct cost_source *cs = list_entry(pos, struct poll_source, owed_node)->data;
 
             if (cs->racing) {
-                hist_add(&cs->ended, g->forgotten, bucket);
+                hist_add(&cs->ended, g->forgotten, bucket, n);
             }
         }
     }
-    age(g, bucket);
+    age(g, bucket, n);
+}
+
+static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
+{
+    struct cost *c = p->data;
+    struct game *g = &c->games[c->kind];
+    unsigned n = lessons(g, w);
+
+    if (n) {
+        learn(p, w, n);
+    } else if (!w->off_cpu) {
+        g->skipped++;
+    }
+}
+
+/* The mean over the games in which it was measured. */
+static uint64_t cost_wake_ns(const struct poll_policy *p)
+{
+    const struct cost *c = p->data;
+    uint64_t sum = 0;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < GAMES; i++) {
+        if (c->games[i].wake.measured) {
+            sum += c->games[i].wake.wake_ns;
+            n++;
+        }
+    }
+    return n ? sum / n : 0;
 }
 
 static int cost_describe(const struct poll_policy *p, char *buf, size_t len)
@@ -341,5 +405,6 @@ const struct poll_policy_ops poll_policy_cost = {
     .window = cost_window,
     .event = cost_event,
     .wait_done = cost_wait_done,
+    .wake_ns = cost_wake_ns,
     .describe = cost_describe,
 };

@@ -34,7 +34,7 @@ const struct poll_policy_ops *poll_policy_find(const char *name)
 void poll_params_default(struct poll_params *p)
 {
     *p = (struct poll_params){
-        .policy = &poll_policy_grow_shrink,
+        .policy = &poll_policy_cost,
         .max_ns = POLL_MAX_NS_DEFAULT,
     };
 }
@@ -122,6 +122,11 @@ void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w)
         p->ops->wait_done(p, w);
     }
     p->asked = false;
+}
+
+uint64_t poll_policy_wake_ns(const struct poll_policy *p)
+{
+    return p->ops->wake_ns ? p->ops->wake_ns(p) : 0;
 }
 
 int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len)

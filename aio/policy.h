@@ -22,10 +22,11 @@
 
 struct poll_policy_ops;
 
-#define POLL_MAX_NS_DEFAULT 32768
-#define POLL_GROW_START_NS  4000 /* first window after 0, as in QEMU */
+#define POLL_MAX_NS_DEFAULT 200000
+#define POLL_MAX_NS_QEMU    32768 /* QEMU's default, for its policies */
+#define POLL_GROW_START_NS  4000  /* first window after 0, as in QEMU */
 
-#define POLL_LATENCY_WEIGHT_DEFAULT 5
+#define POLL_LATENCY_WEIGHT_DEFAULT 7
 #define POLL_WAKE_NS_DEFAULT        30000
 #define POLL_WAKE_CPU_NS_DEFAULT    5000
 
@@ -114,6 +115,12 @@ struct poll_policy_ops {
     void (*wait_done)(struct poll_policy *p, const struct poll_wait *w);
 
     /**
+     * wake_ns - what blocking costs in latency, as the policy has measured
+     * May be NULL. Return: ns, 0 if it has not.
+     */
+    uint64_t (*wake_ns)(const struct poll_policy *p);
+
+    /**
      * describe - one line for people: the window now, and why
      * May be NULL. Return: what snprintf() would.
      */
@@ -174,6 +181,12 @@ void poll_policy_event(struct poll_policy *p, struct poll_source *s, const struc
  * poll_policy_wait_done - the wait is over: account for what was polled, and let the policy learn
  */
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w);
+
+/**
+ * poll_policy_wake_ns - what blocking costs in latency, as the policy has measured
+ * Return: ns, 0 if it has not, or never does.
+ */
+uint64_t poll_policy_wake_ns(const struct poll_policy *p);
 
 /**
  * poll_policy_describe - one line for people: the window now, and why

@@ -98,8 +98,8 @@ def main():
                                                math.log(160)), 0.2), 15)
     mixed("exponential-30us", "random arrivals, 30 us in the mean",
           lambda r, i: r.expovariate(1 / (30 * US)), 16)
-    mixed("exponential-150us", "random arrivals, 150 us in the mean: as hard as it gets",
-          lambda r, i: r.expovariate(1 / (150 * US)), 17)
+    mixed("exponential-210us", "random arrivals, 210 us in the mean: as hard as it gets",
+          lambda r, i: r.expovariate(1 / (210 * US)), 17)
     mixed("exponential-600us", "random arrivals, 600 us in the mean",
           lambda r, i: r.expovariate(1 / (600 * US)), 18)
     mixed("pareto", "heavy tail: from 4 us, exponent 1.1",

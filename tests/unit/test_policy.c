@@ -270,10 +270,10 @@ START_TEST(histograms_that_share_a_clock_forget_in_step)
 {
     struct histogram h = {0};
 
-    hist_add(&h, 0, 5);
-    hist_add(&h, 1, 7);
+    hist_add(&h, 0, 5, 1);
+    hist_add(&h, 1, 7, 2);
     ck_assert_uint_eq(h.n[5], HIST_ONE / 2);
-    ck_assert_uint_eq(h.n[7], HIST_ONE);
+    ck_assert_uint_eq(h.n[7], 2 * HIST_ONE);
     hist_forget(&h, 40);
     ck_assert_uint_eq(h.n[5] + h.n[7], 0);
 }
@@ -373,8 +373,31 @@ START_TEST(cost_stops_polling_some_tens_of_events_after_it_stopped_paying)
 }
 END_TEST
 
+/* Quick waits are not all looked at, but all are counted. */
+START_TEST(cost_stops_polling_after_quick_waits_too)
+{
+    struct replay r;
+
+    start(&r, "cost", 200 * US);
+    for (unsigned i = 0; i < 5000; i++) {
+        wait_for(&r, i % 10 ? 200 : 20 * US);
+    }
+    ck_assert_uint_ge(r.window_ns, 20 * US);
+    for (unsigned i = 0; i < 5000; i++) {
+        wait_for(&r, i % 10 ? 200 : 500 * US);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        uint64_t window = wait_for(&r, i % 10 ? 200 : 500 * US);
+
+        ck_assert(window >= 200 && window <= US);
+    }
+    replay_destroy(&r);
+}
+END_TEST
+
 START_TEST(cost_starts_polling_some_tens_of_events_after_it_began_to_pay)
 {
+    static const unsigned waits[] = {200, 20 * US};
     struct replay r;
     unsigned hits = 0;
 
@@ -384,10 +407,10 @@ START_TEST(cost_starts_polling_some_tens_of_events_after_it_began_to_pay)
     }
     ck_assert_uint_lt(r.window_ns, US);
     for (unsigned i = 0; i < 30; i++) {
-        wait_for(&r, 20 * US);
+        wait_for(&r, waits[_i]);
     }
     for (unsigned i = 0; i < 20; i++) {
-        hits += wait_for(&r, 20 * US) >= 20 * US;
+        hits += wait_for(&r, waits[_i]) >= waits[_i];
     }
     ck_assert_uint_ge(hits, 19); /* one may be a probe */
     replay_destroy(&r);
@@ -411,6 +434,41 @@ START_TEST(cost_does_not_oscillate_on_a_bimodal_pattern)
         last = window;
     }
     ck_assert_uint_le(turns, 8);
+    replay_destroy(&r);
+}
+END_TEST
+
+/* Waits at the point where polling and blocking cost the same, or a fifth beside it, while W swings
+ * by a fifth to either side. To poll always is good there, and so is never to poll. */
+START_TEST(cost_settles_on_one_side_of_the_boundary)
+{
+    enum { ROUNDS = 400, ROUND = 100, SWING = 80 /* rounds there and back */ };
+    static const unsigned percents[] = {80, 90, 100, 110, 120};
+    const uint64_t block = 30 * US * POLL_LATENCY_WEIGHT_DEFAULT;
+    unsigned turns = 0, minority = 0;
+    bool polls = false;
+    struct replay r;
+
+    srandom(5);
+    start(&r, "cost", MS);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned phase = i % SWING < SWING / 2 ? i % SWING : SWING - i % SWING, hits = 0;
+
+        r.wake_ns = 24 * US + 12 * US * phase / (SWING / 2);
+        for (unsigned j = 0; j < ROUND; j++) {
+            uint64_t before = r.result.hits;
+
+            wait_for(&r, block * percents[_i] / 100 * (uint64_t)(980 + random() % 41) / 1000);
+            hits += r.result.hits > before;
+        }
+        if (i >= SWING / 2) { /* W must be measured first */
+            turns += polls != (hits > ROUND / 2);
+            minority += hits > ROUND / 2 ? ROUND - hits : hits;
+        }
+        polls = hits > ROUND / 2;
+    }
+    ck_assert_uint_le(turns, 1);
+    ck_assert_uint_le(minority, (ROUNDS - SWING / 2) * ROUND / 100);
     replay_destroy(&r);
 }
 END_TEST
@@ -508,16 +566,19 @@ END_TEST
 
 START_TEST(the_cost_of_blocking_is_found_out_while_blocking_too)
 {
-    /* At 20 us a wake-up that is thought to cost 3 us is not worth it; at 30 us it is. */
+    /* Thought to cost 3 us, a wake-up at 50 us is better than to poll; at 30 us it is not. */
     struct poll_params params = params_of("cost", 200 * US);
     struct replay r;
 
     params.wake_ns = 3 * US;
     ck_assert_int_eq(replay_init(&r, &params, &one_source), 0);
+    ck_assert_uint_eq(poll_policy_wake_ns(&r.policy), 0);
     for (unsigned i = 0; i < 20000; i++) {
-        wait_for(&r, 20 * US);
+        wait_for(&r, 50 * US);
     }
     ck_assert_uint_ge(r.result.hits, 18000);
+    ck_assert_uint_ge(poll_policy_wake_ns(&r.policy), 30 * US * 3 / 4);
+    ck_assert_uint_le(poll_policy_wake_ns(&r.policy), 30 * US * 5 / 4);
     replay_destroy(&r);
 }
 END_TEST
@@ -551,8 +612,10 @@ int main(void)
     tcase_add_test(cost, cost_blocks_for_what_is_over_the_cap);
     tcase_add_test(cost, cost_obeys_the_latency_weight);
     tcase_add_test(cost, cost_stops_polling_some_tens_of_events_after_it_stopped_paying);
-    tcase_add_test(cost, cost_starts_polling_some_tens_of_events_after_it_began_to_pay);
+    tcase_add_test(cost, cost_stops_polling_after_quick_waits_too);
+    tcase_add_loop_test(cost, cost_starts_polling_some_tens_of_events_after_it_began_to_pay, 0, 2);
     tcase_add_test(cost, cost_does_not_oscillate_on_a_bimodal_pattern);
+    tcase_add_loop_test(cost, cost_settles_on_one_side_of_the_boundary, 0, 5);
     tcase_add_test(cost, cost_does_not_spin_for_completions_when_nothing_is_in_flight);
     tcase_add_test(cost, cost_never_spins_when_nothing_can_fire);
     tcase_add_test(cost, cost_knows_which_of_two_disks_is_in_flight);
