@@ -171,11 +171,15 @@ void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint6
 
 int wait_recorder_close(struct wait_recorder *r)
 {
+    uint64_t wake_ns = poll_policy_wake_ns(r->policy);
     bool failed;
 
     store_release(&r->stop, true);
     sem_post(&r->work);
     pthread_join(r->writer, NULL);
+    if (wake_ns) {
+        r->failed |= wait_trace_write_wake_ns(r->out, wake_ns) < 0;
+    }
     if (r->lost) {
         fprintf(r->out,
                 "# %" PRIu64 " waits were lost: they came faster than they could be written\n",

@@ -37,7 +37,7 @@ uint64_t wait_recorder_bit(struct wait_recorder *r, struct aio_handler *h);
 void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint64_t fired);
 
 /**
- * wait_recorder_close - write what is left
+ * wait_recorder_close - write what is left, and what blocking cost if the policy has measured it
  * Context: the owner of the loop, or after it has ended.
  * Return: 0, or -EIO if the file is not complete.
  */

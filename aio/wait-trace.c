@@ -201,6 +201,12 @@ int wait_trace_write_header(FILE *out, const struct wait_trace *t)
     return ferror(out) ? -EIO : 0;
 }
 
+int wait_trace_write_wake_ns(FILE *out, uint64_t ns)
+{
+    fprintf(out, "wake-ns %" PRIu64 "\n", ns);
+    return ferror(out) ? -EIO : 0;
+}
+
 int wait_trace_write_source(FILE *out, const struct wait_trace_source *s)
 {
     fprintf(out, "source %s%s\n", s->name, s->owed ? " owed" : "");

@@ -50,12 +50,17 @@ static AioContext *ctx;
 static struct source kick, disk;
 static int fd;
 
+static void name_the_file(void)
+{
+    snprintf(path, sizeof(path), "/tmp/pollux-waits-%d", getpid());
+}
+
 static void setup(void)
 {
     struct aio_context_config config = {.record = path, .clock = clock_of_looks};
     struct error err;
 
-    snprintf(path, sizeof(path), "/tmp/pollux-waits-%d", getpid());
+    name_the_file();
     poll_params_default(&config.poll);
     config.poll.policy = &poll_policy_fixed;
     config.poll.max_ns = 1000000000;
@@ -132,6 +137,39 @@ START_TEST(a_long_record_is_written_while_the_loop_runs)
 }
 END_TEST
 
+static uint64_t measured_17_us(const struct poll_policy *p)
+{
+    return 17000;
+}
+
+START_TEST(what_blocking_cost_is_written_if_it_was_measured)
+{
+    static const struct poll_policy_ops knows = {.name = "knows", .wake_ns = measured_17_us};
+    const struct poll_policy_ops *policies[] = {&knows, &poll_policy_fixed};
+    const uint64_t wake_ns[] = {17000, POLL_WAKE_NS_DEFAULT};
+
+    name_the_file();
+    for (unsigned i = 0; i < 2; i++) {
+        struct aio_context_config config = {.record = path, .clock = clock_of_looks};
+        struct wait_trace t;
+        struct error err;
+        FILE *in;
+
+        poll_params_default(&config.poll);
+        config.poll.policy = policies[i];
+        ck_assert_msg(aio_context_new(&config, &ctx, &err) == 0, "%s", err.msg);
+        ck_assert_int_eq(aio_context_free(ctx), 0);
+        in = fopen(path, "r");
+        ck_assert_ptr_nonnull(in);
+        ck_assert_msg(wait_trace_read(in, path, &t, &err) == 0, "%s", err.msg);
+        fclose(in);
+        unlink(path);
+        ck_assert_uint_eq(t.wake_ns, wake_ns[i]);
+        wait_trace_free(&t);
+    }
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_written_is_reported)
 {
     struct aio_context_config config = {.record = "/nonexistent/waits"};
@@ -147,7 +185,7 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("wait-recorder");
-    TCase *tc = tcase_create("recorder"), *failing = tcase_create("failing");
+    TCase *tc = tcase_create("recorder"), *plain = tcase_create("plain");
     SRunner *runner;
     int failed;
 
@@ -155,8 +193,9 @@ int main(void)
     tcase_add_test(tc, waits_are_recorded_with_who_fired_and_what_was_in_flight);
     tcase_add_test(tc, a_long_record_is_written_while_the_loop_runs);
     suite_add_tcase(s, tc);
-    tcase_add_test(failing, a_file_that_cannot_be_written_is_reported);
-    suite_add_tcase(s, failing);
+    tcase_add_test(plain, what_blocking_cost_is_written_if_it_was_measured);
+    tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
+    suite_add_tcase(s, plain);
 
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);
