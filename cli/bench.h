@@ -24,10 +24,11 @@
 #define BENCH_IDLE_MAX     4096
 
 struct bench_config {
-    struct option_list depths, pauses, policies, max_ns, engines, idle;
-    const char *disk;  /* an image of the user's */
-    const char *dir;   /* where the scratch file goes */
-    const char *trace; /* a file, or NULL */
+    struct option_list depths, pauses, policies, engines, idle;
+    struct option_list max_ns; /* empty: what suits each policy */
+    const char *disk;          /* an image of the user's */
+    const char *dir;           /* where the scratch file goes */
+    const char *trace;         /* a file, or NULL */
     const char *rw;
     uint64_t size, bs, runs, time_ns;
     unsigned order, wait;

@@ -42,7 +42,7 @@ static const struct option replay_options[] = {
      .keys = KEY(.name = "poll-max-ns", .kind = OPTION_TIME, .list = true, .metavar = "NS",
                  .min = 1, .max = 1000000000, AT(max_ns))},
     {.name = "latency-weight",
-     .help = "ns of polling that one ns of latency is worth; default 5",
+     .help = "ns of polling that one ns of latency is worth; default 7",
      .plain = true,
      .keys = KEY(.name = "latency-weight", .kind = OPTION_NUMBER, .metavar = "N", .min = 1,
                  .max = 1000000, AT(latency_weight))},
@@ -171,7 +171,7 @@ static int replay_main(const struct command *cmd, int argc, char **argv)
 {
     struct contender all[POLICIES_MAX * CAPS_MAX];
     struct replay_config config = {
-        .max_ns = {.n = 2, .v = {POLL_MAX_NS_DEFAULT, 200000}},
+        .max_ns = {.n = 2, .v = {POLL_MAX_NS_QEMU, POLL_MAX_NS_DEFAULT}},
         .latency_weight = POLL_LATENCY_WEIGHT_DEFAULT,
     };
     char *storage = NULL;

@@ -281,7 +281,7 @@ const struct command command_run = {
              "\n"
              "example:\n"
              "  pollux run --kernel vmlinuz --initrd initrd.img --append console=ttyS0 \\\n"
-             "      --cpus 2 --memory 1G --iothread id=io0,poll-max-ns=32768 \\\n"
+             "      --cpus 2 --memory 1G --iothread id=io0,poll-cpu-max=50 \\\n"
              "      --disk file=disk.img,iothread=io0\n",
     .main = run_main,
 };
