@@ -7,7 +7,13 @@
 
 #define CTRL_A 0x01
 
-static const int fatal_signals[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGTRAP};
+/*
+ * What ends a process if nobody takes it. Left out: SIGKILL, which nobody can; those that a program
+ * takes (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE); SIGPROF, which belongs to profilers.
+ */
+static const int fatal_signals[] = {SIGABRT, SIGALRM, SIGBUS,    SIGFPE,   SIGILL,  SIGIO,
+                                    SIGPWR,  SIGQUIT, SIGSEGV,   SIGSYS,   SIGTRAP, SIGUSR2,
+                                    SIGXCPU, SIGXFSZ, SIGVTALRM, SIGSTKFLT};
 #define NR_FATAL (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
 
 /*
@@ -58,6 +64,9 @@ void terminal_take(struct terminal *t, int fd)
     emergency.saved = t->saved;
     for (unsigned i = 0; i < NR_FATAL; i++) {
         sigaction(fatal_signals[i], &sa, &emergency.old[i]);
+        if (emergency.old[i].sa_handler == SIG_IGN) {
+            sigaction(fatal_signals[i], &emergency.old[i], NULL);
+        }
     }
     if (in_foreground(fd)) {
         make_raw(t);
