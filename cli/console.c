@@ -11,7 +11,8 @@
 #include "cli/console.h"
 
 /* The serial port's FIFO says when it has room only to the guest. */
-#define RETRY_NS 2000000
+#define RETRY_NS  2000000
+#define RETRY_MAX 500 /* in vain, one after the other */
 
 static const char help[] = "\n"
                            "Ctrl-A x      end the virtual machine\n"
@@ -46,6 +47,11 @@ static void offer(void *opaque)
 
     c->len -= taken;
     memmove(c->pending, c->pending + taken, c->len);
+    c->retries = taken ? 0 : c->retries + 1;
+    /* A guest that has stopped reading must not keep Ctrl-A x from being seen. */
+    if (c->term.is_tty && c->retries > RETRY_MAX) {
+        c->len = 0;
+    }
     if (c->len > 0) {
         unwatch(c);
         aio_timer_arm(&c->retry, aio_now(c->loop) + RETRY_NS);

@@ -21,8 +21,9 @@ struct console {
     struct aio_timer retry; /* armed while @pending waits for room in the serial port */
     char pending[4096];
     size_t len;
-    int abandon_fd;  /* eventfd, readable when output need not be waited for any more */
-    bool out_closed; /* nobody reads standard output any more; set by the writing thread */
+    unsigned retries; /* since the serial port took something */
+    int abandon_fd;   /* eventfd, readable when output need not be waited for any more */
+    bool out_closed;  /* nobody reads standard output any more; set by the writing thread */
     void (*quit)(void *opaque);
     void *opaque;
 };
