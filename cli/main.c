@@ -133,6 +133,7 @@ int main(int argc, char **argv)
 {
     const struct command *cmd;
     const char *name;
+    int status;
 
     fill_standard_fds();
     if (argc < 2) {
@@ -149,5 +150,10 @@ int main(int argc, char **argv)
     if (!cmd) {
         return unknown_command(name);
     }
-    return cmd->main(cmd, argc - 2, argv + 2);
+    status = cmd->main(cmd, argc - 2, argv + 2);
+    /* A table or a trace that did not reach its file must not look like one that did. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
+        status = command_fail(cmd, "cannot write to standard output");
+    }
+    return status;
 }

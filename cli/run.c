@@ -149,6 +149,10 @@ static int open_machine(struct run *r, struct error *err)
 
 static int exit_status(const struct run *r, enum machine_end how)
 {
+    int status = how < MACHINE_TRIPLE_FAULT && load_relaxed(&r->console.out_closed)
+                     ? command_fail(r->cmd, "cannot write to standard output")
+                     : EXIT_STATUS_OK;
+
     switch (how) {
     case MACHINE_TRIPLE_FAULT:
         return EXIT_STATUS_TRIPLE_FAULT;
@@ -159,12 +163,9 @@ static int exit_status(const struct run *r, enum machine_end how)
     case MACHINE_HOST_ERROR:
         return EXIT_STATUS_HOST_ERROR;
     case MACHINE_STOPPED:
-        if (load_relaxed(&r->console.out_closed)) {
-            return command_fail(r->cmd, "cannot write to standard output");
-        }
-        return r->signal ? EXIT_STATUS_SIGNAL + r->signal : EXIT_STATUS_OK;
+        return status == EXIT_STATUS_OK && r->signal ? EXIT_STATUS_SIGNAL + r->signal : status;
     default:
-        return EXIT_STATUS_OK;
+        return status;
     }
 }
 
