@@ -55,6 +55,10 @@ int vm_open_kvm(struct error *err)
         }
     }
     version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    if (version < 0) {
+        close(fd);
+        return error_set(err, -ENODEV, "/dev/kvm: is something else than KVM");
+    }
     if (version != KVM_API_VERSION) {
         close(fd);
         return error_set(err, -ENOTSUP, "/dev/kvm: API version %d, Pollux needs %d", version,
