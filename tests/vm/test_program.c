@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: MIT
+/* The program itself, as a user meets it: messages, exit statuses, and what becomes of a terminal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include "tests/vm/guest.h"
+
+#define WORDS_MAX 16
+
+/* Echo what is typed; 'q' powers off, 't' is a triple fault, 'd' is deaf from then on. */
+GUEST_CODE(talker, "1: movw $0x3fd, %dx; inb %dx, %al; testb $1, %al; jz 1b;"
+                   "movw $0x3f8, %dx; inb %dx, %al; cmpb $'q', %al; je 2f;"
+                   "cmpb $'t', %al; je 3f; cmpb $'d', %al; je 4f; outb %al, %dx; jmp 1b;"
+                   "2: " GUEST_POWEROFF "4: cli; hlt; jmp 4b;"
+                   "3: movl $0x8000, %esp; pushl $0; pushl $0; lidt (%esp); ud2");
+
+static char pollux[PATH_MAX];
+static char dir[] = "/tmp/pollux-test-XXXXXX";
+
+/* build/tests/vm/test_program lies beside build/pollux. */
+static void find_program(void)
+{
+    char self[PATH_MAX] = "";
+
+    ck_assert_int_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+    for (unsigned up = 0; up < 3; up++) {
+        dirname(self);
+    }
+    ck_assert_int_lt(snprintf(pollux, sizeof(pollux), "%s/pollux", self), (int)sizeof(pollux));
+}
+
+static void make_file(const char *name, const void *data, size_t len, off_t size)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, data, len), (ssize_t)len);
+    ck_assert_int_eq(ftruncate(fd, size), 0);
+    close(fd);
+}
+
+/* An empty directory with a guest and what a user may mistake for a disk. */
+static void set_up(void)
+{
+    static uint8_t elf[GUEST_ELF_MAX];
+    size_t len = guest_elf(elf, talker_begin, (size_t)(talker_end - talker_begin));
+
+    find_program();
+    strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chdir(dir), 0);
+    make_file("guest", elf, len, (off_t)len);
+    make_file("cut", elf, len, (off_t)len - 1);
+    make_file("empty", "", 0, 0);
+    make_file("odd", "", 0, 1000);
+    make_file("disk", "", 0, 1 << 20);
+    ck_assert_int_eq(mkdir("dir", 0700), 0);
+    ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+}
+
+static void tear_down(void)
+{
+    static const char *const files[] = {"guest", "cut", "empty", "odd", "disk", "fifo"};
+
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        unlink(files[i]);
+    }
+    rmdir("dir");
+    ck_assert_int_eq(chdir("/"), 0);
+    rmdir(dir);
+}
+
+/* --- a run without a terminal --- */
+
+struct outcome {
+    int status; /* as the shell has it */
+    char out[4096], err[8192];
+};
+
+static void read_back(FILE *f, char *buf, size_t size)
+{
+    rewind(f);
+    buf[fread(buf, 1, size - 1, f)] = '\0';
+    fclose(f);
+}
+
+static int shell_status(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* @words after "pollux"; @stdout_path NULL: into o->out. */
+static void run(struct outcome *o, const char *words, const char *input, const char *stdout_path)
+{
+    FILE *in = tmpfile(), *out = stdout_path ? fopen(stdout_path, "w+") : tmpfile();
+    FILE *err = tmpfile();
+    char copy[1024], *argv[WORDS_MAX + 2] = {pollux};
+    int status;
+    pid_t pid;
+
+    ck_assert(in && out && err && strlen(words) < sizeof(copy));
+    fputs(input, in);
+    rewind(in);
+    strcpy(copy, words);
+    for (unsigned n = 1; n <= WORDS_MAX; n++) {
+        argv[n] = strtok(n == 1 ? copy : NULL, " ");
+    }
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        dup2(fileno(in), STDIN_FILENO);
+        dup2(fileno(out), STDOUT_FILENO);
+        dup2(fileno(err), STDERR_FILENO);
+        execv(pollux, argv);
+        _exit(126);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    o->status = shell_status(status);
+    fclose(in);
+    read_back(out, o->out, sizeof(o->out));
+    read_back(err, o->err, sizeof(o->err));
+}
+
+static const struct {
+    const char *words, *says;
+} mistakes[] = {
+    {"run", "--kernel"},
+    {"run --frob", "'--frob'"},
+    {"run --kernel", "needs a value"},
+    {"run --kernel nowhere", "nowhere"},
+    {"run --kernel empty", "empty"},
+    {"run --kernel cut", "truncated"},
+    {"run --kernel dir", "directory"},
+    {"run --kernel fifo", "regular file"},
+    {"run --kernel odd", "bzImage"},
+    {"run --kernel guest --initrd nowhere", "nowhere"},
+    {"run --kernel guest --initrd empty", "empty"},
+    {"run --kernel guest --disk nowhere", "nowhere"},
+    {"run --kernel guest --disk dir", "directory"},
+    {"run --kernel guest --disk fifo", "block device"},
+    {"run --kernel guest --disk empty", "empty"},
+    {"run --kernel guest --disk odd", "512"},
+    {"run --kernel guest --disk disk,iothread=io9", "'io9'"},
+    {"run --kernel guest --disk disk,frob=1", "'frob'"},
+    {"run --kernel guest --disk disk,engine=frob", "linux-aio"},
+    {"run --kernel guest --disk disk,queue-size=2", "4 to"},
+    {"run --kernel guest --disk engine=null", "size"},
+    {"run --kernel guest --memory 1M", "16M"},
+    {"run --kernel guest --memory 4096T", "RAM"},
+    {"run --kernel guest --memory 16.5", "'16.5'"},
+    {"run --kernel guest --cpus 65", "64"},
+    {"run --kernel guest --iothread id=a --iothread id=a", "twice"},
+    {"run --kernel guest --trace dir", "dir"},
+    {"run --kernel guest more", "'more'"},
+    {"frob", "'frob'"},
+};
+
+START_TEST(a_mistake_gets_one_line_and_status_1)
+{
+    struct outcome o;
+    char *end;
+
+    run(&o, mistakes[_i].words, "", NULL);
+    ck_assert_msg(o.status == 1, "%s: status %d", mistakes[_i].words, o.status);
+    ck_assert_str_eq(o.out, "");
+    ck_assert_msg(strncmp(o.err, "pollux", 6) == 0 && strstr(o.err, mistakes[_i].says), "%s: %s",
+                  mistakes[_i].words, o.err);
+    end = strchr(o.err, '\n');
+    ck_assert_msg(end && end[1] == '\0', "%s: not one line: %s", mistakes[_i].words, o.err);
+}
+END_TEST
+
+START_TEST(without_a_terminal_bytes_pass_unchanged)
+{
+    struct outcome o;
+
+    run(&o, "run --kernel guest --disk disk", "a\001x\001hb\nq", NULL);
+    ck_assert_int_eq(o.status, 0);
+    ck_assert_str_eq(o.out, "a\001x\001hb\n");
+    ck_assert_str_eq(o.err, "");
+}
+END_TEST
+
+START_TEST(a_triple_fault_has_its_own_status)
+{
+    struct outcome o;
+
+    run(&o, "run --kernel guest", "at", NULL);
+    ck_assert_int_eq(o.status, 2);
+    ck_assert_str_eq(o.out, "a");
+    ck_assert_ptr_nonnull(strstr(o.err, "triple fault"));
+    ck_assert_ptr_nonnull(strstr(o.err, "code at rip: 0f 0b"));
+}
+END_TEST
+
+START_TEST(output_that_is_lost_is_no_success)
+{
+    static const char *const words[] = {"run --kernel guest", "run --help", "help", "version"};
+    struct outcome o;
+
+    run(&o, words[_i], "abcq", "/dev/full");
+    ck_assert_int_eq(o.status, 1);
+    ck_assert_ptr_nonnull(strstr(o.err, "standard output"));
+}
+END_TEST
+
+/* --- a run on a terminal --- */
+
+struct screen {
+    int master, slave;
+    struct termios before;
+    pid_t pid;
+};
+
+static bool same_modes(const struct termios *a, const struct termios *b)
+{
+    return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag &&
+           a->c_lflag == b->c_lflag;
+}
+
+static void screen_write(struct screen *s, const char *text, size_t len)
+{
+    ck_assert_int_eq(write(s->master, text, len), (ssize_t)len);
+}
+
+static void screen_expect(struct screen *s, const char *text)
+{
+    char seen[8192] = "";
+    size_t len = 0;
+
+    while (!strstr(seen, text)) {
+        ssize_t n = read(s->master, seen + len, sizeof(seen) - 1 - len);
+
+        ck_assert_int_gt(n, 0);
+        len += (size_t)n;
+        seen[len] = '\0';
+    }
+}
+
+/* Returns when the guest has answered: then the terminal is raw. */
+static void screen_start(struct screen *s)
+{
+    struct termios now;
+
+    ck_assert_int_eq(openpty(&s->master, &s->slave, NULL, NULL, NULL), 0);
+    ck_assert_int_eq(tcgetattr(s->slave, &s->before), 0);
+    s->pid = fork();
+    ck_assert_int_ge(s->pid, 0);
+    if (s->pid == 0) {
+        close(s->master);
+        login_tty(s->slave);
+        execl(pollux, "pollux", "run", "--kernel", "guest", NULL);
+        _exit(126);
+    }
+    do {
+        ck_assert_int_eq(tcgetattr(s->slave, &now), 0);
+    } while (same_modes(&now, &s->before));
+    screen_write(s, "!", 1);
+    screen_expect(s, "!");
+}
+
+static int screen_end(struct screen *s)
+{
+    struct termios after;
+    int status;
+
+    ck_assert_int_eq(waitpid(s->pid, &status, 0), s->pid);
+    ck_assert_int_eq(tcgetattr(s->slave, &after), 0);
+    ck_assert_msg(same_modes(&after, &s->before), "the terminal was not restored");
+    close(s->master);
+    close(s->slave);
+    return shell_status(status);
+}
+
+START_TEST(ctrl_a_is_an_escape)
+{
+    struct screen s;
+
+    screen_start(&s);
+    screen_write(&s, "\001h", 2);
+    screen_expect(&s, "Ctrl-A x");
+    screen_write(&s, "\001\001", 2);
+    screen_expect(&s, "\001");
+    screen_write(&s, "\003", 1); /* Ctrl-C is the guest's */
+    screen_expect(&s, "\003");
+    screen_write(&s, "\001x", 2);
+    ck_assert_int_eq(screen_end(&s), 0);
+}
+END_TEST
+
+START_TEST(the_terminal_is_restored_when_the_guest_ends)
+{
+    struct screen s;
+
+    screen_start(&s);
+    screen_write(&s, _i ? "t" : "q", 1);
+    if (_i) {
+        screen_expect(&s, "code at rip");
+    }
+    ck_assert_int_eq(screen_end(&s), _i ? 2 : 0);
+}
+END_TEST
+
+static const int signals[] = {
+    SIGTERM, SIGINT,  SIGHUP,  SIGQUIT, SIGABRT, SIGSEGV,   SIGBUS,    SIGFPE, SIGILL, SIGTRAP,
+    SIGUSR2, SIGALRM, SIGXCPU, SIGXFSZ, SIGIO,   SIGVTALRM, SIGSTKFLT, SIGPWR, SIGSYS,
+};
+
+/* Sanitizers have handlers of their own for some, which exit. */
+START_TEST(the_terminal_is_restored_after_a_signal)
+{
+    struct screen s;
+
+    screen_start(&s);
+    ck_assert_int_eq(kill(s.pid, signals[_i]), 0);
+    ck_assert_int_ne(screen_end(&s), 0);
+}
+END_TEST
+
+START_TEST(ctrl_a_x_ends_a_guest_that_has_stopped_reading)
+{
+    struct pollfd pfd;
+    struct screen s;
+    char junk[256];
+    size_t sent = 0;
+
+    screen_start(&s);
+    screen_write(&s, "d", 1);
+    memset(junk, 'k', sizeof(junk));
+    pfd = (struct pollfd){.fd = s.master, .events = POLLOUT};
+    while (sent < 64 * sizeof(junk)) {
+        ck_assert_int_eq(poll(&pfd, 1, -1), 1);
+        screen_write(&s, junk, sizeof(junk));
+        sent += sizeof(junk);
+    }
+    screen_write(&s, "\001x", 2);
+    ck_assert_int_eq(screen_end(&s), 0);
+}
+END_TEST
+
+START_TEST(the_terminal_is_taken_again_after_a_stop)
+{
+    struct screen s;
+    struct termios now;
+    int status;
+
+    screen_start(&s);
+    ck_assert_int_eq(kill(s.pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(s.pid, &status, WUNTRACED), s.pid);
+    ck_assert_int_eq(tcsetattr(s.slave, TCSANOW, &s.before), 0); /* as a shell does */
+    ck_assert_int_eq(kill(s.pid, SIGCONT), 0);
+    do {
+        ck_assert_int_eq(tcgetattr(s.slave, &now), 0);
+    } while (same_modes(&now, &s.before));
+    screen_write(&s, "\001x", 2);
+    ck_assert_int_eq(screen_end(&s), 0);
+}
+END_TEST
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+int main(void)
+{
+    Suite *s = suite_create("program");
+    TCase *t = tcase_create("program");
+
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_loop_test(t, a_mistake_gets_one_line_and_status_1, 0, COUNT(mistakes));
+    tcase_add_test(t, without_a_terminal_bytes_pass_unchanged);
+    tcase_add_test(t, a_triple_fault_has_its_own_status);
+    tcase_add_loop_test(t, output_that_is_lost_is_no_success, 0, 4);
+    tcase_add_test(t, ctrl_a_is_an_escape);
+    tcase_add_loop_test(t, the_terminal_is_restored_when_the_guest_ends, 0, 2);
+    tcase_add_loop_test(t, the_terminal_is_restored_after_a_signal, 0, COUNT(signals));
+    tcase_add_test(t, ctrl_a_x_ends_a_guest_that_has_stopped_reading);
+    tcase_add_test(t, the_terminal_is_taken_again_after_a_stop);
+    suite_add_tcase(s, t);
+    return guest_main(s);
+}
