@@ -9,7 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aio/image-lock.h"
 #include "aio/image.h"
+
+/* A file system may name a block that is none, because it likes large requests. */
+#define PHYSICAL_BLOCK_MAX 4096
 
 static int check_size(const char *path, uint64_t size, struct error *err)
 {
@@ -57,7 +61,8 @@ static int open_error(const struct image_config *config, int num, struct error *
         if (config->direct) {
             return error_set(err, -num,
                              "disk image %s: its file system does not support O_DIRECT, which "
-                             "cache=none needs: move the image to one that does",
+                             "cache=none and cache=directsync need: move the image to one that "
+                             "does, or use cache=writeback",
                              path);
         }
         break;
@@ -98,6 +103,26 @@ static int get_size(struct image *img, const char *path, struct error *err)
                          strerror(errno));
     }
     return 0;
+}
+
+/* Only hints for the guest, so what cannot be asked is left at 0. */
+static void get_topology(struct image *img)
+{
+    unsigned block = 0, optimal = 0;
+    struct stat st;
+
+    if (img->block_device) {
+        ioctl(img->fd, BLKPBSZGET, &block);
+        ioctl(img->fd, BLKIOOPT, &optimal);
+    } else if (fstat(img->fd, &st) == 0) {
+        block = st.st_blksize > PHYSICAL_BLOCK_MAX ? PHYSICAL_BLOCK_MAX : (unsigned)st.st_blksize;
+    }
+    if (block >= SECTOR_SIZE && (block & (block - 1)) == 0) {
+        img->physical_block = block;
+    }
+    if (img->physical_block && optimal % img->physical_block == 0) {
+        img->optimal_io = optimal;
+    }
 }
 
 /* What O_DIRECT wants of offsets, lengths and addresses: the smallest that a read gets away with.
@@ -144,7 +169,11 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         return open_error(config, errno, err);
     }
     img->direct = config->direct;
-    r = get_size(img, config->path, err);
+    img->writethrough = config->writethrough;
+    r = image_lock(img->fd, config->path, !config->readonly, config->share_rw, err);
+    if (r == 0) {
+        r = get_size(img, config->path, err);
+    }
     if (r == 0) {
         r = check_size(config->path, img->size, err);
     }
@@ -153,13 +182,16 @@ int image_open(struct image *img, const struct image_config *config, struct erro
     }
     if (r < 0) {
         image_close(img);
+        return r;
     }
-    return r;
+    get_topology(img);
+    return 0;
 }
 
 void image_close(struct image *img)
 {
     if (img->fd >= 0) {
+        image_unlock(img->fd);
         close(img->fd);
         img->fd = -1;
     }

@@ -18,7 +18,9 @@ struct image_config {
     const char *path; /* NULL: no file behind it (engine null); then @size counts */
     uint64_t size;    /* bytes, only when path is NULL */
     bool readonly;
-    bool direct; /* O_DIRECT: go around the host's page cache */
+    bool direct;       /* O_DIRECT: go around the host's page cache */
+    bool writethrough; /* no write cache: what is written is durable when the write completes */
+    bool share_rw;     /* others may write the image at the same time, if they say so too */
 };
 
 struct image {
@@ -28,14 +30,19 @@ struct image {
         align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
     bool readonly;
     bool direct;
+    bool writethrough; /* what users are to begin with: see engine_req.durable */
     bool block_device;
+    unsigned physical_block; /* bytes, a power of 2: smaller writes cost a read; 0: not known */
+    unsigned optimal_io;     /* bytes that are best moved at a time; 0: not known */
 };
 
 /**
- * image_open - open and check an image
+ * image_open - open, lock and check an image
  * @img: filled; image_close() releases
+ * An image has one writer, or many readers, unless all of them share it. The lock goes with the
+ * process that holds it.
  * Return: 0, or -errno and @err says what is wrong with which file and what to do: missing, a
- *         directory, not readable, empty, not a multiple of 512 bytes, no O_DIRECT.
+ *         directory, not readable, empty, not a multiple of 512 bytes, no O_DIRECT, in use.
  */
 int image_open(struct image *img, const struct image_config *config, struct error *err);
 void image_close(struct image *img);

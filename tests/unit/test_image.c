@@ -3,10 +3,14 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "aio/image.h"
@@ -216,6 +220,151 @@ START_TEST(a_file_system_without_direct_io_is_named_as_the_reason)
 }
 END_TEST
 
+/* --- locks --- */
+
+static int open_as(struct image *img, bool readonly, bool share_rw, struct error *err)
+{
+    struct image_config config = {.path = path, .readonly = readonly, .share_rw = share_rw};
+
+    err->msg[0] = '\0';
+    return image_open(img, &config, err);
+}
+
+static const struct {
+    bool first_reads, first_shares, second_reads, second_shares, together;
+} users[] = {
+    {.together = false},
+    {.first_reads = true, .together = false},
+    {.second_reads = true, .together = false},
+    {.first_reads = true, .second_reads = true, .together = true},
+    {.first_shares = true, .together = false},
+    {.second_shares = true, .together = false},
+    {.first_shares = true, .second_shares = true, .together = true},
+    {.first_reads = true, .second_shares = true, .together = false},
+    {.first_shares = true, .second_reads = true, .together = false},
+    {.first_reads = true, .first_shares = true, .second_shares = true, .together = true},
+    {.first_reads = true, .first_shares = true, .second_reads = true, .together = true},
+    {.first_reads = true, .first_shares = true, .together = true},
+};
+#define NR_USERS (sizeof(users) / sizeof(users[0]))
+
+START_TEST(an_image_has_one_writer_or_many_readers_or_all_share_it)
+{
+    struct image first, second;
+    struct error err;
+    int r;
+
+    make_file(512);
+    ck_assert_int_eq(open_as(&first, users[_i].first_reads, users[_i].first_shares, &err), 0);
+    r = open_as(&second, users[_i].second_reads, users[_i].second_shares, &err);
+    if (users[_i].together) {
+        ck_assert_msg(r == 0, "%s", err.msg);
+        image_close(&second);
+    } else {
+        ck_assert_int_eq(r, -EBUSY);
+        ck_assert_int_eq(second.fd, -1);
+        ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, "another disk of this machine") &&
+                          strstr(err.msg, users[_i].first_reads ? "reads it" : "writes it") &&
+                          strstr(err.msg, "share-rw=on"),
+                      "%s", err.msg);
+    }
+    image_close(&first);
+    ck_assert_msg(open_as(&second, false, false, &err) == 0, "%s", err.msg);
+    image_close(&second);
+}
+END_TEST
+
+START_TEST(the_process_that_has_the_image_is_named_and_kill_leaves_no_lock)
+{
+    struct image img;
+    struct error err;
+    char who[64];
+    int ready[2];
+    pid_t pid;
+    char c;
+
+    make_file(512);
+    ck_assert_int_eq(pipe(ready), 0);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        prctl(PR_SET_NAME, "holder");
+        struct io_uring ring; /* lets go of its files some time after the process */
+
+        if (open_as(&img, false, false, &err) < 0) {
+            _exit(1);
+        }
+        if (io_uring_queue_init(1, &ring, 0) == 0) {
+            io_uring_register_files(&ring, &img.fd, 1);
+        }
+        if (write(ready[1], "x", 1) != 1) {
+            _exit(1);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
+    ck_assert_int_eq(open_as(&img, true, false, &err), -EBUSY);
+    snprintf(who, sizeof(who), "holder (pid %d), which writes it", (int)pid);
+    ck_assert_msg(strstr(err.msg, who), "%s", err.msg);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(ready[0]);
+    ck_assert_msg(open_as(&img, false, false, &err) == 0, "%s", err.msg);
+    image_close(&img);
+}
+END_TEST
+
+/* By the bytes that QEMU locks: 101 while it writes, 201 when it bears no other writer. */
+START_TEST(a_machine_of_qemu_is_respected)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1};
+    struct image img;
+    struct error err;
+    int fd;
+
+    make_file(512);
+    fd = open(path, O_RDWR);
+    ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    ck_assert_int_eq(open_as(&img, true, false, &err), -EBUSY);
+    ck_assert_int_eq(open_as(&img, false, false, &err), -EBUSY);
+    ck_assert_int_eq(open_as(&img, true, true, &err), 0);
+    image_close(&img);
+    lock.l_start = 201;
+    ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    ck_assert_int_eq(open_as(&img, false, true, &err), -EBUSY);
+    close(fd);
+
+    ck_assert_int_eq(open_as(&img, false, false, &err), 0);
+    fd = open(path, O_RDWR);
+    for (off_t byte = 101; byte <= 201; byte += 100) {
+        /* what QEMU asks to see whether somebody has it */
+        lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+        ck_assert_int_eq(fcntl(fd, F_OFD_GETLK, &lock), 0);
+        ck_assert_int_eq(lock.l_type, F_RDLCK);
+    }
+    close(fd);
+    image_close(&img);
+}
+END_TEST
+
+START_TEST(the_blocks_of_the_medium_are_told_of)
+{
+    struct image img;
+    struct error err;
+    struct stat st;
+
+    make_file(512);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(open_as(&img, false, false, &err), 0);
+    ck_assert_uint_eq(img.physical_block, st.st_blksize < 4096 ? st.st_blksize : 4096);
+    ck_assert(!img.block_device);
+    image_close(&img);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("image");
@@ -236,6 +385,10 @@ int main(void)
     tcase_add_test(t, an_unreadable_file_is_refused);
     tcase_add_test(t, a_file_that_may_only_be_read_suggests_readonly);
     tcase_add_test(t, a_file_system_without_direct_io_is_named_as_the_reason);
+    tcase_add_loop_test(t, an_image_has_one_writer_or_many_readers_or_all_share_it, 0, NR_USERS);
+    tcase_add_test(t, the_process_that_has_the_image_is_named_and_kill_leaves_no_lock);
+    tcase_add_test(t, a_machine_of_qemu_is_respected);
+    tcase_add_test(t, the_blocks_of_the_medium_are_told_of);
     suite_add_tcase(s, t);
 
     srunner_run_all(runner, CK_NORMAL);
