@@ -252,10 +252,15 @@ static const struct option_key disk_keys[] = {
     {.name = "queue-size",
      .kind = OPTION_NUMBER,
      .metavar = "N",
-     .help = "entries of the virtqueue, a power of 2 from 4; default 256",
-     .min = 4,
+     .help = "entries of a virtqueue, a power of 2 unless packed=on; default 256",
+     .min = 1,
      .max = VIRTQ_SIZE_MAX,
      .offset = offsetof(struct run_disk, queue_size)},
+    {.name = "packed",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "offer packed virtqueues; default off",
+     .offset = offsetof(struct run_disk, packed)},
     {.name = "delay",
      .kind = OPTION_TIME,
      .metavar = "TIME",
@@ -376,8 +381,8 @@ static int check_disk(const struct run_disk *d, const struct engine_ops *engine,
         return error_set(err, -EINVAL,
                          "--disk: delay is for engine=null; fault-delay is for the others");
     }
-    if (d->queue_size & (d->queue_size - 1)) {
-        return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2");
+    if (!d->packed && (d->queue_size & (d->queue_size - 1))) {
+        return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2, unless packed=on");
     }
     return 0;
 }
@@ -466,6 +471,7 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
         .nr_queues = (unsigned)from->queues,
         .serial = from->serial,
         .queue_size = (unsigned)from->queue_size,
+        .packed = from->packed,
         .delay_ns = from->delay_ns,
         .faults = plan_faults(&plan->faults[i], from),
     };

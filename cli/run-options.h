@@ -26,7 +26,7 @@ struct run_disk {
     unsigned fault_errno; /* choice_errno() */
     unsigned engine;      /* engine_at() */
     unsigned cache;       /* enum run_cache */
-    bool readonly, merge;
+    bool readonly, merge, packed;
 };
 
 enum run_cache {

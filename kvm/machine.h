@@ -33,6 +33,7 @@ struct machine_disk {
     unsigned nr_queues;                 /* 0: one for each of @iothreads */
     const char *serial;                 /* NULL: the name */
     unsigned queue_size;                /* 0: the default */
+    bool packed;                        /* offer packed virtqueues */
     uint64_t delay_ns;                  /* engine null: how long a request takes */
     const struct engine_faults *faults; /* to inject; NULL: none */
 };

@@ -63,6 +63,7 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
         .image = &d->image,
         .engine = config->engine,
         .queue_size = config->queue_size,
+        .packed = config->packed,
         .delay_ns = config->delay_ns,
         .faults = config->faults,
         .iothreads = iothreads,

@@ -13,6 +13,7 @@
 #define VERSION     2
 #define VENDOR      0x584c4c50 /* "PLLX" */
 #define NO_REGISTER 0xffffffffu
+#define QUEUE_RESET 0x0c0 /* not in Linux's header */
 
 static void config_changed(void *opaque)
 {
@@ -78,19 +79,24 @@ static void set_high(uint64_t *addr, uint32_t value)
 }
 
 /*
- * The selected queue's set-up. It is taken only while the driver may do it (4.2.2.2): before the
- * device runs, and the addresses before the queue is ready. A queue that is in use cannot be
- * unmade but by reset.
+ * The selected queue's set-up. Size and addresses are taken only while the queue is not ready
+ * (4.2.2.2). A reset is over when the write is, so the register always reads as 0.
  */
 static void write_queue_register(struct virtio_mmio *t, unsigned offset, uint32_t value)
 {
     struct virtio_queue *q = selected(t);
 
-    if (!q || t->dev->started) {
+    if (!q) {
         return;
     }
     if (offset == VIRTIO_MMIO_QUEUE_READY) {
-        q->vq.ready = value & 1;
+        virtio_queue_set_ready(t->dev, t->queue_sel, value & 1);
+        return;
+    }
+    if (offset == QUEUE_RESET) {
+        if (value == 1) {
+            virtio_queue_reset(t->dev, t->queue_sel);
+        }
         return;
     }
     if (q->vq.ready) {

@@ -16,21 +16,7 @@
 #include <linux/virtio_ring.h>
 
 #include "aio/barrier.h"
-#include "virtq/virtqueue.h"
-
-static int broken(struct virtqueue *vq, const char *what, uint16_t head, uint16_t desc,
-                  uint64_t addr)
-{
-    if (!vq->fault.what) {
-        vq->fault = (struct virtq_fault){.what = what, .head = head, .desc = desc, .addr = addr};
-    }
-    return -EINVAL;
-}
-
-int virtq_break(struct virtqueue *vq, const char *what, uint16_t head)
-{
-    return broken(vq, what, head, head, 0);
-}
+#include "virtq/ring.h"
 
 /* --- set-up --- */
 
@@ -40,35 +26,23 @@ static uint64_t ring_size(const struct virtqueue *vq, size_t fixed, size_t entry
     return fixed + entry * vq->size + (vq->event_idx ? sizeof(uint16_t) : 0);
 }
 
-static void *ring_at(struct virtqueue *vq, uint64_t gpa, uint64_t align, uint64_t size,
-                     const char *what)
-{
-    void *hva = gpa % align ? NULL : guest_memory_at(vq->mem, gpa, size);
-
-    if (!hva) {
-        broken(vq, what, 0, 0, gpa);
-    }
-    return hva;
-}
-
-int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
+int virtq_split_start(struct virtqueue *vq)
 {
     struct vring_avail *avail;
 
-    vq->mem = mem;
-    vq->fault = (struct virtq_fault){0};
     if (vq->size == 0 || vq->size > VIRTQ_SIZE_MAX || (vq->size & (vq->size - 1))) {
-        return broken(vq, "queue size is not a power of 2", 0, 0, vq->size);
+        return virtq_broken(vq, "queue size is not a power of 2", 0, 0, vq->size);
     }
-    vq->desc = ring_at(vq, vq->desc_gpa, VRING_DESC_ALIGN_SIZE,
-                       (uint64_t)vq->size * sizeof(struct vring_desc),
-                       "descriptor table outside memory or not aligned");
-    avail = ring_at(vq, vq->avail_gpa, VRING_AVAIL_ALIGN_SIZE,
-                    ring_size(vq, sizeof(struct vring_avail), sizeof(uint16_t)),
-                    "available ring outside memory or not aligned");
-    vq->used = ring_at(vq, vq->used_gpa, VRING_USED_ALIGN_SIZE,
-                       ring_size(vq, sizeof(struct vring_used), sizeof(struct vring_used_elem)),
-                       "used ring outside memory or not aligned");
+    vq->desc = virtq_ring_at(vq, vq->desc_gpa, VRING_DESC_ALIGN_SIZE,
+                             (uint64_t)vq->size * sizeof(struct vring_desc),
+                             "descriptor table outside memory or not aligned");
+    avail = virtq_ring_at(vq, vq->avail_gpa, VRING_AVAIL_ALIGN_SIZE,
+                          ring_size(vq, sizeof(struct vring_avail), sizeof(uint16_t)),
+                          "available ring outside memory or not aligned");
+    vq->used =
+        virtq_ring_at(vq, vq->used_gpa, VRING_USED_ALIGN_SIZE,
+                      ring_size(vq, sizeof(struct vring_used), sizeof(struct vring_used_elem)),
+                      "used ring outside memory or not aligned");
     if (vq->fault.what) {
         return -EINVAL;
     }
@@ -76,51 +50,11 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
     store_relaxed(&vq->last_avail, 0);
     vq->avail_cached = 0;
     vq->used_idx = vq->used_published = 0;
-    vq->in_flight = 0;
     memset(vq->in_flight_map, 0, sizeof(vq->in_flight_map));
-    virtq_unsuppress(vq);
     return 0;
-}
-
-void virtq_stop(struct virtqueue *vq)
-{
-    vq->ready = false;
-    vq->desc = NULL;
-    store_relaxed(&vq->avail, NULL);
-    vq->used = NULL;
-    vq->fault = (struct virtq_fault){0};
 }
 
 /* --- from the driver --- */
-
-static int add_buffer(struct virtqueue *vq, struct virtq_chain *chain, uint16_t i,
-                      const struct vring_desc *d)
-{
-    unsigned n = chain->nr_out + chain->nr_in;
-    bool in = d->flags & VRING_DESC_F_WRITE;
-    void *hva;
-
-    if (n == VIRTQ_IOV_MAX) {
-        return broken(vq, "chain has too many buffers", chain->head, i, 0);
-    }
-    if (!in && chain->nr_in) {
-        return broken(vq, "readable buffer after a writable one", chain->head, i, 0);
-    }
-    if (d->len == 0) {
-        return broken(vq, "empty buffer", chain->head, i, d->addr);
-    }
-    hva = guest_memory_at(vq->mem, d->addr, d->len);
-    if (!hva) {
-        return broken(vq, "buffer outside memory", chain->head, i, d->addr);
-    }
-    chain->iov[n] = (struct iovec){.iov_base = hva, .iov_len = d->len};
-    if (in) {
-        chain->nr_in++;
-    } else {
-        chain->nr_out++;
-    }
-    return 0;
-}
 
 /*
  * An indirect table may follow direct buffers, but must end the chain, and may not refer to another
@@ -129,25 +63,11 @@ static int add_buffer(struct virtqueue *vq, struct virtq_chain *chain, uint16_t 
 static const struct vring_desc *indirect_table(struct virtqueue *vq, uint16_t head, uint16_t i,
                                                const struct vring_desc *d)
 {
-    const struct vring_desc *table;
-
-    if (!vq->indirect) {
-        broken(vq, "indirect descriptor without the feature", head, i, d->addr);
-        return NULL;
-    }
     if (d->flags & VRING_DESC_F_NEXT) {
-        broken(vq, "indirect descriptor that has a next one", head, i, d->addr);
+        virtq_broken(vq, "indirect descriptor that has a next one", head, i, d->addr);
         return NULL;
     }
-    if (d->len == 0 || d->len % sizeof(*table)) {
-        broken(vq, "size of an indirect table is wrong", head, i, d->len);
-        return NULL;
-    }
-    table = guest_memory_at(vq->mem, d->addr, d->len);
-    if (!table) {
-        broken(vq, "indirect table outside memory", head, i, d->addr);
-    }
-    return table;
+    return virtq_indirect_table(vq, head, i, d->addr, d->len);
 }
 
 static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
@@ -166,7 +86,7 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
         guest_memory_copy(&d, &table[i], sizeof(d));
         if (d.flags & VRING_DESC_F_INDIRECT) {
             if (indirect) {
-                return broken(vq, "indirect table inside an indirect table", head, i, d.addr);
+                return virtq_broken(vq, "indirect table inside an indirect table", head, i, d.addr);
             }
             table = indirect_table(vq, head, i, &d);
             if (!table) {
@@ -177,7 +97,7 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
             i = 0;
             continue;
         }
-        r = add_buffer(vq, chain, i, &d);
+        r = virtq_add_buffer(vq, chain, i, d.addr, d.len, d.flags);
         if (r < 0) {
             return r;
         }
@@ -185,10 +105,10 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
             return 0;
         }
         if (--left == 0) {
-            return broken(vq, "descriptors form a loop", head, i, d.next);
+            return virtq_broken(vq, "descriptors form a loop", head, i, d.next);
         }
         if (d.next >= entries) {
-            return broken(vq, "next descriptor is outside the table", head, i, d.next);
+            return virtq_broken(vq, "next descriptor is outside the table", head, i, d.next);
         }
         i = d.next;
     }
@@ -200,26 +120,25 @@ static int look_for_more(struct virtqueue *vq)
     uint16_t idx = load_acquire(&vq->avail->idx);
 
     if ((uint16_t)(idx - vq->last_avail) > vq->size) {
-        return broken(vq, "available index jumped", 0, 0, idx);
+        return virtq_broken(vq, "available index jumped", 0, 0, idx);
     }
     vq->avail_cached = idx;
     return virtq_batch_left(vq);
 }
 
-bool virtq_has_work(const struct virtqueue *vq)
+bool virtq_split_has_work(const struct virtqueue *vq)
 {
     return load_relaxed(&vq->avail->idx) != vq->last_avail;
 }
 
-bool virtq_unseen(const struct virtqueue *vq, uint16_t *at)
+bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at)
 {
     const struct vring_avail *avail = load_relaxed(&vq->avail);
 
-    *at = load_relaxed(&vq->last_avail);
-    return avail && !load_relaxed(&vq->suppressed) && load_relaxed(&avail->idx) != *at;
+    return avail && load_relaxed(&avail->idx) != at;
 }
 
-int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
+int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     uint16_t mask = vq->size - 1, head;
     uint64_t bit;
@@ -236,11 +155,11 @@ int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
     }
     head = load_relaxed(&vq->avail->ring[vq->last_avail & mask]);
     if (head >= vq->size) {
-        return broken(vq, "available head is outside the table", head, head, head);
+        return virtq_broken(vq, "available head is outside the table", head, head, head);
     }
     bit = 1ull << (head % 64);
     if (vq->in_flight_map[head / 64] & bit) {
-        return broken(vq, "chain is in flight already", head, head, 0);
+        return virtq_broken(vq, "chain is in flight already", head, head, 0);
     }
     store_relaxed(&vq->last_avail, vq->last_avail + 1);
     if (virtq_batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
@@ -251,26 +170,24 @@ int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
         return r;
     }
     vq->in_flight_map[head / 64] |= bit;
-    vq->in_flight++;
     return 1;
 }
 
 /* --- to the driver --- */
 
-void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written)
+void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
     struct vring_used_elem *elem = &vq->used->ring[vq->used_idx & (vq->size - 1)];
     uint64_t bit = 1ull << (head % 64);
 
     assert(head < vq->size && (vq->in_flight_map[head / 64] & bit));
     vq->in_flight_map[head / 64] &= ~bit;
-    vq->in_flight--;
     store_relaxed(&elem->id, head);
     store_relaxed(&elem->len, written);
     vq->used_idx++;
 }
 
-bool virtq_publish(struct virtqueue *vq)
+bool virtq_split_publish(struct virtqueue *vq)
 {
     uint16_t old = vq->used_published;
 
@@ -297,7 +214,7 @@ static void set_avail_event(struct virtqueue *vq, uint16_t value)
     store_relaxed((uint16_t *)&vq->used->ring[vq->size], value);
 }
 
-void virtq_suppress(struct virtqueue *vq)
+void virtq_split_suppress(struct virtqueue *vq)
 {
     if (vq->suppressed) {
         return;
@@ -312,7 +229,7 @@ void virtq_suppress(struct virtqueue *vq)
     }
 }
 
-bool virtq_unsuppress(struct virtqueue *vq)
+bool virtq_split_unsuppress(struct virtqueue *vq)
 {
     store_relaxed(&vq->suppressed, false);
     if (vq->event_idx) {
@@ -323,5 +240,5 @@ bool virtq_unsuppress(struct virtqueue *vq)
     /* Pairs with the driver's, between avail->idx and its look at our hint (2.7.13.4.1): it kicks,
      * or we see its chain. */
     full_barrier();
-    return virtq_has_work(vq);
+    return virtq_split_has_work(vq);
 }

@@ -56,6 +56,17 @@ static void stop(struct virtio_device *dev)
     }
 }
 
+static int queue_start(struct virtio_device *dev, unsigned i)
+{
+    return blk_queue_start(&blk_of(dev)->queues[i]);
+}
+
+static void queue_stop(struct virtio_device *dev, unsigned i)
+{
+    blk_queue_ask_stop(&blk_of(dev)->queues[i]);
+    blk_queue_await_stop(&blk_of(dev)->queues[i]);
+}
+
 /* --- engines, one on each thread --- */
 
 struct open_call {
@@ -138,14 +149,17 @@ static void blk_free(struct virtio_device *dev)
 static const struct virtio_device_ops blk_ops = {
     .start = start,
     .stop = stop,
+    .queue_start = queue_start,
+    .queue_stop = queue_stop,
     .config_read = config_read,
     .free = blk_free,
 };
 
-static uint64_t features(const struct blk *blk, unsigned nr_queues)
+static uint64_t features(const struct blk *blk, unsigned nr_queues, bool packed)
 {
     return FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_EVENT_IDX) |
-           FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VIRTIO_BLK_F_FLUSH) |
+           FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_RING_RESET) |
+           (packed ? FEATURE(VIRTIO_F_RING_PACKED) : 0) | FEATURE(VIRTIO_BLK_F_FLUSH) |
            FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_SEG_MAX) |
            (nr_queues > 1 ? FEATURE(VIRTIO_BLK_F_MQ) : 0) |
            (blk->image->readonly ? FEATURE(VIRTIO_BLK_F_RO) : 0);
@@ -190,9 +204,9 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     struct blk *blk;
     int r;
 
-    if (size < 4 || size > VIRTQ_SIZE_MAX || (size & (size - 1))) {
-        return error_set(err, -EINVAL, "disk %s: queue size %u is not a power of 2 from 4 to %d",
-                         options->name, size, VIRTQ_SIZE_MAX);
+    if (size > VIRTQ_SIZE_MAX || (!options->packed && (size & (size - 1)))) {
+        return error_set(err, -EINVAL, "disk %s: queue size %u is not %s1 to %d", options->name,
+                         size, options->packed ? "" : "a power of 2 from ", VIRTQ_SIZE_MAX);
     }
     if (nr > VIRTIO_BLK_QUEUES_MAX) {
         return error_set(err, -EINVAL, "disk %s: %u queues; at most %d are possible", options->name,
@@ -204,7 +218,8 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     }
     blk->image = options->image;
     blk->engine_ops = options->engine;
-    blk->seg_max = size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
+    /* In a queue of one or two, requests are indirect. */
+    blk->seg_max = size <= 2 ? 1 : size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
     blk->block_size = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
     blk->merge = options->merge;
     blk->log = options->log;
@@ -215,7 +230,7 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
         .ops = &blk_ops,
         .device_id = VIRTIO_ID_BLOCK,
         .config_size = sizeof(struct virtio_blk_config),
-        .device_features = features(blk, nr),
+        .device_features = features(blk, nr, options->packed),
         .mem = mem,
     };
     r = init_queues(blk, options, nr, size);

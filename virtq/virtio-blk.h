@@ -19,7 +19,8 @@ struct virtio_blk_options {
     const struct image *image; /* must outlive the device */
     const struct engine_ops *engine;
     unsigned nr_queues;                 /* 1..VIRTIO_BLK_QUEUES_MAX; 0 means 1 */
-    unsigned queue_size;                /* 0 means the default */
+    unsigned queue_size;                /* 0 means the default; a power of 2 unless @packed */
+    bool packed;                        /* offer VIRTIO_F_RING_PACKED */
     uint64_t delay_ns;                  /* engine null: how long a request takes */
     const struct engine_faults *faults; /* to inject; NULL: none. Not needed after the call */
     struct iothread **iothreads; /* queue i is served by iothreads[i % nr_iothreads]; copied */

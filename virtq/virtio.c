@@ -37,6 +37,13 @@ uint8_t virtio_status(const struct virtio_device *dev)
     return load_relaxed(&dev->status);
 }
 
+static void forget_queue(struct virtio_queue *q)
+{
+    virtq_stop(&q->vq);
+    q->vq.size = q->size_max;
+    q->vq.desc_gpa = q->vq.avail_gpa = q->vq.used_gpa = 0;
+}
+
 static void reset(struct virtio_device *dev)
 {
     if (dev->started) {
@@ -46,10 +53,8 @@ static void reset(struct virtio_device *dev)
     for (unsigned i = 0; i < dev->nr_queues; i++) {
         struct virtqueue *vq = &dev->queues[i].vq;
 
-        virtq_stop(vq);
-        vq->event_idx = vq->indirect = false;
-        vq->size = dev->queues[i].size_max;
-        vq->desc_gpa = vq->avail_gpa = vq->used_gpa = 0;
+        forget_queue(&dev->queues[i]);
+        vq->event_idx = vq->indirect = vq->packed = false;
     }
     dev->driver_features = 0;
     store_relaxed(&dev->isr, 0);
@@ -61,6 +66,7 @@ static void start(struct virtio_device *dev)
     for (unsigned i = 0; i < dev->nr_queues; i++) {
         dev->queues[i].vq.event_idx = has_feature(dev, VIRTIO_RING_F_EVENT_IDX);
         dev->queues[i].vq.indirect = has_feature(dev, VIRTIO_RING_F_INDIRECT_DESC);
+        dev->queues[i].vq.packed = has_feature(dev, VIRTIO_F_RING_PACKED);
     }
     dev->started = true;
     if (dev->ops->start(dev) < 0) {
@@ -103,6 +109,36 @@ void virtio_set_needs_reset(struct virtio_device *dev)
     if ((old & VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_NEEDS_RESET)) {
         fetch_or_acq_rel(&dev->isr, ISR_CONFIG);
         dev->transport->config_changed(dev->transport_opaque);
+    }
+}
+
+/* --- one queue --- */
+
+void virtio_queue_set_ready(struct virtio_device *dev, unsigned i, bool ready)
+{
+    struct virtqueue *vq = &dev->queues[i].vq;
+
+    if (vq->ready == ready) {
+        return;
+    }
+    if (!dev->started) {
+        vq->ready = ready;
+    } else if (!ready) {
+        dev->ops->queue_stop(dev, i);
+        virtq_stop(vq);
+    } else if (!(virtio_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+        vq->ready = true;
+        if (dev->ops->queue_start(dev, i) < 0) {
+            virtio_set_needs_reset(dev);
+        }
+    }
+}
+
+void virtio_queue_reset(struct virtio_device *dev, unsigned i)
+{
+    if (has_feature(dev, VIRTIO_F_RING_RESET)) {
+        virtio_queue_set_ready(dev, i, false);
+        forget_queue(&dev->queues[i]);
     }
 }
 

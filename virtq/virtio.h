@@ -27,7 +27,7 @@ struct virtio_transport_ops {
 
 /*
  * One queue as both sides know it. The descriptors are the transport's; set before DRIVER_OK. Of
- * vq, the transport sets size (1..size_max), ready and the addresses, before DRIVER_OK.
+ * vq, the transport sets size (1..size_max) and the addresses while it is not ready.
  */
 struct virtio_queue {
     struct virtqueue vq;
@@ -44,6 +44,11 @@ struct virtio_device_ops {
     /* Stop serving: in-flight requests are waited for, and when it returns nothing of the device
      * touches guest memory any more. Safe on a device that was not started. */
     void (*stop)(struct virtio_device *dev);
+
+    /* The same for one queue of a live device: serve it, now that it is ready; and stop it, wait
+     * for its requests, and forget its rings, while the others go on. As start and stop else. */
+    int (*queue_start)(struct virtio_device *dev, unsigned i);
+    void (*queue_stop)(struct virtio_device *dev, unsigned i);
 
     /* Configuration space. @offset + @len is inside config_size. write may be NULL. */
     void (*config_read)(struct virtio_device *dev, unsigned offset, void *data, unsigned len);
@@ -93,6 +98,19 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status);
 void virtio_set_needs_reset(struct virtio_device *dev);
 
 uint8_t virtio_status(const struct virtio_device *dev);
+
+/**
+ * virtio_queue_set_ready - the driver has set queue @i up, or takes it back (QueueReady, 4.2.2)
+ * Before DRIVER_OK it is only noted. On a live device the queue is served from now on, or is not
+ * any more: its requests are waited for, and then nothing of it touches guest memory.
+ */
+void virtio_queue_set_ready(struct virtio_device *dev, unsigned i, bool ready);
+
+/**
+ * virtio_queue_reset - take queue @i back and forget its set-up (2.6.1)
+ * Nothing happens unless VIRTIO_F_RING_RESET was negotiated.
+ */
+void virtio_queue_reset(struct virtio_device *dev, unsigned i);
 
 /**
  * virtio_isr_ack - the driver acknowledges interrupt bits

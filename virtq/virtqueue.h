@@ -6,6 +6,9 @@
  * copy is used. Three answers are kept apart: got one, none there, broken. A broken queue stays
  * broken until the driver resets it.
  *
+ * There are two formats of the ring, split (2.7) and packed (2.8); the driver chooses. Who uses a
+ * queue need not know: each call below tests which one it is and goes there.
+ *
  * All functions run in the thread that serves the queue unless they say otherwise.
  */
 #ifndef POLLUX_VIRTQ_VIRTQUEUE_H
@@ -23,11 +26,13 @@
 struct vring_desc;
 struct vring_avail;
 struct vring_used;
+struct vring_packed_desc;
+struct vring_packed_desc_event;
 
 /* Why a queue is broken, for the log line and the tests. */
 struct virtq_fault {
     const char *what; /* static text; NULL: the queue is fine */
-    uint16_t head;    /* the chain's first descriptor */
+    uint16_t head;    /* the chain's first descriptor; of virtq_break(), what virtq_pop() gave */
     uint16_t desc;    /* the descriptor it was found at, in the indirect table if there is one */
     uint64_t addr;    /* guest address or value that was wrong, 0 if it does not apply */
 };
@@ -37,7 +42,9 @@ struct virtqueue {
     bool ready;
     bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
     bool indirect;  /* VIRTIO_F_INDIRECT_DESC negotiated */
+    bool packed;    /* VIRTIO_F_RING_PACKED negotiated */
     uint16_t size;  /* entries, a power of 2 for a split ring */
+    /* of a packed ring: descriptor ring, driver and device event suppression */
     uint64_t desc_gpa, avail_gpa, used_gpa;
 
     /* host addresses of the rings, checked by virtq_start() */
@@ -47,22 +54,38 @@ struct virtqueue {
     struct vring_used *used;
 
     /* the device's own state; no guest value in it is used unchecked */
-    uint16_t last_avail;     /* next avail entry to read */
+    uint16_t last_avail;     /* next avail entry to read; packed: chains taken so far */
     uint16_t avail_cached;   /* newest avail->idx read */
     uint16_t used_idx;       /* next used entry to write */
     uint16_t used_published; /* used->idx as the driver sees it */
     uint16_t avail_event;    /* with EVENT_IDX: as the driver sees it */
-    uint16_t in_flight;      /* popped, not pushed yet */
     bool suppressed;         /* notifications are off */
+
+    /* the same of a packed ring */
+    struct {
+        struct vring_packed_desc *ring;
+        struct vring_packed_desc *next;    /* the next one to become available */
+        struct vring_packed_desc *unshown; /* the first one used that the driver can't see yet */
+        const struct vring_packed_desc_event *driver_event;
+        struct vring_packed_desc_event *device_event;
+        uint16_t avail_bits;  /* of a descriptor that is available, in this lap of @next */
+        uint16_t used_bits;   /* of a used one, in this lap of @used */
+        uint16_t used;        /* next descriptor to write */
+        uint16_t unpublished; /* descriptors pushed since virtq_publish() */
+        uint16_t busy;        /* descriptors popped that are still ours as the driver sees it */
+        uint16_t unshown_flags;
+        uint16_t *chain_len; /* descriptors of each chain in flight, by id; 0: not in flight */
+    } p;
+
     struct virtq_fault fault;
-    uint64_t in_flight_map[VIRTQ_SIZE_MAX / 64]; /* by head */
+    uint64_t in_flight_map[VIRTQ_SIZE_MAX / 64]; /* split: by head */
 };
 
 /*
  * One popped chain, translated. The buffers the device reads come first (virtio 1.3, 2.6.4.2).
  */
 struct virtq_chain {
-    uint16_t head;   /* what virtq_push() wants back */
+    uint16_t head;   /* what virtq_push() wants back: first descriptor, or buffer id if packed */
     uint16_t nr_out; /* buffers that the device reads: iov[0 .. nr_out) */
     uint16_t nr_in;  /* buffers that the device writes: iov[nr_out .. nr_out + nr_in) */
     struct iovec iov[VIRTQ_IOV_MAX];
@@ -70,9 +93,10 @@ struct virtq_chain {
 
 /**
  * virtq_start - check the ring addresses and begin at index 0
- * Uses @vq->size, *_gpa, event_idx, indirect as set by the transport.
- * Return: 0, or -EINVAL when a ring is not aligned or not wholly in guest memory, or the size is no
- *         power of 2 or 0; then the queue is not started and vq->fault says why.
+ * Uses @vq->size, *_gpa, packed, event_idx, indirect as set by the transport.
+ * Return: 0, or -EINVAL when a ring is not aligned or not wholly in guest memory, or the size is 0,
+ *         too large, or for a split ring no power of 2, or there is no memory; then the queue is
+ *         not started and vq->fault says why. virtq_stop() releases in both cases.
  */
 int virtq_start(struct virtqueue *vq, const struct guest_memory *mem);
 
@@ -81,15 +105,40 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem);
  */
 void virtq_stop(struct virtqueue *vq);
 
+/* --- one of the formats, for the calls below only --- */
+
+int virtq_split_start(struct virtqueue *vq);
+bool virtq_split_has_work(const struct virtqueue *vq);
+bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at);
+int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain);
+void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+bool virtq_split_publish(struct virtqueue *vq);
+void virtq_split_suppress(struct virtqueue *vq);
+bool virtq_split_unsuppress(struct virtqueue *vq);
+
+int virtq_packed_start(struct virtqueue *vq);
+void virtq_packed_stop(struct virtqueue *vq);
+bool virtq_packed_has_work(const struct virtqueue *vq);
+bool virtq_packed_unseen(const struct virtqueue *vq);
+int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain);
+void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written);
+bool virtq_packed_publish(struct virtqueue *vq);
+void virtq_packed_suppress(struct virtqueue *vq);
+bool virtq_packed_unsuppress(struct virtqueue *vq);
+
+/* --- a queue that was started --- */
+
 /**
  * virtq_has_work - has the driver made a chain available? One load; no ordering
- * Only on a queue that was started.
  */
-bool virtq_has_work(const struct virtqueue *vq);
+static inline bool virtq_has_work(const struct virtqueue *vq)
+{
+    return vq->packed ? virtq_packed_has_work(vq) : virtq_split_has_work(vq);
+}
 
 /**
  * virtq_unseen - are there chains that the device has not taken, with notifications on? A hint
- * @at: the next entry that it would take
+ * @at: moves whenever the device takes one
  * Context: any thread, while the queue may be started and stopped; guest memory stays mapped.
  */
 bool virtq_unseen(const struct virtqueue *vq, uint16_t *at);
@@ -100,16 +149,20 @@ bool virtq_unseen(const struct virtqueue *vq, uint16_t *at);
  * Return: 1 got one; 0 none there; -EINVAL broken: vq->fault says how, and every later call
  *         returns -EINVAL as well.
  */
-int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain);
+static inline int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    return vq->packed ? virtq_packed_pop(vq, chain) : virtq_split_pop(vq, chain);
+}
 
 /**
- * virtq_batch_left - does the last look at the ring promise more chains?
- * Touches no guest memory: after a pop it tells whether the next one would have to look again,
- * which costs a cache line that the driver writes.
+ * virtq_batch_left - are there more chains, as far as that is known for little?
+ * After a pop of a split ring it tells what the last look at the ring promised, and touches no
+ * guest memory: a new look would cost a cache line that the driver writes. A packed ring has the
+ * answer in the descriptor after the one just read.
  */
 static inline bool virtq_batch_left(const struct virtqueue *vq)
 {
-    return vq->last_avail != vq->avail_cached;
+    return vq->packed ? virtq_packed_has_work(vq) : vq->last_avail != vq->avail_cached;
 }
 
 /**
@@ -124,24 +177,44 @@ int virtq_break(struct virtqueue *vq, const char *what, uint16_t head);
  * @head: as popped (asserted). The driver sees it only after virtq_publish(). A broken queue takes
  * what was popped before.
  */
-void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written)
+{
+    if (vq->packed) {
+        virtq_packed_push(vq, head, written);
+    } else {
+        virtq_split_push(vq, head, written);
+    }
+}
 
 /**
  * virtq_publish - show the driver all that was pushed
  * Return: true if the driver wants an interrupt for it.
  */
-bool virtq_publish(struct virtqueue *vq);
+static inline bool virtq_publish(struct virtqueue *vq)
+{
+    return vq->packed ? virtq_packed_publish(vq) : virtq_split_publish(vq);
+}
 
 /**
  * virtq_suppress - ask the driver not to kick. Only a hint: kicks may still come
  */
-void virtq_suppress(struct virtqueue *vq);
+static inline void virtq_suppress(struct virtqueue *vq)
+{
+    if (vq->packed) {
+        virtq_packed_suppress(vq);
+    } else {
+        virtq_split_suppress(vq);
+    }
+}
 
 /**
  * virtq_unsuppress - ask the driver to kick again; a full barrier follows
  * Return: true if the driver made something available meanwhile, for which it may not kick: the
  *         caller must look (virtq_pop) or suppress and come back.
  */
-bool virtq_unsuppress(struct virtqueue *vq);
+static inline bool virtq_unsuppress(struct virtqueue *vq)
+{
+    return vq->packed ? virtq_packed_unsuppress(vq) : virtq_split_unsuppress(vq);
+}
 
 #endif

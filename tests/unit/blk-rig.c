@@ -185,6 +185,7 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
         .engine = options->engine ? options->engine : &engine_memory,
         .image = &rig->image,
         .queue_size = size,
+        .packed = true, /* offered always, accepted by drivers of packed rings */
         .iothreads = rig->iothreads,
         .merge = options->merge,
         .serial = "a serial",
@@ -210,6 +211,9 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
     rig->nr_queues = options->nr_queues ? options->nr_queues : 1;
     for (unsigned i = 0; i < rig->nr_queues; i++) {
         fake_driver_init(&rig->drv[i], size, options->event_idx);
+        if (options->packed) {
+            fake_driver_pack(&rig->drv[i]);
+        }
         if (i > 0) { /* all drivers use one memory, each its own part */
             guest_memory_add(&rig->drv[0].gm, FAKE_MEMORY_GPA + i * FAKE_MEMORY_SIZE,
                              FAKE_MEMORY_SIZE, rig->drv[i].mem);
@@ -243,6 +247,9 @@ void blk_rig_go_live(struct blk_rig *rig)
 
     if (!rig->drv[0].event_idx) {
         features &= ~(1ull << VIRTIO_RING_F_EVENT_IDX);
+    }
+    if (!rig->drv[0].packed) {
+        features &= ~(1ull << VIRTIO_F_RING_PACKED);
     }
     fake_driver_negotiate(rig->dev, features);
     for (unsigned i = 0; i < rig->nr_queues; i++) {

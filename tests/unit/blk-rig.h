@@ -20,7 +20,7 @@ struct blk_rig_options {
     struct image image;              /* size 0: of memory, RIG_DISK_SIZE */
     const struct poll_policy_ops *policy;
     uint64_t max_ns;
-    bool event_idx;
+    bool event_idx, packed;
     unsigned nr_queues; /* 0: 1 */
     unsigned nr_iothreads;
     unsigned queue_size; /* 0: 64 */

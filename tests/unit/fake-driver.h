@@ -8,6 +8,11 @@
  *
  * It may run in another thread than the device: what is shared is published as the specification
  * says.
+ *
+ * With a packed ring, descriptors are built in a table of the driver's own as if the ring was
+ * split, and fake_driver_offer() packs the chain into the ring. So a test may change d->desc, and
+ * an indirect table by fake_driver_table(), between build and offer, in the same way for both
+ * formats. The buffer id is the head.
  */
 #ifndef POLLUX_TESTS_UNIT_FAKE_DRIVER_H
 #define POLLUX_TESTS_UNIT_FAKE_DRIVER_H
@@ -45,8 +50,11 @@ struct fake_buf {
 struct fake_chain {
     unsigned nr_desc; /* of the ring; 0: head is not in use */
     unsigned nr_bufs;
+    unsigned nr_packed; /* descriptors it has in a packed ring */
     uint32_t used_len;
     bool used;
+    struct vring_desc *table; /* the indirect one */
+    uint64_t table_gpa;
     uint8_t *status; /* last byte of the last writable buffer */
     struct fake_buf *bufs;
 };
@@ -58,14 +66,20 @@ struct fake_driver {
     uint64_t brk; /* next free byte of mem */
 
     unsigned size;
-    bool event_idx;
-    struct vring_desc *desc;
+    bool event_idx, packed;
+    struct vring_desc *desc; /* packed: not in guest memory */
     struct vring_avail *avail;
     struct vring_used *used;
     uint64_t desc_gpa, avail_gpa, used_gpa;
 
-    uint16_t avail_idx;
-    uint16_t reaped; /* used entries looked at */
+    struct vring_packed_desc *ring;
+    struct vring_packed_desc_event *driver_event, *device_event;
+    uint16_t avail_pos, used_pos;   /* packed: next descriptor to write, to look at */
+    uint16_t avail_wrap, used_wrap; /* packed: wrap counters */
+
+    uint16_t avail_idx; /* packed: descriptors made available so far */
+    uint16_t reaped;    /* used entries looked at */
+    uint16_t last;      /* head of the last one */
     unsigned next_desc;
     struct fake_chain *chains; /* by head */
 
@@ -76,6 +90,9 @@ struct fake_driver {
 /* fake_driver_init - rings of @size entries in fresh memory; asserts instead of failing */
 void fake_driver_init(struct fake_driver *d, unsigned size, bool event_idx);
 void fake_driver_destroy(struct fake_driver *d);
+
+/* fake_driver_pack - use a packed ring from now on; begins anew */
+void fake_driver_pack(struct fake_driver *d);
 
 /* fake_driver_setup - tell @vq where the rings are, as the transport would */
 void fake_driver_setup(struct fake_driver *d, struct virtqueue *vq);
@@ -100,6 +117,9 @@ void *fake_driver_at(struct fake_driver *d, uint64_t gpa);
 uint16_t fake_driver_build(struct fake_driver *d, bool indirect, const struct fake_buf *bufs,
                            unsigned nr);
 
+/* fake_driver_table - the indirect table of a chain, to be changed before it is offered */
+struct vring_desc *fake_driver_table(struct fake_driver *d, uint16_t head);
+
 /* fake_driver_offer - put the chain into the available ring and publish it, no kick */
 void fake_driver_offer(struct fake_driver *d, uint16_t head);
 
@@ -109,7 +129,7 @@ bool fake_driver_wants_kick(struct fake_driver *d, uint16_t old);
 /* fake_driver_kick - offer, and kick if the device wants it. Return: whether it did */
 bool fake_driver_kick(struct fake_driver *d, uint16_t head);
 
-/* fake_driver_used_idx - used->idx as it is now */
+/* fake_driver_used_idx - used->idx as it is now; packed: reaped, and what could be */
 uint16_t fake_driver_used_idx(struct fake_driver *d);
 
 /* fake_driver_reap - take the next used entry. Return: its head, or -1 */

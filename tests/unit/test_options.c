@@ -352,7 +352,7 @@ static const struct {
     {{"--kernel", "k", "--disk", "file=x,size=1G"},
      "--disk: size and file exclude each other; the size of 'x' is the disk's"},
     {{"--kernel", "k", "--disk", "file=x,queue-size=100"},
-     "--disk: queue-size must be a power of 2"},
+     "--disk: queue-size must be a power of 2, unless packed=on"},
     {{"--kernel", "k", "--disk", "file=x,serial=123456789012345678901"},
      "--disk: serial: '123456789012345678901' is too long; it takes at most 20 characters"},
 };

@@ -25,6 +25,7 @@ struct fake {
     struct virtio_device dev;
     struct virtio_queue queues[QUEUES];
     unsigned starts, stops;
+    unsigned queue_starts[QUEUES], queue_stops[QUEUES];
     uint8_t config[8];
 };
 
@@ -39,6 +40,17 @@ static void fake_stop(struct virtio_device *dev)
     ((struct fake *)dev)->stops++;
 }
 
+static int fake_queue_start(struct virtio_device *dev, unsigned i)
+{
+    ((struct fake *)dev)->queue_starts[i]++;
+    return 0;
+}
+
+static void fake_queue_stop(struct virtio_device *dev, unsigned i)
+{
+    ((struct fake *)dev)->queue_stops[i]++;
+}
+
 static void fake_config_read(struct virtio_device *dev, unsigned offset, void *data, unsigned len)
 {
     memcpy(data, ((struct fake *)dev)->config + offset, len);
@@ -51,6 +63,8 @@ static void fake_free(struct virtio_device *dev)
 static const struct virtio_device_ops fake_ops = {
     .start = fake_start,
     .stop = fake_stop,
+    .queue_start = fake_queue_start,
+    .queue_stop = fake_queue_stop,
     .config_read = fake_config_read,
     .free = fake_free,
 };
@@ -197,24 +211,78 @@ START_TEST(queue_is_set_up_before_it_is_ready_and_not_after)
 }
 END_TEST
 
-START_TEST(running_queue_cannot_be_changed_but_by_reset)
+static void queue_0_runs(void)
 {
     negotiate();
     set(VIRTIO_MMIO_QUEUE_SEL, 0);
     set(VIRTIO_MMIO_QUEUE_NUM, 16);
+    set(VIRTIO_MMIO_QUEUE_DESC_LOW, 0x1000);
     set(VIRTIO_MMIO_QUEUE_READY, 1);
     go();
     ck_assert_uint_eq(fake.starts, 1);
+}
+
+START_TEST(running_queue_can_be_taken_back_and_set_up_anew)
+{
+    queue_0_runs();
+    set(VIRTIO_MMIO_QUEUE_NUM, 8); /* not while it is ready */
+    ck_assert_uint_eq(fake.queues[0].vq.size, 16);
+    set(VIRTIO_MMIO_QUEUE_READY, 1); /* it is */
+    ck_assert_uint_eq(fake.queue_starts[0], 0);
     set(VIRTIO_MMIO_QUEUE_READY, 0);
-    ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 1);
-    set(VIRTIO_MMIO_QUEUE_SEL, 1);
-    set(VIRTIO_MMIO_QUEUE_READY, 1);
     ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 0);
+    ck_assert_uint_eq(fake.queue_stops[0], 1);
+    set(VIRTIO_MMIO_QUEUE_NUM, 8);
+    set(VIRTIO_MMIO_QUEUE_READY, 1);
+    ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 1);
+    ck_assert_uint_eq(fake.queue_starts[0], 1);
+    ck_assert_uint_eq(fake.queues[0].vq.size, 8);
+    ck_assert_uint_eq(fake.queue_starts[1] + fake.queue_stops[1] + fake.stops, 0);
     set(VIRTIO_MMIO_STATUS, 0);
     ck_assert_uint_eq(fake.stops, 1);
     set(VIRTIO_MMIO_QUEUE_SEL, 0);
     ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 0);
     ck_assert_uint_eq(get(VIRTIO_MMIO_STATUS), 0);
+}
+END_TEST
+
+#define QUEUE_RESET 0x0c0
+
+START_TEST(queue_reset_forgets_its_set_up_if_it_was_negotiated)
+{
+    fake.dev.device_features |= 1ull << VIRTIO_F_RING_RESET;
+    queue_0_runs();
+    set(QUEUE_RESET, 1);
+    ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 1);
+    ck_assert_uint_eq(fake.queue_stops[0], 0);
+
+    fake.dev.driver_features |= 1ull << VIRTIO_F_RING_RESET;
+    set(QUEUE_RESET, 2); /* means nothing */
+    ck_assert_uint_eq(fake.queue_stops[0], 0);
+    set(QUEUE_RESET, 1);
+    ck_assert_uint_eq(get(QUEUE_RESET), 0);
+    ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 0);
+    ck_assert_uint_eq(fake.queue_stops[0], 1);
+    ck_assert_uint_eq(fake.queues[0].vq.size, QUEUE_SIZE);
+    ck_assert_uint_eq(fake.queues[0].vq.desc_gpa, 0);
+    set(QUEUE_RESET, 1);
+    ck_assert_uint_eq(fake.queue_stops[0], 1);
+    set(VIRTIO_MMIO_QUEUE_READY, 1);
+    ck_assert_uint_eq(fake.queue_starts[0], 1);
+    ck_assert_uint_eq(fake.stops, 0);
+    set(VIRTIO_MMIO_QUEUE_SEL, QUEUES);
+    set(QUEUE_RESET, 1); /* of no queue */
+}
+END_TEST
+
+START_TEST(a_queue_of_a_device_that_needs_a_reset_does_not_start)
+{
+    queue_0_runs();
+    virtio_set_needs_reset(&fake.dev);
+    set(VIRTIO_MMIO_QUEUE_READY, 0);
+    set(VIRTIO_MMIO_QUEUE_READY, 1);
+    ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 0);
+    ck_assert_uint_eq(fake.queue_starts[0], 0);
 }
 END_TEST
 
@@ -402,7 +470,9 @@ int main(void)
     tcase_add_test(t, features_come_in_halves_and_beyond_them_are_none);
     tcase_add_test(t, queues_beyond_the_last_read_zero_and_take_nothing);
     tcase_add_test(t, queue_is_set_up_before_it_is_ready_and_not_after);
-    tcase_add_test(t, running_queue_cannot_be_changed_but_by_reset);
+    tcase_add_test(t, running_queue_can_be_taken_back_and_set_up_anew);
+    tcase_add_test(t, queue_reset_forgets_its_set_up_if_it_was_negotiated);
+    tcase_add_test(t, a_queue_of_a_device_that_needs_a_reset_does_not_start);
     tcase_add_test(t, odd_accesses_of_registers_do_nothing);
     tcase_add_test(t, configuration_space_is_read_at_any_width_and_ends);
     tcase_add_test(t, interrupt_status_lasts_until_acknowledged);

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The packed virtqueue (virtio 1.3, section 2.8).
+ *
+ * One ring of descriptors, written by both sides. The two bits AVAIL and USED of a descriptor say
+ * whose it is, and in which lap, for the lap of each side has a number of one bit, its wrap
+ * counter. It is kept here as the value that the two bits must have.
+ *
+ * A chain lies in descriptors that follow each other, and its id is in the last of them. It is used
+ * by one descriptor, written over the first one that was used in turn, and the rest of as many as
+ * the chain had are skipped. The driver reads used descriptors in order, so of a batch all are
+ * written at once but for the flags of the first, which virtq_packed_publish() writes: it shows
+ * them all.
+ *
+ * What must hold whatever the driver writes: a descriptor is copied before it is checked and only
+ * the copy is used; no more descriptors are taken than are the driver's to give, so what is in
+ * flight and what is not shown yet never exceeds the ring; an id is in flight at most once. Ids are
+ * any 16-bit number (2.8 does not say that they are below the size).
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "aio/barrier.h"
+#include "virtq/ring.h"
+
+#define AVAIL     (1u << VRING_PACKED_DESC_F_AVAIL)
+#define USED      (1u << VRING_PACKED_DESC_F_USED)
+#define WRAP_BITS (AVAIL | USED)
+#define NR_IDS    65536
+
+/* An event suppression structure as one number, so that it is never seen half written. */
+#define EVENT(off_wrap, flags) ((uint32_t)(off_wrap) | (uint32_t)(flags) << 16)
+#define EVENT_OFFSET(event)    ((event)&0x7fff)
+#define EVENT_WRAP(event)      (((event) >> VRING_PACKED_EVENT_F_WRAP_CTR) & 1)
+#define EVENT_FLAGS(event)     (((event) >> 16) & 3)
+
+/* --- set-up --- */
+
+int virtq_packed_start(struct virtqueue *vq)
+{
+    const size_t event = sizeof(struct vring_packed_desc_event);
+
+    if (vq->size == 0 || vq->size > VIRTQ_SIZE_MAX) {
+        return virtq_broken(vq, "queue size is 0 or too large", 0, 0, vq->size);
+    }
+    vq->p.ring = virtq_ring_at(vq, vq->desc_gpa, sizeof(struct vring_packed_desc),
+                               (uint64_t)vq->size * sizeof(struct vring_packed_desc),
+                               "descriptor ring outside memory or not aligned");
+    vq->p.driver_event = virtq_ring_at(vq, vq->avail_gpa, event, event,
+                                       "driver event area outside memory or not aligned");
+    vq->p.device_event = virtq_ring_at(vq, vq->used_gpa, event, event,
+                                       "device event area outside memory or not aligned");
+    if (vq->fault.what) {
+        return -EINVAL;
+    }
+    vq->p.chain_len = calloc(NR_IDS, sizeof(*vq->p.chain_len));
+    if (!vq->p.chain_len) {
+        return virtq_broken(vq, "no memory for a packed ring", 0, 0, 0);
+    }
+    vq->p.avail_bits = AVAIL; /* both wrap counters begin with 1 */
+    vq->p.used_bits = AVAIL | USED;
+    vq->p.used = vq->p.unpublished = vq->p.busy = 0;
+    store_relaxed(&vq->last_avail, 0);
+    store_relaxed(&vq->p.next, vq->p.ring);
+    return 0;
+}
+
+void virtq_packed_stop(struct virtqueue *vq)
+{
+    store_relaxed(&vq->p.next, NULL);
+    free(vq->p.chain_len);
+    vq->p.chain_len = NULL;
+}
+
+/* --- from the driver --- */
+
+static bool is_available(const struct virtqueue *vq, uint16_t flags)
+{
+    return (flags & WRAP_BITS) == vq->p.avail_bits;
+}
+
+bool virtq_packed_has_work(const struct virtqueue *vq)
+{
+    return is_available(vq, load_relaxed(&vq->p.next->flags));
+}
+
+/* @next is read once: a queue that starts anew meanwhile may have another ring, of another size. */
+bool virtq_packed_unseen(const struct virtqueue *vq)
+{
+    const struct vring_packed_desc *next = load_relaxed(&vq->p.next);
+
+    return next && (load_relaxed(&next->flags) & WRAP_BITS) == load_relaxed(&vq->p.avail_bits);
+}
+
+/* The table is the whole chain; in it only WRITE has a meaning, what else is set is ignored
+ * (2.8.7). */
+static int walk_indirect(struct virtqueue *vq, struct virtq_chain *chain, uint16_t i,
+                         const struct vring_packed_desc *d)
+{
+    const struct vring_packed_desc *table =
+        virtq_indirect_table(vq, chain->head, i, d->addr, d->len);
+
+    if (!table) {
+        return -EINVAL;
+    }
+    for (uint32_t k = 0; k < d->len / sizeof(*table); k++) {
+        struct vring_packed_desc e;
+        int r;
+
+        guest_memory_copy(&e, &table[k], sizeof(e));
+        r = virtq_add_buffer(vq, chain, (uint16_t)k, e.addr, e.len, e.flags);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* Return: how many descriptors of the ring the chain at @first has, with its id in @id, or -EINVAL.
+ */
+static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first, uint16_t *id)
+{
+    unsigned room = vq->size - vq->p.busy, n = 0;
+    uint16_t i = first;
+
+    chain->head = first;
+    chain->nr_out = chain->nr_in = 0;
+    for (;;) {
+        struct vring_packed_desc d;
+        int r;
+
+        if (n == room) {
+            return virtq_broken(vq,
+                                n == vq->size ? "chain is longer than the queue"
+                                              : "descriptor is available that is not used yet",
+                                first, i, 0);
+        }
+        guest_memory_copy(&d, &vq->p.ring[i], sizeof(d));
+        n++;
+        if (d.flags & VRING_DESC_F_INDIRECT) {
+            if (n > 1 || (d.flags & VRING_DESC_F_NEXT)) {
+                return virtq_broken(vq, "indirect descriptor in a chain", first, i, d.addr);
+            }
+            r = walk_indirect(vq, chain, i, &d);
+        } else {
+            r = virtq_add_buffer(vq, chain, i, d.addr, d.len, d.flags);
+        }
+        if (r < 0) {
+            return r;
+        }
+        if (!(d.flags & VRING_DESC_F_NEXT)) {
+            *id = d.id;
+            return (int)n;
+        }
+        i = i + 1u == vq->size ? 0 : i + 1;
+    }
+}
+
+int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    uint16_t first, id = 0;
+    unsigned next;
+    int n;
+
+    if (vq->fault.what) {
+        return -EINVAL;
+    }
+    /* Pairs with the driver's barrier before the flags of a chain's first descriptor (2.8.21.1). */
+    if (!is_available(vq, load_acquire(&vq->p.next->flags))) {
+        return 0;
+    }
+    first = (uint16_t)(vq->p.next - vq->p.ring);
+    n = walk(vq, chain, first, &id);
+    if (n < 0) {
+        return n;
+    }
+    if (vq->p.chain_len[id]) {
+        return virtq_broken(vq, "chain is in flight already", first, first, id);
+    }
+    vq->p.chain_len[id] = (uint16_t)n;
+    vq->p.busy += n;
+    chain->head = id;
+    next = first + (unsigned)n;
+    if (next >= vq->size) {
+        next -= vq->size;
+        store_relaxed(&vq->p.avail_bits, vq->p.avail_bits ^ WRAP_BITS);
+    }
+    store_relaxed(&vq->p.next, &vq->p.ring[next]);
+    store_relaxed(&vq->last_avail, vq->last_avail + 1);
+    return 1;
+}
+
+/* --- to the driver --- */
+
+void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
+{
+    struct vring_packed_desc *d = &vq->p.ring[vq->p.used];
+    uint16_t flags = vq->p.used_bits | (written ? VRING_DESC_F_WRITE : 0);
+    unsigned n = vq->p.chain_len[id], used = vq->p.used + n;
+
+    assert(n);
+    vq->p.chain_len[id] = 0;
+    store_relaxed(&d->len, written);
+    store_relaxed(&d->id, id);
+    if (vq->p.unpublished == 0) {
+        vq->p.unshown = d;
+        vq->p.unshown_flags = flags;
+    } else {
+        store_relaxed(&d->flags, flags);
+    }
+    vq->p.unpublished += n;
+    if (used >= vq->size) {
+        used -= vq->size;
+        vq->p.used_bits ^= WRAP_BITS;
+    }
+    vq->p.used = (uint16_t)used;
+}
+
+/* Was the descriptor that the driver waits for among the last @n used? */
+static bool event_passed(const struct virtqueue *vq, uint32_t event, uint16_t n)
+{
+    bool same_lap = EVENT_WRAP(event) == (vq->p.used_bits != 0);
+    uint16_t at = EVENT_OFFSET(event) - (same_lap ? 0 : vq->size);
+
+    return vring_need_event(at, vq->p.used, vq->p.used - n);
+}
+
+bool virtq_packed_publish(struct virtqueue *vq)
+{
+    uint16_t n = vq->p.unpublished;
+    uint32_t event;
+
+    if (n == 0) {
+        return false;
+    }
+    /* Pairs with the driver's barrier between a used descriptor's flags and the rest (2.8.22). */
+    store_release(&vq->p.unshown->flags, vq->p.unshown_flags);
+    vq->p.unpublished = 0;
+    vq->p.busy -= n;
+
+    /* Pairs with the driver's, between asking for an interrupt and its last look at the ring. */
+    full_barrier();
+    event = load_relaxed((const uint32_t *)vq->p.driver_event);
+    switch (EVENT_FLAGS(event)) {
+    case VRING_PACKED_EVENT_FLAG_DISABLE:
+        return false;
+    case VRING_PACKED_EVENT_FLAG_DESC:
+        return !vq->event_idx || event_passed(vq, event, n);
+    default:
+        return true;
+    }
+}
+
+/* --- notifications --- */
+
+static void set_device_event(struct virtqueue *vq, uint32_t event)
+{
+    store_relaxed((uint32_t *)vq->p.device_event, event);
+}
+
+void virtq_packed_suppress(struct virtqueue *vq)
+{
+    if (!vq->suppressed) {
+        store_relaxed(&vq->suppressed, true);
+        set_device_event(vq, EVENT(0, VRING_PACKED_EVENT_FLAG_DISABLE));
+    }
+}
+
+bool virtq_packed_unsuppress(struct virtqueue *vq)
+{
+    store_relaxed(&vq->suppressed, false);
+    if (vq->event_idx) {
+        unsigned wrap = vq->p.avail_bits == AVAIL;
+
+        set_device_event(vq,
+                         EVENT((vq->p.next - vq->p.ring) | wrap << VRING_PACKED_EVENT_F_WRAP_CTR,
+                               VRING_PACKED_EVENT_FLAG_DESC));
+    } else {
+        set_device_event(vq, EVENT(0, VRING_PACKED_EVENT_FLAG_ENABLE));
+    }
+    /* Pairs with the driver's, between a descriptor's flags and its look at our hint (2.8.21.3): it
+     * kicks, or we see its chain. */
+    full_barrier();
+    return virtq_packed_has_work(vq);
+}
