@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "guest-images/bench/bench-guest.h"
@@ -347,6 +348,39 @@ START_TEST(what_is_wrong_is_said_and_nothing_is_left_behind)
 }
 END_TEST
 
+/* Descriptors run out at every step in turn; then there are enough. */
+START_TEST(each_step_that_fails_undoes_those_before)
+{
+    struct rlimit was;
+    unsigned failed = 0;
+    struct setup s;
+    int ret;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    do {
+        struct held before = held();
+        struct rlimit now = {.rlim_cur = failed + 1, .rlim_max = was.rlim_max};
+
+        prepare(&s, "");
+        s.config.cpus = 3;
+        s.config.memory_shared = true;
+        s.disks[1].engine = &engine_io_uring;
+        s.iothreads[0].fdmon = "epoll";
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+        ret = machine_new(&s.config, &s.m, &s.err);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+        if (ret == 0) {
+            machine_free(s.m);
+        } else {
+            ck_assert_msg(strstr(s.err.msg, "open files"), "%s", s.err.msg);
+            failed++;
+        }
+        expect_held(&before);
+    } while (ret < 0);
+    ck_assert_uint_gt(failed, 15);
+}
+END_TEST
+
 START_TEST(as_many_disks_as_there_are_interrupts)
 {
     struct setup s;
@@ -376,6 +410,7 @@ int main(void)
     tcase_add_test(t, machine_ends_with_requests_in_flight);
     tcase_add_test(t, end_of_the_machine_waits_for_a_slow_disk);
     tcase_add_test(t, what_is_wrong_is_said_and_nothing_is_left_behind);
+    tcase_add_test(t, each_step_that_fails_undoes_those_before);
     tcase_add_test(t, as_many_disks_as_there_are_interrupts);
     suite_add_tcase(s, t);
     return guest_main(s);
