@@ -3,7 +3,8 @@
  * The terminal on standard input while a guest has it: raw, so that every key reaches the guest,
  * but for the escapes that begin with Ctrl-A.
  *
- * It is put back on every way out: terminal_release(), and the signals that end a process. Without a terminal everything here passes bytes through unchanged.
+ * It is put back on every way out: terminal_release(), and the signals that end a process. Without
+ * a terminal everything here passes bytes through unchanged.
  */
 #ifndef POLLUX_CLI_TERMINAL_H
 #define POLLUX_CLI_TERMINAL_H
