@@ -6,7 +6,12 @@
 fail() { echo "$*" >/tmp/why; exit 1; }
 skip() { echo "$*" >/tmp/why; exit 77; }
 
-need_disk() { [ -b "/dev/$1" ] || fail "no disk $1; there are: $(cd /sys/block && echo *)"; }
+# need_disk DISK: it is there and, with pollux.packed=1, its driver uses packed rings (feature 34).
+need_disk() {
+    [ -b "/dev/$1" ] || fail "no disk $1; there are: $(cd /sys/block && echo *)"
+    [ -z "$packed" ] || [ "$(cut -c 35 "/sys/block/$1/device/features")" = 1 ] ||
+        fail "$1 does not use packed rings"
+}
 
 # bytes DISK: its capacity.
 bytes() { echo $(($(cat "/sys/block/$1/size") * 512)); }
