@@ -660,6 +660,166 @@ START_TEST(a_reset_waits_for_requests_in_flight_and_then_memory_is_left_alone)
 }
 END_TEST
 
+START_TEST(resets_one_after_the_other_in_the_middle_of_requests)
+{
+    begin(_i, (struct blk_rig_options){.nr_queues = 2, .nr_iothreads = 2});
+    for (unsigned i = 0; i < 60; i++) {
+        for (unsigned k = 0; k < 2 * (i % 8); k++) {
+            struct fake_driver *d = &rig.drv[k % 2];
+
+            fake_driver_kick(d, fake_driver_chain(d, HDR(.type = READ), IN(512), STATUS()));
+        }
+        virtio_set_status(rig.dev, 0);
+        ck_assert_uint_eq(blk_rig_stats(&rig).in_flight, 0);
+        blk_rig_go_live(&rig);
+    }
+    ck_assert_uint_eq(
+        blk_rig_do(&rig, 1, fake_driver_chain(&rig.drv[1], HDR(.type = READ), IN(512), STATUS())),
+        OK);
+    ck_assert_uint_eq(blk_rig_stats(&rig).faults, 0);
+    end();
+}
+END_TEST
+
+/* --- one queue of a live device --- */
+
+static void set_up_anew(unsigned i)
+{
+    fake_driver_reset(&rig.drv[i]);
+    fake_driver_attach(&rig.drv[i], rig.dev, i);
+    rig.dev->queues[i].vq.ready = false;
+    virtio_queue_set_ready(rig.dev, i, true);
+}
+
+static uint8_t get_id(unsigned i)
+{
+    struct fake_driver *d = &rig.drv[i];
+    uint16_t head = fake_driver_chain(d, HDR(.type = VIRTIO_BLK_T_GET_ID), IN(20), STATUS());
+    uint8_t status = blk_rig_do(&rig, i, head);
+
+    fake_driver_release(d, head);
+    return status;
+}
+
+static void *queue_reset_thread(void *opaque)
+{
+    virtio_queue_reset(rig.dev, 0);
+    store_release(&reset_done, 1);
+    return NULL;
+}
+
+START_TEST(a_queue_reset_waits_for_its_requests_while_the_other_queue_goes_on)
+{
+    uint8_t *before = malloc(FAKE_MEMORY_SIZE);
+    pthread_t thread;
+
+    begin(_i, (struct blk_rig_options){.nr_queues = 2});
+    rig.hold = true;
+    reset_done = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        fake_driver_kick(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS()));
+    }
+    blk_rig_await_held(&rig, 4);
+    ck_assert_int_eq(pthread_create(&thread, NULL, queue_reset_thread, NULL), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        ck_assert_uint_eq(get_id(1), OK);
+    }
+    ck_assert_uint_eq(load_acquire(&reset_done), 0);
+    blk_rig_release(&rig);
+    pthread_join(thread, NULL);
+
+    ck_assert(!rig.dev->queues[0].vq.ready);
+    ck_assert_uint_eq(rig.dev->queues[0].vq.desc_gpa, 0);
+    ck_assert_uint_eq(fake_driver_used_idx(drv), 4);
+    fake_driver_offer(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS()));
+    memcpy(before, drv->mem, FAKE_MEMORY_SIZE);
+    ck_assert_int_eq(eventfd_write(drv->kick_fd, 1), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        ck_assert_uint_eq(get_id(1), OK);
+    }
+    ck_assert_int_eq(memcmp(before, drv->mem, FAKE_MEMORY_SIZE), 0);
+
+    set_up_anew(0);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(
+            blk_rig_do(&rig, 0, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS())), OK);
+    }
+    ck_assert_uint_eq(virtio_status(rig.dev) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+    free(before);
+    end();
+}
+END_TEST
+
+START_TEST(a_queue_is_taken_back_and_set_up_anew_many_times)
+{
+    begin(_i, (struct blk_rig_options){.nr_queues = 2, .nr_iothreads = 2});
+    for (unsigned i = 0; i < 60; i++) {
+        unsigned q = i % 2;
+
+        for (unsigned k = 0; k < i % 5; k++) {
+            fake_driver_kick(&rig.drv[q],
+                             fake_driver_chain(&rig.drv[q], HDR(.type = READ), IN(512), STATUS()));
+        }
+        if (i % 3) {
+            virtio_queue_reset(rig.dev, q);
+        } else {
+            virtio_queue_set_ready(rig.dev, q, false);
+        }
+        set_up_anew(q);
+        ck_assert_uint_eq(get_id(q), OK);
+    }
+    ck_assert_uint_eq(blk_rig_stats(&rig).faults, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_broken_queue_can_be_reset_but_the_device_stays_broken)
+{
+    begin(_i, (struct blk_rig_options){.nr_queues = 2});
+    fake_driver_kick(drv, fake_driver_chain(drv, OUT(4), STATUS())); /* no whole header */
+    fake_transport_await_config(&rig.transport);
+    virtio_queue_reset(rig.dev, 0);
+    set_up_anew(0);
+    ck_assert(!rig.dev->queues[0].vq.ready);
+    ck_assert_uint_eq(get_id(1), OK);
+    blk_rig_go_live(&rig);
+    ck_assert_uint_eq(get_id(0), OK);
+    end();
+}
+END_TEST
+
+static const unsigned queue_sizes[] = {1, 2, 4, 3, 5, 100};
+
+START_TEST(queues_of_any_size_serve_requests)
+{
+    unsigned size = queue_sizes[_i / (int)NR_MODES], mode = _i % NR_MODES;
+
+    if (!modes[mode].packed && (size & (size - 1))) {
+        return;
+    }
+    begin(mode, (struct blk_rig_options){.queue_size = size});
+    fill(rig.disk, RIG_DISK_SIZE, 3);
+    for (unsigned round = 0; round < 50; round++) {
+        uint16_t head[8];
+        unsigned n = size < 8 ? size : 8;
+
+        for (unsigned i = 0; i < n; i++) {
+            head[i] = fake_driver_chain_indirect(drv, HDR(.type = READ, .sector = round + i),
+                                                 IN(512), STATUS());
+            fake_driver_kick(drv, head[i]);
+        }
+        fake_driver_await(drv, n);
+        for (unsigned i = 0; i < n; i++) {
+            ck_assert_uint_eq(fake_driver_status(drv, head[i]), OK);
+            ck_assert_mem_eq(fake_driver_buf(drv, head[i], 1), rig.disk + (round + i) * 512, 512);
+            fake_driver_release(drv, head[i]);
+        }
+    }
+    ck_assert_uint_eq(blk_rig_stats(&rig).reads, 50 * (size < 8 ? size : 8));
+    end();
+}
+END_TEST
+
 START_TEST(a_device_may_be_freed_while_it_is_live)
 {
     begin(_i, (struct blk_rig_options){.nr_queues = 2});
@@ -822,6 +982,12 @@ int main(void)
     EACH_MODE(life, chains_offered_before_driver_ok_are_served_without_a_kick);
     EACH_MODE(life, a_device_works_after_many_resets);
     EACH_MODE(life, a_reset_waits_for_requests_in_flight_and_then_memory_is_left_alone);
+    EACH_MODE(life, resets_one_after_the_other_in_the_middle_of_requests);
+    EACH_MODE(life, a_queue_reset_waits_for_its_requests_while_the_other_queue_goes_on);
+    EACH_MODE(life, a_queue_is_taken_back_and_set_up_anew_many_times);
+    EACH_MODE(life, a_broken_queue_can_be_reset_but_the_device_stays_broken);
+    tcase_add_loop_test(life, queues_of_any_size_serve_requests, 0,
+                        NR_MODES * sizeof(queue_sizes) / sizeof(queue_sizes[0]));
     EACH_MODE(life, a_device_may_be_freed_while_it_is_live);
     tcase_add_test(life, a_queue_that_was_not_set_up_is_left_alone);
     tcase_add_test(life, the_watchdog_serves_a_driver_that_forgot_to_kick_and_says_so_once);
