@@ -116,6 +116,13 @@ void console_continue(struct console *c)
     watch(c);
 }
 
+void console_check(struct console *c)
+{
+    if (c->term.is_tty && !c->term.raw) {
+        console_continue(c);
+    }
+}
+
 void console_stop(struct console *c)
 {
     unwatch(c);

@@ -59,6 +59,11 @@ void console_abandon(struct console *c);
 void console_continue(struct console *c);
 
 /**
+ * console_check - now and then: a shell that brings a running job to the foreground sends nothing
+ */
+void console_check(struct console *c);
+
+/**
  * console_out - what a guest sends, to standard output
  * Ends the machine if nobody reads it any more.
  * Context: one thread of the machine.

@@ -76,6 +76,7 @@ static void watch(void *opaque)
     struct run *r = opaque;
 
     machine_watch(r->machine);
+    console_check(&r->console);
     aio_timer_arm(&r->watch, aio_now(r->loop) + WATCH_NS);
 }
 

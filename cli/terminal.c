@@ -75,6 +75,7 @@ void terminal_take(struct terminal *t, int fd)
 
 void terminal_continue(struct terminal *t)
 {
+    t->raw = false;
     if (t->is_tty && in_foreground(t->fd)) {
         make_raw(t);
     }

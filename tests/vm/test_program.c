@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The program itself, as a user meets it: messages, exit statuses, and what becomes of a terminal.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -159,7 +160,7 @@ static const struct {
     {"run --kernel guest --disk disk,iothread=io9", "'io9'"},
     {"run --kernel guest --disk disk,frob=1", "'frob'"},
     {"run --kernel guest --disk disk,engine=frob", "linux-aio"},
-    {"run --kernel guest --disk disk,queue-size=2", "4 to"},
+    {"run --kernel guest --disk disk,queue-size=3", "power of 2"},
     {"run --kernel guest --disk engine=null", "size"},
     {"run --kernel guest --memory 1M", "16M"},
     {"run --kernel guest --memory 4096T", "RAM"},
@@ -373,6 +374,64 @@ START_TEST(the_terminal_is_taken_again_after_a_stop)
 }
 END_TEST
 
+static unsigned threads_of(pid_t pid)
+{
+    char path[64];
+    unsigned n = 0;
+    DIR *d;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    d = opendir(path);
+    while (d && readdir(d)) {
+        n++;
+    }
+    if (d) {
+        closedir(d);
+    }
+    return n;
+}
+
+/* What a shell does for "pollux run ... &" and "fg". */
+static void be_a_shell(void)
+{
+    pid_t job = fork();
+    int status;
+
+    signal(SIGTTOU, SIG_IGN);
+    setpgid(job, job);
+    if (job == 0) {
+        signal(SIGTTOU, SIG_DFL);
+        execl(pollux, "pollux", "run", "--kernel", "guest", NULL);
+        _exit(126);
+    }
+    while (threads_of(job) < 2 + 4) { /* main, io0, console, vcpu0; "." and ".." */
+    }
+    tcsetpgrp(STDIN_FILENO, job);
+    _exit(waitpid(job, &status, 0) == job ? shell_status(status) : 126);
+}
+
+START_TEST(the_terminal_is_taken_when_a_job_comes_to_the_foreground)
+{
+    struct termios now;
+    struct screen s;
+
+    ck_assert_int_eq(openpty(&s.master, &s.slave, NULL, NULL, NULL), 0);
+    ck_assert_int_eq(tcgetattr(s.slave, &s.before), 0);
+    s.pid = fork();
+    ck_assert_int_ge(s.pid, 0);
+    if (s.pid == 0) {
+        close(s.master);
+        login_tty(s.slave);
+        be_a_shell();
+    }
+    do {
+        ck_assert_int_eq(tcgetattr(s.slave, &now), 0);
+    } while (same_modes(&now, &s.before));
+    screen_write(&s, "\001x", 2);
+    ck_assert_int_eq(screen_end(&s), 0);
+}
+END_TEST
+
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 int main(void)
@@ -390,6 +449,7 @@ int main(void)
     tcase_add_loop_test(t, the_terminal_is_restored_after_a_signal, 0, COUNT(signals));
     tcase_add_test(t, ctrl_a_x_ends_a_guest_that_has_stopped_reading);
     tcase_add_test(t, the_terminal_is_taken_again_after_a_stop);
+    tcase_add_test(t, the_terminal_is_taken_when_a_job_comes_to_the_foreground);
     suite_add_tcase(s, t);
     return guest_main(s);
 }
