@@ -19,6 +19,8 @@ static const char *cache_name(unsigned i)
     static const char *const names[] = {
         [RUN_CACHE_NONE] = "none",
         [RUN_CACHE_WRITEBACK] = "writeback",
+        [RUN_CACHE_WRITETHROUGH] = "writethrough",
+        [RUN_CACHE_DIRECTSYNC] = "directsync",
     };
 
     return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
@@ -27,8 +29,53 @@ static const char *cache_name(unsigned i)
 static const char *cache_about(unsigned i)
 {
     static const char *const about[] = {
-        [RUN_CACHE_NONE] = "around the host's page cache (O_DIRECT)",
-        [RUN_CACHE_WRITEBACK] = "through the host's page cache",
+        [RUN_CACHE_NONE] =
+            "around the host's page cache (O_DIRECT); durable when the guest flushes",
+        [RUN_CACHE_WRITEBACK] = "through the page cache; durable when the guest flushes",
+        [RUN_CACHE_WRITETHROUGH] = "through the page cache; each write is durable at once",
+        [RUN_CACHE_DIRECTSYNC] = "around the page cache; each write is durable at once",
+    };
+
+    return about[i];
+}
+
+static const char *discard_name(unsigned i)
+{
+    static const char *const names[] = {
+        [RUN_DISCARD_IGNORE] = "ignore",
+        [RUN_DISCARD_UNMAP] = "unmap",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *discard_about(unsigned i)
+{
+    static const char *const about[] = {
+        [RUN_DISCARD_IGNORE] = "the guest is not offered it",
+        [RUN_DISCARD_UNMAP] = "what the guest discards is freed in the image",
+    };
+
+    return about[i];
+}
+
+static const char *detect_name(unsigned i)
+{
+    static const char *const names[] = {
+        [VIRTIO_BLK_DETECT_OFF] = "off",
+        [VIRTIO_BLK_DETECT_ON] = "on",
+        [VIRTIO_BLK_DETECT_UNMAP] = "unmap",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *detect_about(unsigned i)
+{
+    static const char *const about[] = {
+        [VIRTIO_BLK_DETECT_OFF] = "they are written",
+        [VIRTIO_BLK_DETECT_ON] = "the host is asked for zeroes, which may be faster",
+        [VIRTIO_BLK_DETECT_UNMAP] = "their blocks are freed; needs discard=unmap",
     };
 
     return about[i];
@@ -68,8 +115,7 @@ static void *new_disk(void *config, struct error *err)
         error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
         return NULL;
     }
-    c->disks[c->nr_disks] =
-        (struct run_disk){.engine = choice_index(choice_engine, "linux-aio"), .merge = true};
+    c->disks[c->nr_disks] = (struct run_disk){.engine = RUN_ENGINE_DEFAULT, .merge = true};
     return &c->disks[c->nr_disks++];
 }
 
@@ -215,17 +261,36 @@ static const struct option_key disk_keys[] = {
     {.name = "engine",
      .kind = OPTION_CHOICE,
      .metavar = "ENGINE",
-     .help = "how requests reach the host; default linux-aio",
+     .help = "how requests reach the host; default linux-aio, or threads",
      .choice = choice_engine,
      .about = choice_engine_about,
      .offset = offsetof(struct run_disk, engine)},
     {.name = "cache",
      .kind = OPTION_CHOICE,
      .metavar = "MODE",
-     .help = "the host's page cache; default none",
+     .help = "the host's page cache, and when writes are durable; default none",
      .choice = cache_name,
      .about = cache_about,
      .offset = offsetof(struct run_disk, cache)},
+    {.name = "discard",
+     .kind = OPTION_CHOICE,
+     .metavar = "MODE",
+     .help = "discard (trim) by the guest; default ignore",
+     .choice = discard_name,
+     .about = discard_about,
+     .offset = offsetof(struct run_disk, discard)},
+    {.name = "detect-zeroes",
+     .kind = OPTION_CHOICE,
+     .metavar = "MODE",
+     .help = "writes of nothing but zeroes; default off",
+     .choice = detect_name,
+     .about = detect_about,
+     .offset = offsetof(struct run_disk, detect_zeroes)},
+    {.name = "share-rw",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "others that say so too may write the image meanwhile; default off",
+     .offset = offsetof(struct run_disk, share_rw)},
     {.name = "readonly",
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
@@ -360,6 +425,20 @@ static int plan_iothread(struct iothread_config *io, const struct run_config *c,
     return 0;
 }
 
+static bool is_direct(const struct run_disk *d)
+{
+    return d->cache == RUN_CACHE_NONE || d->cache == RUN_CACHE_DIRECTSYNC;
+}
+
+/* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
+static const struct engine_ops *engine_for(const struct run_disk *d)
+{
+    if (d->engine != RUN_ENGINE_DEFAULT) {
+        return engine_at(d->engine);
+    }
+    return is_direct(d) ? &engine_linux_aio : &engine_threads;
+}
+
 static int check_disk(const struct run_disk *d, const struct engine_ops *engine, struct error *err)
 {
     if (d->file && d->size) {
@@ -376,6 +455,15 @@ static int check_disk(const struct run_disk *d, const struct engine_ops *engine,
     }
     if (d->size % SECTOR_SIZE) {
         return error_set(err, -EINVAL, "--disk: size must be a multiple of %d bytes", SECTOR_SIZE);
+    }
+    if (engine == &engine_linux_aio && !is_direct(d)) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine=linux-aio would block on cache=%s: use engine=threads or "
+                         "engine=io_uring, or cache=none or cache=directsync",
+                         cache_name(d->cache));
+    }
+    if (d->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP && d->discard != RUN_DISCARD_UNMAP) {
+        return error_set(err, -EINVAL, "--disk: detect-zeroes=unmap needs discard=unmap");
     }
     if (d->delay_ns && engine != &engine_null) {
         return error_set(err, -EINVAL,
@@ -449,7 +537,7 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
                      struct error *err)
 {
     const struct run_disk *from = &c->disks[i];
-    const struct engine_ops *engine = engine_at(from->engine);
+    const struct engine_ops *engine = engine_for(from);
     const char *iothread = from->iothread ? from->iothread : plan->iothreads[0].id;
     int ret = check_disk(from, engine, err);
 
@@ -464,9 +552,14 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
                 .path = from->file,
                 .size = from->size,
                 .readonly = from->readonly,
-                .direct = from->file && from->cache == RUN_CACHE_NONE,
+                .direct = from->file && is_direct(from),
+                .writethrough =
+                    from->cache == RUN_CACHE_WRITETHROUGH || from->cache == RUN_CACHE_DIRECTSYNC,
+                .share_rw = from->share_rw,
             },
         .engine = engine,
+        .discard = from->discard == RUN_DISCARD_UNMAP,
+        .detect_zeroes = (enum virtio_blk_detect)from->detect_zeroes,
         .merge = from->merge,
         .nr_queues = (unsigned)from->queues,
         .serial = from->serial,

@@ -23,15 +23,26 @@ struct run_disk {
     uint64_t size, queue_size, queues;
     uint64_t delay_ns, fault_errors, fault_short, fault_delay_ns;
     const char *fault_file;
-    unsigned fault_errno; /* choice_errno() */
-    unsigned engine;      /* engine_at() */
-    unsigned cache;       /* enum run_cache */
-    bool readonly, merge, packed;
+    unsigned fault_errno;   /* choice_errno() */
+    unsigned engine;        /* engine_at(), or RUN_ENGINE_DEFAULT */
+    unsigned cache;         /* enum run_cache */
+    unsigned discard;       /* enum run_discard */
+    unsigned detect_zeroes; /* enum virtio_blk_detect */
+    bool readonly, merge, packed, share_rw;
 };
+
+#define RUN_ENGINE_DEFAULT UINT32_MAX /* the one that suits the cache mode */
 
 enum run_cache {
     RUN_CACHE_NONE,
     RUN_CACHE_WRITEBACK,
+    RUN_CACHE_WRITETHROUGH,
+    RUN_CACHE_DIRECTSYNC,
+};
+
+enum run_discard {
+    RUN_DISCARD_IGNORE,
+    RUN_DISCARD_UNMAP,
 };
 
 struct run_config {

@@ -29,6 +29,8 @@ struct machine_disk {
     /* Ids of I/O threads; queue i is served by the i-th, and they are dealt again from the first on
      * where there are more queues. A NULL ends the list. */
     const char *iothreads[VIRTIO_BLK_QUEUES_MAX];
+    bool discard; /* the guest may free blocks of the image */
+    enum virtio_blk_detect detect_zeroes;
     bool merge;                         /* adjacent requests go to the host as one */
     unsigned nr_queues;                 /* 0: one for each of @iothreads */
     const char *serial;                 /* NULL: the name */

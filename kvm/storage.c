@@ -67,6 +67,8 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
         .delay_ns = config->delay_ns,
         .faults = config->faults,
         .iothreads = iothreads,
+        .discard = config->discard,
+        .detect_zeroes = config->detect_zeroes,
         .merge = config->merge,
         .serial = config->serial,
         .log = machine->log,

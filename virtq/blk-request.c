@@ -58,16 +58,20 @@ static void finish_ok(struct blk_request *r)
         stat_add(&stats->read_bytes, r->total);
         finish(r, VIRTIO_BLK_S_OK, r->total);
         return;
-    case ENGINE_WRITE:
-        stat_add(&stats->writes, 1);
-        stat_add(&stats->write_bytes, r->total);
-        break;
     case ENGINE_FLUSH:
         stat_add(&stats->flushes, 1);
         break;
     case ENGINE_DISCARD:
     case ENGINE_WRITE_ZEROES:
-        stat_add(&stats->others, 1);
+        if (r->total == 0) {
+            stat_add(&stats->others, 1);
+            break;
+        }
+        /* it came as a write */
+        __attribute__((fallthrough));
+    case ENGINE_WRITE:
+        stat_add(&stats->writes, 1);
+        stat_add(&stats->write_bytes, r->total);
         break;
     }
     finish(r, VIRTIO_BLK_S_OK, 0);
@@ -114,6 +118,15 @@ void blk_request_submit(struct blk_request *r)
     }
 }
 
+static void ranges_go_on(struct blk_request *r)
+{
+    if (blk_range_next(r)) {
+        blk_request_submit(r);
+    } else {
+        finish_ok(r);
+    }
+}
+
 void blk_request_done(struct engine_req *io, ssize_t res)
 {
     struct blk_request *r = container_of(io, struct blk_request, io);
@@ -125,6 +138,10 @@ void blk_request_done(struct engine_req *io, ssize_t res)
     }
     if (io->op == ENGINE_FLUSH) {
         finish_ok(r);
+        return;
+    }
+    if (io->op == ENGINE_DISCARD || io->op == ENGINE_WRITE_ZEROES) {
+        ranges_go_on(r);
         return;
     }
     /* A rest that does not begin at a sector is no transfer to go on with: the file ends there. */
@@ -236,7 +253,10 @@ static void transfer(struct blk_request *r, uint64_t sector)
         return;
     }
     r->io.offset = sector * SECTOR_SIZE;
-    if (image->align > 1 && needs_bounce(r)) {
+    r->io.durable = !load_relaxed(&r->q->blk->writeback);
+    if (r->io.op == ENGINE_WRITE && r->q->blk->detect_zeroes && blk_range_detect(r)) {
+        blk_request_submit(r);
+    } else if (image->align > 1 && needs_bounce(r)) {
         bounce_start(r);
     } else if (r->q->blk->merge) {
         blk_merge_add(r);
@@ -252,6 +272,31 @@ static void flush(struct blk_request *r)
     r->total = r->left = 0;
     r->data.cnt = 0;
     blk_request_submit(r);
+}
+
+static void unsupported(struct blk_request *r)
+{
+    stat_add(&stats_of(r)->unsupported, 1);
+    finish(r, VIRTIO_BLK_S_UNSUPP, 0);
+}
+
+static void ranges(struct blk_request *r, enum engine_op op, const struct iov_rest *out)
+{
+    unsigned feature = op == ENGINE_DISCARD ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_WRITE_ZEROES;
+    uint8_t status = VIRTIO_BLK_S_UNSUPP;
+
+    r->io.op = op;
+    r->io.durable = !load_relaxed(&r->q->blk->writeback);
+    if (r->q->blk->dev.driver_features & (1ull << feature)) {
+        status = blk_range_parse(r, out, length(out));
+    }
+    if (status == VIRTIO_BLK_S_OK) {
+        ranges_go_on(r);
+    } else if (status == VIRTIO_BLK_S_UNSUPP) {
+        unsupported(r);
+    } else {
+        finish_error(r);
+    }
 }
 
 static void get_id(struct blk_request *r, const struct iov_rest *in)
@@ -318,9 +363,14 @@ int blk_request_start(struct blk_request *r)
     case VIRTIO_BLK_T_GET_ID:
         get_id(r, &in);
         break;
+    case VIRTIO_BLK_T_DISCARD:
+        ranges(r, ENGINE_DISCARD, &out);
+        break;
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+        ranges(r, ENGINE_WRITE_ZEROES, &out);
+        break;
     default:
-        stat_add(&stats_of(r)->unsupported, 1);
-        finish(r, VIRTIO_BLK_S_UNSUPP, 0);
+        unsupported(r);
         break;
     }
     return 0;

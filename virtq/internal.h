@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the files of the block device share: the device (virtio-blk.c), one of its queues
- * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c). Nothing outside
+ * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c),
+ * requests on ranges (blk-range.c). Nothing outside
  * virtq/ includes it.
  */
 #ifndef POLLUX_VIRTQ_INTERNAL_H
 #define POLLUX_VIRTQ_INTERNAL_H
 
+#include <linux/virtio_blk.h>
 #include <semaphore.h>
 
 #include "aio/barrier.h"
@@ -14,9 +16,14 @@
 #include "virtq/virtio-blk.h"
 
 #define BLK_SEG_MAX     (VIRTQ_IOV_MAX - 2) /* a chain is header, segments, status */
+#define BLK_SIZE_MAX    0x7ffff000u         /* of a segment: what one host call moves at most */
 #define BLK_BOUNCE_SIZE (64u << 10)
 #define BLK_BOUNCE_MAX  16 /* bounce buffers of one queue */
 #define BLK_LOG_MAX     32 /* lines per queue: a guest may fill no log */
+
+#define BLK_RANGES_MAX      32         /* of one discard or write zeroes request */
+#define BLK_DISCARD_SECTORS (1u << 23) /* of one range, 4 GiB */
+#define BLK_ZEROES_SECTORS  (1u << 18) /* 128 MiB: the host may have to write them */
 
 struct blk_queue;
 
@@ -32,6 +39,8 @@ struct blk_request {
     struct iovec bounce_iov;
     struct list node;         /* q->waiting */
     struct blk_request *next; /* of the run that it belongs to */
+    unsigned nr_ranges, next_range;
+    struct virtio_blk_discard_write_zeroes ranges[BLK_RANGES_MAX];
     struct virtq_chain chain;
 };
 
@@ -98,6 +107,9 @@ struct blk {
     struct blk_thread *threads;
     unsigned nr_threads;
     bool merge;
+    bool discard;
+    enum virtio_blk_detect detect_zeroes;
+    bool writeback; /* the write cache is on; read in the I/O threads, written by the transport */
     unsigned seg_max;
     unsigned block_size; /* what the guest is told is the smallest unit; a power of 2 */
     char serial[VIRTIO_BLK_SERIAL_MAX];
@@ -162,6 +174,27 @@ void blk_request_submit(struct blk_request *r);
 void blk_request_done(struct engine_req *io, ssize_t res);
 
 void blk_request_init(struct blk_request *r, struct blk_queue *q);
+
+/* --- blk-range.c --- */
+
+/**
+ * blk_range_parse - take the ranges of a discard or write zeroes, as io.op says
+ * @out: the list, @len bytes of it
+ * Return: S_OK, or the status that the request must fail with: then nothing was changed.
+ */
+uint8_t blk_range_parse(struct blk_request *r, const struct iov_rest *out, uint64_t len);
+
+/**
+ * blk_range_next - set @r up for its next range
+ * Return: false when there is none left.
+ */
+bool blk_range_next(struct blk_request *r);
+
+/**
+ * blk_range_detect - make @r, a write, a write zeroes if it has nothing but zeroes
+ * Return: whether it had.
+ */
+bool blk_range_detect(struct blk_request *r);
 
 /* --- blk-merge.c --- */
 

@@ -45,3 +45,17 @@ size_t iov_scatter(const struct iov_rest *rest, const void *buf, size_t len)
     }
     return done;
 }
+
+bool iov_is_zero(const struct iov_rest *rest)
+{
+    for (unsigned i = 0; i < rest->cnt; i++) {
+        const char *p = rest->iov[i].iov_base;
+        size_t len = rest->iov[i].iov_len;
+
+        /* Then every byte is like the one before it. */
+        if (len && (p[0] || memcmp(p, p + 1, len - 1) != 0)) {
+            return false;
+        }
+    }
+    return true;
+}

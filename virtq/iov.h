@@ -5,6 +5,7 @@
 #ifndef POLLUX_VIRTQ_IOV_H
 #define POLLUX_VIRTQ_IOV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
 
@@ -31,5 +32,10 @@ size_t iov_gather(const struct iov_rest *rest, void *buf, size_t len);
  * Return: bytes copied, less than @len if there is no more room.
  */
 size_t iov_scatter(const struct iov_rest *rest, const void *buf, size_t len);
+
+/**
+ * iov_is_zero - is all of it zeroes? True if there is nothing
+ */
+bool iov_is_zero(const struct iov_rest *rest);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "virtq/internal.h"
 
@@ -20,24 +21,90 @@ static struct blk *blk_of(struct virtio_device *dev)
     return container_of(dev, struct blk, dev);
 }
 
+static bool negotiated(const struct virtio_device *dev, unsigned bit)
+{
+    return dev->driver_features & FEATURE(bit);
+}
+
 static void config_read(struct virtio_device *dev, unsigned offset, void *data, unsigned len)
 {
     const struct blk *blk = blk_of(dev);
+    unsigned physical =
+        blk->image->physical_block > blk->block_size ? blk->image->physical_block : blk->block_size;
     const struct virtio_blk_config config = {
         .capacity = blk->image->size / SECTOR_SIZE,
+        .size_max = BLK_SIZE_MAX,
         .seg_max = blk->seg_max,
         .blk_size = blk->block_size,
+        .physical_block_exp = (uint8_t)__builtin_ctz(physical / blk->block_size),
+        .min_io_size = (uint16_t)(physical / blk->block_size),
+        .opt_io_size = blk->image->optimal_io / blk->block_size,
+        .wce = blk->writeback && negotiated(dev, VIRTIO_BLK_F_FLUSH),
         .num_queues = (uint16_t)dev->nr_queues,
+        .max_discard_sectors = BLK_DISCARD_SECTORS,
+        .max_discard_seg = BLK_RANGES_MAX,
+        .discard_sector_alignment = physical / SECTOR_SIZE,
+        .max_write_zeroes_sectors = BLK_ZEROES_SECTORS,
+        .max_write_zeroes_seg = BLK_RANGES_MAX,
+        .write_zeroes_may_unmap = blk->discard,
     };
 
     memcpy(data, (const uint8_t *)&config + offset, len);
 }
+
+/* --- the write cache --- */
+
+/*
+ * With the cache off, completed writes are stable (5.2.6.2). Those that completed before are not
+ * yet, and the driver may never flush again.
+ */
+static void cache_off(struct blk *blk)
+{
+    store_relaxed(&blk->writeback, false);
+    if (blk->image->fd >= 0 && fdatasync(blk->image->fd) < 0 && blk->log) {
+        char line[128];
+
+        snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",
+                 blk->name, strerror(errno));
+        blk->log(blk->log_opaque, line);
+    }
+}
+
+/* Only `writeback` can be written. */
+static void config_write(struct virtio_device *dev, unsigned offset, const void *data, unsigned len)
+{
+    const unsigned at = offsetof(struct virtio_blk_config, wce);
+    struct blk *blk = blk_of(dev);
+
+    if (at < offset || at - offset >= len || !negotiated(dev, VIRTIO_BLK_F_CONFIG_WCE) ||
+        !negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
+        return;
+    }
+    if (((const uint8_t *)data)[at - offset]) {
+        store_relaxed(&blk->writeback, true);
+    } else if (blk->writeback) {
+        cache_off(blk);
+    }
+}
+
+static void reset(struct virtio_device *dev)
+{
+    struct blk *blk = blk_of(dev);
+
+    store_relaxed(&blk->writeback, !blk->image->writethrough);
+}
+
+/* --- start and stop --- */
 
 static int start(struct virtio_device *dev)
 {
     struct blk *blk = blk_of(dev);
     int r = 0;
 
+    /* A driver that can't flush relies on every write being durable (5.2.6.2). */
+    if (!negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
+        store_relaxed(&blk->writeback, false);
+    }
     for (unsigned i = 0; i < dev->nr_queues && r == 0; i++) {
         r = blk_queue_start(&blk->queues[i]);
     }
@@ -151,7 +218,9 @@ static const struct virtio_device_ops blk_ops = {
     .stop = stop,
     .queue_start = queue_start,
     .queue_stop = queue_stop,
+    .reset = reset,
     .config_read = config_read,
+    .config_write = config_write,
     .free = blk_free,
 };
 
@@ -161,8 +230,11 @@ static uint64_t features(const struct blk *blk, unsigned nr_queues, bool packed)
            FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VIRTIO_F_RING_RESET) |
            (packed ? FEATURE(VIRTIO_F_RING_PACKED) : 0) | FEATURE(VIRTIO_BLK_F_FLUSH) |
            FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_SEG_MAX) |
-           (nr_queues > 1 ? FEATURE(VIRTIO_BLK_F_MQ) : 0) |
-           (blk->image->readonly ? FEATURE(VIRTIO_BLK_F_RO) : 0);
+           (nr_queues > 1 ? FEATURE(VIRTIO_BLK_F_MQ) : 0) | FEATURE(VIRTIO_BLK_F_CONFIG_WCE) |
+           FEATURE(VIRTIO_BLK_F_SIZE_MAX) | FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
+           (blk->image->readonly ? FEATURE(VIRTIO_BLK_F_RO)
+                                 : FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) |
+                                       (blk->discard ? FEATURE(VIRTIO_BLK_F_DISCARD) : 0));
 }
 
 /* Return: 0 or -ENOMEM; blk_free() frees what there is. */
@@ -222,6 +294,9 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     blk->seg_max = size <= 2 ? 1 : size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
     blk->block_size = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
     blk->merge = options->merge;
+    blk->discard = options->discard;
+    blk->detect_zeroes = options->detect_zeroes;
+    blk->writeback = !blk->image->writethrough;
     blk->log = options->log;
     blk->log_opaque = options->log_opaque;
     snprintf(blk->name, sizeof(blk->name), "%s", options->name);
@@ -272,6 +347,7 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
         out->interrupts += load_relaxed(&s->interrupts);
         out->faults += load_relaxed(&s->faults);
         out->merged += load_relaxed(&s->merged);
+        out->zeroes += load_relaxed(&s->zeroes);
         out->bounced += load_relaxed(&s->bounced);
         out->in_flight += load_relaxed(&blk->queues[i].in_flight);
     }

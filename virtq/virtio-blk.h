@@ -13,6 +13,13 @@
 #define VIRTIO_BLK_QUEUES_MAX         64
 #define VIRTIO_BLK_SERIAL_MAX         20 /* 5.2.6.1, not terminated when it is that long */
 
+/* What is done about writes that have nothing but zeroes. */
+enum virtio_blk_detect {
+    VIRTIO_BLK_DETECT_OFF,
+    VIRTIO_BLK_DETECT_ON,    /* they become write zeroes: faster, and holes stay holes */
+    VIRTIO_BLK_DETECT_UNMAP, /* and the host may free the blocks, if @discard is set */
+};
+
 /* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
 struct virtio_blk_options {
     const char *name;          /* for messages, statistics and traces; copied */
@@ -25,6 +32,8 @@ struct virtio_blk_options {
     const struct engine_faults *faults; /* to inject; NULL: none. Not needed after the call */
     struct iothread **iothreads; /* queue i is served by iothreads[i % nr_iothreads]; copied */
     unsigned nr_iothreads;
+    bool discard; /* the guest may free blocks of the image */
+    enum virtio_blk_detect detect_zeroes;
     bool merge;                                  /* adjacent requests go to the host as one */
     const char *serial;                          /* NULL: the name */
     void (*log)(void *opaque, const char *line); /* a fault of the guest or the disk; any thread */
@@ -42,6 +51,7 @@ struct virtio_blk_stats {
     uint64_t faults;      /* queues broken by the driver */
     uint64_t bounced;     /* went through a bounce buffer: their memory did not suit O_DIRECT */
     uint64_t merged;      /* went to the host as a part of the request before them */
+    uint64_t zeroes;      /* writes of nothing but zeroes that became write zeroes */
     uint64_t in_flight;
 };
 

@@ -50,6 +50,9 @@ static void reset(struct virtio_device *dev)
         dev->ops->stop(dev);
         dev->started = false;
     }
+    if (dev->ops->reset) {
+        dev->ops->reset(dev);
+    }
     for (unsigned i = 0; i < dev->nr_queues; i++) {
         struct virtqueue *vq = &dev->queues[i].vq;
 

@@ -50,6 +50,10 @@ struct virtio_device_ops {
     int (*queue_start)(struct virtio_device *dev, unsigned i);
     void (*queue_stop)(struct virtio_device *dev, unsigned i);
 
+    /* The driver reset the device, which is stopped: its configuration is as it was at first. May
+     * be NULL. */
+    void (*reset)(struct virtio_device *dev);
+
     /* Configuration space. @offset + @len is inside config_size. write may be NULL. */
     void (*config_read)(struct virtio_device *dev, unsigned offset, void *data, unsigned len);
     void (*config_write)(struct virtio_device *dev, unsigned offset, const void *data,

@@ -43,6 +43,16 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
     if (rig->ends_at) {
         left = req->offset < rig->ends_at ? rig->ends_at - req->offset : 0;
     }
+    rig->durable += req->durable && req->op != ENGINE_READ;
+    rig->unmaps += req->may_unmap && req->op == ENGINE_WRITE_ZEROES;
+    if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
+        ck_assert_int_eq(req->iovcnt, 0);
+        ck_assert_uint_le(req->offset + req->len, RIG_DISK_SIZE);
+        rig->discards += req->op == ENGINE_DISCARD;
+        rig->zeroes += req->op == ENGINE_WRITE_ZEROES;
+        memset(at, req->op == ENGINE_DISCARD ? 0xdd : 0, req->len);
+        return 0;
+    }
     for (int i = 0; i < req->iovcnt && left; i++) {
         uint64_t n = req->iov[i].iov_len < left ? req->iov[i].iov_len : left;
 
@@ -188,19 +198,24 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
         .packed = true, /* offered always, accepted by drivers of packed rings */
         .iothreads = rig->iothreads,
         .merge = options->merge,
+        .discard = options->discard,
+        .detect_zeroes = options->detect_zeroes,
         .serial = "a serial",
         .log = log_line,
         .log_opaque = rig,
     };
     struct error err = {""};
 
-    *rig = (struct blk_rig){.image = options->image};
+    *rig = (struct blk_rig){.image = options->image, .features_off = options->features_off};
     if (!rig->image.size) {
         rig->image = (struct image){
             .fd = -1,
             .size = RIG_DISK_SIZE,
             .align = options->align ? options->align : 1,
             .readonly = options->readonly,
+            .writethrough = options->writethrough,
+            .physical_block = options->physical_block,
+            .optimal_io = options->optimal_io,
         };
     }
     rig->disk = calloc(1, RIG_DISK_SIZE);
@@ -243,7 +258,7 @@ void blk_rig_destroy(struct blk_rig *rig)
 
 void blk_rig_go_live(struct blk_rig *rig)
 {
-    uint64_t features = rig->dev->device_features;
+    uint64_t features = rig->dev->device_features & ~rig->features_off;
 
     if (!rig->drv[0].event_idx) {
         features &= ~(1ull << VIRTIO_RING_F_EVENT_IDX);

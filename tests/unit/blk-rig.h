@@ -27,6 +27,10 @@ struct blk_rig_options {
     bool readonly, merge;
     unsigned align; /* 0: 1 */
     struct trace *trace;
+    bool discard, writethrough;
+    enum virtio_blk_detect detect_zeroes;
+    unsigned physical_block, optimal_io;
+    uint64_t features_off; /* that the driver does not take */
 };
 
 struct blk_rig {
@@ -52,6 +56,10 @@ struct blk_rig {
     sem_t held;                             /* posted for each request held */
     struct engine *engines[RIG_QUEUES_MAX]; /* by I/O thread */
     unsigned submitted[RIG_QUEUES_MAX];     /* requests that the engine there was given; atomic */
+    uint64_t features_off;
+
+    /* What the engine on memory was given; read when nothing is in flight. */
+    unsigned discards, zeroes, unmaps, durable;
 };
 
 void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options);

@@ -325,9 +325,55 @@ START_TEST(queues_are_dealt_over_the_threads_that_are_named)
 END_TEST
 
 static const struct {
+    char *mode;
+    const struct engine_ops *engine; /* that is chosen if none is named */
+    bool direct, writethrough;
+} cache_modes[] = {
+    {"none", &engine_linux_aio, true, false},
+    {"writeback", &engine_threads, false, false},
+    {"writethrough", &engine_threads, false, true},
+    {"directsync", &engine_linux_aio, true, true},
+};
+
+START_TEST(a_cache_mode_says_how_to_open_and_when_writes_are_durable)
+{
+    char disk[64];
+
+    snprintf(disk, sizeof(disk), "file=x,cache=%s", cache_modes[_i].mode);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", disk), 0);
+    ck_assert_int_eq(plan.disks[0].image.direct, cache_modes[_i].direct);
+    ck_assert_int_eq(plan.disks[0].image.writethrough, cache_modes[_i].writethrough);
+    ck_assert_ptr_eq(plan.disks[0].engine, cache_modes[_i].engine);
+    strcat(disk, ",engine=io_uring");
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", disk), 0);
+    ck_assert_ptr_eq(plan.disks[0].engine, &engine_io_uring);
+    ck_assert_int_eq(plan.disks[0].image.direct, cache_modes[_i].direct);
+}
+END_TEST
+
+START_TEST(discard_zeroes_and_sharing_reach_the_plan)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk",
+                         "file=x,discard=unmap,detect-zeroes=unmap,share-rw=on", "--disk",
+                         "file=y,detect-zeroes=on", "--disk", "file=z"),
+                     0);
+    ck_assert(plan.disks[0].discard && plan.disks[0].image.share_rw);
+    ck_assert_int_eq(plan.disks[0].detect_zeroes, VIRTIO_BLK_DETECT_UNMAP);
+    ck_assert(!plan.disks[1].discard && !plan.disks[1].image.share_rw);
+    ck_assert_int_eq(plan.disks[1].detect_zeroes, VIRTIO_BLK_DETECT_ON);
+    ck_assert_int_eq(plan.disks[2].detect_zeroes, VIRTIO_BLK_DETECT_OFF);
+}
+END_TEST
+
+static const struct {
     char *argv[6];
     const char *message;
 } wrong_runs[] = {
+    {{"--kernel", "k", "--disk", "file=x,engine=linux-aio,cache=writethrough"},
+     "--disk: engine=linux-aio would block on cache=writethrough: use engine=threads or "
+     "engine=io_uring, or cache=none or cache=directsync"},
+    {{"--kernel", "k", "--disk", "file=x,detect-zeroes=unmap"},
+     "--disk: detect-zeroes=unmap needs discard=unmap"},
     {{NULL}, "--kernel FILE is missing: what is to be booted?"},
     {{"--kernel", ""}, "--kernel: needs a value"},
     {{"--kernel", "k", "--cpus", "65"}, "--cpus: 65 is out of range; it takes 1 to 64"},
@@ -434,6 +480,9 @@ int main(void)
     tcase_add_test(run, a_kernel_and_a_disk_are_enough);
     tcase_add_test(run, faults_delay_and_the_loop_s_settings_reach_the_plan);
     tcase_add_test(run, disks_may_come_before_their_threads);
+    tcase_add_loop_test(run, a_cache_mode_says_how_to_open_and_when_writes_are_durable, 0,
+                        sizeof(cache_modes) / sizeof(cache_modes[0]));
+    tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,
                         sizeof(wrong_runs) / sizeof(wrong_runs[0]));
