@@ -178,6 +178,14 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
                     const unsigned *expected);
 
 /**
+ * aio_handler_expect - an event of @h is owed from now on
+ * Takes a source that was quiet back into the poll set, so that its event is not first seen when
+ * its descriptor is looked at. To be called when what @expected points to becomes more than 0;
+ * cheap. Context: owner, not from poll, poll_begin or poll_end.
+ */
+void aio_handler_expect(struct aio_handler *h);
+
+/**
  * aio_handler_remove - stop watching; after it returns no callback of @h runs
  * If the loop is in polling mode, poll_end is called first. Safe on a handler that was removed.
  * Context: owner, also from inside any callback but poll, poll_begin and poll_end.

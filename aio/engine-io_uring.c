@@ -125,6 +125,9 @@ static void submit_queued(void *opaque)
     if (io_uring_cq_ready(&u->ring)) {
         reap(u); /* what completed inside the submission need not wait */
     }
+    if (u->in_kernel) {
+        aio_handler_expect(&u->handler);
+    }
 }
 
 static void completions_ready(void *opaque, int revents)

@@ -177,6 +177,9 @@ static void submit_queued(void *opaque)
         }
         reap(l);
     }
+    if (l->nr_submitted) {
+        aio_handler_expect(&l->handler);
+    }
 }
 
 static void completions_ready(void *opaque, int revents)

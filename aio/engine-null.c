@@ -161,6 +161,7 @@ static int null_submit(struct engine *e, struct engine_req *req)
         aio_defer(e->ctx, &n->complete);
         return 0;
     }
+    aio_handler_expect(&n->handler);
     *(struct null_req *)req->priv = (struct null_req){.due_ns = aio_now(e->ctx) + n->delay_ns};
     if (was_empty && !n->polling) {
         set_timer(n);

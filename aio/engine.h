@@ -119,7 +119,7 @@ int engine_submit(struct engine *e, struct engine_req *req);
 
 /**
  * engine_close - release an engine
- * Context: owner of the loop; nothing in flight (asserted).
+ * Context: owner of the loop, not inside a request's callback; nothing in flight (asserted).
  */
 void engine_close(struct engine *e);
 

@@ -81,8 +81,16 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
     ctx->nr_quiet++;
     if (ops->poll) {
         aio_poll_set_join(h, ctx->clock());
+        h->last_event_ns -= AIO_POLL_IDLE_NS - AIO_POLL_GRACE_NS;
     }
     return 0;
+}
+
+void aio_handler_expect(struct aio_handler *h)
+{
+    if (!aio_in_poll_set(h) && h->ops->poll) {
+        aio_poll_set_join(h, h->ctx->clock());
+    }
 }
 
 /* The notifier's descriptor is watched like any other, but the loop polls its flag by itself. */

@@ -17,6 +17,10 @@
 #define AIO_FD_SLICE_NS 50000
 /* A polled source that was quiet for so long leaves the poll set until its descriptor fires. */
 #define AIO_POLL_IDLE_NS 100000000
+/* One that is new and has never had an event need not be quiet for so long. */
+#define AIO_POLL_GRACE_NS 2000000
+/* How often the poll set is searched for quiet sources. */
+#define AIO_POLL_SCAN_NS 5000000
 /* Poll callbacks between two looks at the clock, which costs about as much. */
 #define AIO_LOOKS_PER_CLOCK 16
 /* Two looks at the clock further apart than this: the thread was not running. */

@@ -316,7 +316,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
     ctx->in_poll = true;
     take_new_params(ctx);
 
-    if (now - ctx->quiet_scan_ns >= AIO_POLL_IDLE_NS / 4) {
+    if (now - ctx->quiet_scan_ns >= AIO_POLL_SCAN_NS) {
         drop_quiet_sources(ctx, now);
     }
     busy = !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||

@@ -146,6 +146,7 @@ int worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
+    aio_handler_expect(&pool->handler);
     return 0;
 }
 

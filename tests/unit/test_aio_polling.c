@@ -316,15 +316,46 @@ END_TEST
 
 static void make_quiet(struct source *quiet, struct source *busy)
 {
+    quiet->owed = busy->owed = 1;
+    ck_assert(aio_poll(busy->ctx, true)); /* neither is new any more */
     virtual_clock_advance(AIO_POLL_IDLE_NS - 1000000);
     busy->owed = 1;
     ck_assert(aio_poll(busy->ctx, true)); /* not yet */
     ck_assert(aio_in_poll_set(&quiet->h));
-    virtual_clock_advance(1000000 + AIO_POLL_IDLE_NS / 4);
+    virtual_clock_advance(1000000 + AIO_POLL_SCAN_NS);
     busy->owed = 1;
     ck_assert(aio_poll(busy->ctx, true));
     ck_assert(aio_in_poll_set(&busy->h));
 }
+
+START_TEST(a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed)
+{
+    AioContext *ctx = loop_new(_i, LONG_NS);
+    struct source idle = {0}, busy = {0};
+
+    source_add(&busy, ctx);
+    busy.owed = 1;
+    ck_assert(aio_poll(ctx, true));
+    source_add(&idle, ctx);
+    ck_assert(idle.polling);
+    virtual_clock_advance(AIO_POLL_GRACE_NS + AIO_POLL_SCAN_NS);
+    busy.owed = 1;
+    ck_assert(aio_poll(ctx, true));
+    ck_assert(aio_in_poll_set(&busy.h));
+    ck_assert(!aio_in_poll_set(&idle.h));
+    ck_assert(!idle.polling);
+
+    aio_handler_expect(&idle.h);
+    aio_handler_expect(&idle.h);
+    ck_assert(idle.polling);
+    idle.event_after_looks = idle.looks + 100;
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(idle.polled, 1);
+    source_remove(&idle);
+    source_remove(&busy);
+    loop_free(ctx);
+}
+END_TEST
 
 START_TEST(a_quiet_source_leaves_the_poll_set_and_returns_when_its_fd_fires)
 {
@@ -350,7 +381,7 @@ START_TEST(a_quiet_source_leaves_the_poll_set_and_returns_when_its_fd_fires)
 
     quiet.event_after_looks = 1000;
     ck_assert(aio_poll(ctx, true));
-    ck_assert_uint_eq(quiet.polled, 1);
+    ck_assert_uint_eq(quiet.polled, 2);
     ck_assert_msg(busy.begins == 1, "a busy source never leaves");
     source_remove(&quiet);
     source_remove(&busy);
@@ -372,7 +403,7 @@ START_TEST(an_event_that_races_with_leaving_the_poll_set_is_not_lost)
     ck_assert(quiet.polling);
     quiet.event_in_poll_end = true;
     make_quiet(&quiet, &busy);
-    ck_assert_uint_eq(quiet.polled, 1);
+    ck_assert_uint_eq(quiet.polled, 2);
     ck_assert_msg(aio_in_poll_set(&quiet.h), "it was not quiet after all");
     source_remove(&quiet);
     source_remove(&busy);
@@ -775,6 +806,9 @@ int main(void)
     tcase_add_loop_test(t, an_event_that_races_with_leaving_the_poll_set_is_not_lost, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_the_last_source_leaving_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_quiet_source_may_be_removed, 0, n);
+    tcase_add_loop_test(
+        t, a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed, 0,
+        n);
     tcase_add_loop_test(t, a_source_that_blocks_between_its_events_stays_in_the_poll_set, 0, n);
     tcase_add_loop_test(t, parameters_change_in_the_next_iteration, 0, n);
     suite_add_tcase(suite, t);
