@@ -159,6 +159,7 @@ struct aio_handler {
     struct poll_source source; /* source.node: the poll set */
     int revents;               /* what the monitor saw; 0 while ready: poll() said yes */
     uint64_t last_event_ns;
+    bool unwatched;  /* the monitor leaves it out */
     int fdmon_index; /* private to the monitor */
 };
 

@@ -118,6 +118,16 @@ static void auto_remove(struct fdmon *m, struct aio_handler *h)
     }
 }
 
+static void auto_watch(struct fdmon *m, struct aio_handler *h, bool on)
+{
+    struct fdmon_auto *a = auto_of(m);
+
+    fdmon_ppoll.watch(a->ppoll, h, on);
+    if (a->epoll) {
+        fdmon_epoll.watch(a->epoll, h, on);
+    }
+}
+
 static void auto_wait(struct fdmon *m, int64_t timeout)
 {
     struct fdmon_auto *a = auto_of(m);
@@ -135,5 +145,6 @@ const struct fdmon_ops fdmon_auto = {
     .close = auto_close,
     .add = auto_add,
     .remove = auto_remove,
+    .watch = auto_watch,
     .wait = auto_wait,
 };

@@ -83,6 +83,12 @@ static void ppoll_remove(struct fdmon *m, struct aio_handler *h)
     p->handlers[h->fdmon_index]->fdmon_index = h->fdmon_index;
 }
 
+/* A negative descriptor is left out by ppoll. */
+static void ppoll_watch(struct fdmon *m, struct aio_handler *h, bool on)
+{
+    ppoll_of(m)->fds[h->fdmon_index].fd = on ? h->fd : ~h->fd;
+}
+
 static void ppoll_wait(struct fdmon *m, int64_t timeout)
 {
     struct fdmon_ppoll *p = ppoll_of(m);
@@ -105,5 +111,6 @@ const struct fdmon_ops fdmon_ppoll = {
     .close = ppoll_close,
     .add = ppoll_add,
     .remove = ppoll_remove,
+    .watch = ppoll_watch,
     .wait = ppoll_wait,
 };

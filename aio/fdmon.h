@@ -24,6 +24,11 @@ struct fdmon_ops {
     int (*add)(struct fdmon *m, struct aio_handler *h);
     void (*remove)(struct fdmon *m, struct aio_handler *h);
 
+    /* Leave @h out, or take it in again: the loop polls it meanwhile, and nobody reads its
+     * descriptor. What is ready when it is taken in again is seen. Can't fail. NULL: @h stays in.
+     */
+    void (*watch)(struct fdmon *m, struct aio_handler *h, bool on);
+
     /**
      * wait - hand every ready handler to aio_handler_ready()
      * @timeout: ns; 0: do not block; INT64_MAX: as long as it takes

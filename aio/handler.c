@@ -10,6 +10,16 @@
 
 #include "aio/internal.h"
 
+void aio_handler_watch(struct aio_handler *h, bool on)
+{
+    struct fdmon *m = h->ctx->fdmon;
+
+    if (m->ops->watch && h->unwatched == on) {
+        m->ops->watch(m, h, on);
+        h->unwatched = !on;
+    }
+}
+
 void aio_poll_set_join(struct aio_handler *h, uint64_t now)
 {
     AioContext *ctx = h->ctx;
@@ -17,6 +27,9 @@ void aio_poll_set_join(struct aio_handler *h, uint64_t now)
     h->last_event_ns = now;
     list_add_tail(&ctx->policy.sources, &h->source.node);
     ctx->nr_quiet--;
+    if (ctx->settled) {
+        aio_handler_watch(h, false);
+    }
     trace_poll_add(ctx->trace, ctx, h->name, h->fd);
     if (ctx->polling && h->ops->poll_begin) {
         h->ops->poll_begin(h->opaque);
@@ -27,6 +40,7 @@ void aio_poll_set_leave(struct aio_handler *h)
 {
     AioContext *ctx = h->ctx;
 
+    aio_handler_watch(h, true);
     list_del(&h->source.node);
     ctx->nr_quiet++;
     trace_poll_remove(ctx->trace, ctx, h->name, h->fd);

@@ -19,6 +19,8 @@
 #define AIO_POLL_IDLE_NS 100000000
 /* One that is new and has never had an event need not be quiet for so long. */
 #define AIO_POLL_GRACE_NS 2000000
+/* Polling that has lasted so long is worth two system calls for each source: see settle(). */
+#define AIO_POLL_SETTLE_NS 1000000
 /* How often the poll set is searched for quiet sources. */
 #define AIO_POLL_SCAN_NS 5000000
 /* Poll callbacks between two looks at the clock, which costs about as much. */
@@ -39,7 +41,9 @@ struct aio_context {
     struct list ready;
     struct fdmon *fdmon;
 
-    struct poll_policy policy;      /* policy.sources is the poll set */
+    struct poll_policy policy; /* policy.sources is the poll set */
+    uint64_t polling_since_ns;
+    bool settled;                   /* descriptors of the poll set are not watched */
     bool polling;                   /* poll_begin was called for the poll set, poll_end not yet */
     uint64_t fds_seen_ns;           /* when the monitor was last asked */
     uint64_t quiet_scan_ns;         /* when the poll set was last searched for quiet handlers */
@@ -74,6 +78,8 @@ int aio_handler_add_notifier(AioContext *ctx, int fd, const struct aio_handler_o
 void aio_handler_ready(struct aio_handler *h, int revents);
 void aio_poll_set_join(struct aio_handler *h, uint64_t now);
 void aio_poll_set_leave(struct aio_handler *h);
+/* Watch the descriptor of @h, or not: while the loop polls it. */
+void aio_handler_watch(struct aio_handler *h, bool on);
 static inline bool aio_in_poll_set(const struct aio_handler *h)
 {
     return !list_empty(&h->source.node);

@@ -55,7 +55,7 @@ static bool poll_pass(AioContext *ctx)
     return found;
 }
 
-static void polling_begin(AioContext *ctx)
+static void polling_begin(AioContext *ctx, uint64_t now)
 {
     struct list *at;
 
@@ -63,6 +63,7 @@ static void polling_begin(AioContext *ctx)
         return;
     }
     ctx->polling = true;
+    ctx->polling_since_ns = now;
     list_for_each(at, &ctx->policy.sources)
     {
         struct aio_handler *h = handler_of(at);
@@ -70,6 +71,22 @@ static void polling_begin(AioContext *ctx)
         if (h->ops->poll_begin) {
             h->ops->poll_begin(h->opaque);
         }
+    }
+}
+
+/*
+ * Polling goes well. While it lasts nobody needs the descriptors of the poll set, but each write to
+ * one of them costs the writer, which on completion is this thread, a walk through the monitor; and
+ * they stay readable, so that each look at the descriptors would find them.
+ */
+static void settle(AioContext *ctx)
+{
+    struct list *at;
+
+    ctx->settled = true;
+    list_for_each(at, &ctx->policy.sources)
+    {
+        aio_handler_watch(handler_of(at), false);
     }
 }
 
@@ -82,6 +99,13 @@ static bool polling_end(AioContext *ctx)
         return false;
     }
     ctx->polling = false;
+    if (ctx->settled) {
+        ctx->settled = false;
+        list_for_each(at, &ctx->policy.sources)
+        {
+            aio_handler_watch(handler_of(at), true);
+        }
+    }
     list_for_each(at, &ctx->policy.sources)
     {
         struct aio_handler *h = handler_of(at);
@@ -246,7 +270,7 @@ static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
     if (w.window_ns) {
         uint64_t limit = w.window_ns < (uint64_t)timeout ? w.window_ns : (uint64_t)timeout;
 
-        polling_begin(ctx);
+        polling_begin(ctx, now);
         trace_run_poll_handlers_begin(ctx->trace, ctx, w.window_ns, timeout);
         found = spin(ctx, &w, limit);
         trace_run_poll_handlers_end(ctx->trace, ctx, found, timeout);
@@ -323,6 +347,9 @@ bool aio_poll(AioContext *ctx, bool blocking)
            !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||
            aio_timers_timeout(ctx, now) == 0;
     if (ctx->polling) {
+        if (!ctx->settled && now - ctx->polling_since_ns >= AIO_POLL_SETTLE_NS) {
+            settle(ctx);
+        }
         busy |= poll_pass(ctx);
     }
     if (!busy) {
