@@ -73,8 +73,10 @@ static void take_up_epoll(struct fdmon_auto *a, struct aio_handler *newest)
         r = fdmon_epoll.add(a->epoll, newest);
         list_for_each(at, &a->m.ctx->handlers)
         {
-            if (r == 0) {
-                r = fdmon_epoll.add(a->epoll, list_entry(at, struct aio_handler, node));
+            struct aio_handler *h = list_entry(at, struct aio_handler, node);
+
+            if (r == 0 && !h->unwatched) {
+                r = fdmon_epoll.add(a->epoll, h);
             }
         }
         if (r < 0) {
@@ -123,8 +125,16 @@ static void auto_watch(struct fdmon *m, struct aio_handler *h, bool on)
     struct fdmon_auto *a = auto_of(m);
 
     fdmon_ppoll.watch(a->ppoll, h, on);
-    if (a->epoll) {
-        fdmon_epoll.watch(a->epoll, h, on);
+    if (!a->epoll) {
+        return;
+    }
+    /* Out of epoll altogether: it may fail to get in again, but there is ppoll for that. */
+    stat_add(&m->ctx->stats.syscalls, 1);
+    if (!on) {
+        fdmon_epoll.remove(a->epoll, h);
+    } else if (fdmon_epoll.add(a->epoll, h) < 0) {
+        a->no_epoll = true;
+        drop_epoll(a);
     }
 }
 

@@ -462,6 +462,45 @@ START_TEST(a_source_that_blocks_between_its_events_stays_in_the_poll_set)
 }
 END_TEST
 
+START_TEST(what_is_left_out_while_polling_goes_well_is_watched_again_before_the_loop_blocks)
+{
+    AioContext *ctx = loop_new(_i, WINDOW_NS);
+    struct source s = {0}, more[70] = {0};
+
+    source_add(&s, ctx);
+    for (unsigned round = 0; round < 3; round++) {
+        s.owed = 1;
+        ck_assert(aio_poll(ctx, true));
+        virtual_clock_advance(AIO_POLL_SETTLE_NS);
+        s.owed = 1;
+        ck_assert(aio_poll(ctx, true));
+        ck_assert(ctx->settled);
+        source_fire(&s);
+        s.owed = 1;
+        ck_assert(aio_poll(ctx, true)); /* seen by polling; its descriptor stays readable */
+        if (ctx->fdmon->ops->watch) {
+            ck_assert(!aio_poll(ctx, false));
+        }
+
+        /* "auto" goes over to epoll and back while the source is left out. */
+        for (unsigned i = 0; i < 70 && round == 1; i++) {
+            source_add_fd(&more[i], ctx);
+        }
+        for (unsigned i = 0; i < 70 && round == 2; i++) {
+            source_remove(&more[i]);
+        }
+        ck_assert(aio_poll(ctx, true)); /* the window runs out, then the descriptor fires */
+        ck_assert_uint_ge(s.ready, 2 * round + 1);
+        source_fire(&s);
+        ck_assert(aio_poll(ctx, true));
+        ck_assert_uint_eq(s.owed, 0);
+    }
+    ck_assert_uint_ge(s.ready, 6);
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
 /* --- parameters at run time --- */
 
 START_TEST(parameters_change_in_the_next_iteration)
@@ -792,6 +831,8 @@ int main(void)
 
     tcase_add_loop_test(t, an_event_is_seen_without_its_fd_and_without_system_calls, 0, n);
     tcase_add_loop_test(t, notifications_are_on_while_the_loop_blocks, 0, n);
+    tcase_add_loop_test(
+        t, what_is_left_out_while_polling_goes_well_is_watched_again_before_the_loop_blocks, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_poll_end_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_cap_of_0_never_polls, 0, n);
     tcase_add_loop_test(t, a_loop_without_polled_sources_blocks_at_once, 0, n);
