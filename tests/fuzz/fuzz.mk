@@ -7,8 +7,11 @@ FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_B := build/fuzz
 FUZZ_CC := clang
 FUZZ_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
-	-fno-sanitize-recover=all $(filter-out -fsanitize=% -Wno-error,$(POLLUX_CFLAGS))
-FUZZ_WRAP := virtq_start virtq_stop virtq_pop virtq_push virtq_break sem_wait
+	-fno-sanitize-recover=all $(filter-out -fsanitize=% -Wno-error,$(POLLUX_CFLAGS)) \
+	-Wno-missing-field-initializers
+FUZZ_COVERAGE := -fsanitize=fuzzer-no-link
+FUZZ_WRAP := virtq_start virtq_stop virtq_break virtq_split_pop virtq_split_push \
+	virtq_packed_pop virtq_packed_push sem_wait
 
 FUZZ_SUPPORT := $(patsubst %.c,$(FUZZ_B)/%.o, \
 	$(filter-out tests/fuzz/fuzz_%.c,$(wildcard tests/fuzz/*.c)))
@@ -20,10 +23,14 @@ fuzz:
 # What run.sh asks for once it knows that the compiler can do it.
 fuzz-programs: $(foreach t,$(FUZZ),$(FUZZ_B)/fuzz_$(t) $(FUZZ_B)/planted_$(t))
 
-$(FUZZ_B)/%.o: %.c
+$(FUZZ_B)/%.o: %.c tests/fuzz/fuzz.mk
 	$(call say,FUZZ-CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_COVERAGE) -MMD -MP -c -o $@ $<
+
+# Memory is compared after every step: what does that is fast, and of no interest to the fuzzer.
+$(FUZZ_B)/tests/fuzz/guest.o: FUZZ_CFLAGS += -O2 -fno-sanitize=all
+$(FUZZ_B)/tests/fuzz/guest.o: FUZZ_COVERAGE :=
 
 # The support may stand in for parts of the product, so it is looked through first.
 $(FUZZ_B)/libsupport.a: $(FUZZ_SUPPORT)
@@ -51,7 +58,7 @@ $(FUZZ_B)/planted_%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/plants/%.o $(FUZZ_B
 $(FUZZ_B)/plants/%.o: tests/fuzz/plants tests/fuzz/plant.sh $(SRCS)
 	@mkdir -p $(@D)
 	$(Q)tests/fuzz/plant.sh $* >$(@D)/$*.c
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $(@D)/$*.c
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_COVERAGE) -c -o $@ $(@D)/$*.c
 
 .PHONY: fuzz fuzz-programs
 -include $(FUZZ_LIB:.o=.d) $(wildcard $(FUZZ_B)/tests/fuzz/*.d)
