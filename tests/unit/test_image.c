@@ -317,6 +317,23 @@ START_TEST(the_process_that_has_the_image_is_named_and_kill_leaves_no_lock)
 }
 END_TEST
 
+/* As io_uring does for a while. */
+START_TEST(a_closed_image_is_free_even_if_something_still_has_the_file)
+{
+    struct image img;
+    struct error err;
+    int other;
+
+    make_file(512);
+    ck_assert_int_eq(open_as(&img, false, false, &err), 0);
+    other = dup(img.fd);
+    image_close(&img);
+    ck_assert_msg(open_as(&img, false, false, &err) == 0, "%s", err.msg);
+    image_close(&img);
+    close(other);
+}
+END_TEST
+
 /* By the bytes that QEMU locks: 101 while it writes, 201 when it bears no other writer. */
 START_TEST(a_machine_of_qemu_is_respected)
 {
@@ -387,6 +404,7 @@ int main(void)
     tcase_add_test(t, a_file_system_without_direct_io_is_named_as_the_reason);
     tcase_add_loop_test(t, an_image_has_one_writer_or_many_readers_or_all_share_it, 0, NR_USERS);
     tcase_add_test(t, the_process_that_has_the_image_is_named_and_kill_leaves_no_lock);
+    tcase_add_test(t, a_closed_image_is_free_even_if_something_still_has_the_file);
     tcase_add_test(t, a_machine_of_qemu_is_respected);
     tcase_add_test(t, the_blocks_of_the_medium_are_told_of);
     suite_add_tcase(s, t);
