@@ -5,6 +5,7 @@
 . /tests/lib.sh
 
 need_disk vda
+[ -n "$cache" ] || fail "pollux.cache= is not on the command line"
 type=/sys/block/vda/cache_type
 [ "$(cat $type)" = "write $cache" ] || fail "vda says '$(cat $type)', not 'write $cache'"
 run_fio first vda --ioengine=libaio --iodepth=8 --rw=randrw --bsrange=4k-64k --size=4m --fsync=16 ||

@@ -5,6 +5,7 @@
 . /tests/lib.sh
 
 need_disk vda
+[ -n "$step" ] || fail "pollux.step= is not on the command line"
 queue=/sys/block/vda/queue
 case $step in
 fill)
@@ -39,5 +40,5 @@ none)
         fail "blkdiscard went through"
     fi
     ;;
-*) fail "pollux.step= is not on the command line" ;;
+*) fail "there is no step $step" ;;
 esac
