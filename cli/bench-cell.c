@@ -212,6 +212,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
                   .direct = t->direct},
         .engine = t->engine,
         .iothreads = {io.id},
+        .packed = variant->packed,
         .merge = c->merge,
     };
     struct machine_ports ports = {
@@ -236,8 +237,8 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
     io.poll.max_ns = variant->max_ns;
     snprintf(append, sizeof(append),
              "depth=%u bs=%" PRIu64 " rw=%s order=%s pause=%" PRIu64 "ns wait=%s time=%" PRIu64
-             "ns seed=%u",
+             "ns seed=%u ring=%s",
              group->depth, c->bs, c->rw, c->order ? "seq" : "random", group->pause_ns,
-             c->wait ? "irq" : "poll", c->time_ns, run + 1);
+             c->wait ? "irq" : "poll", c->time_ns, run + 1, variant->packed ? "packed" : "split");
     return run_machine(&cell, &mc, variant->idle, c->time_ns, stop_fd, out, err);
 }

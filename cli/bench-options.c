@@ -25,6 +25,13 @@ static const char *wait_name(unsigned i)
     return names[i];
 }
 
+static const char *ring_name(unsigned i)
+{
+    static const char *const names[] = {"split", "packed", NULL};
+
+    return names[i];
+}
+
 /* Tables of one key each: an option that takes one value, or a list. */
 #define KEY(key, ...)                                                                              \
     (const struct option_key[])                                                                    \
@@ -103,6 +110,11 @@ const struct option bench_options[] = {
      .help = "the guest polls the ring, or waits for interrupts; default poll",
      .plain = true,
      .keys = KEY("wait", .kind = OPTION_CHOICE, .metavar = "WAIT", .choice = wait_name, AT(wait))},
+    {.name = "ring",
+     .help = "format of the virtqueue, split or packed; default split",
+     .plain = true,
+     .keys = KEY("ring", .kind = OPTION_CHOICE, .list = true, .metavar = "RING",
+                 .choice = ring_name, AT(rings))},
     {.name = "runs",
      .help = "runs of each cell; default 5",
      .plain = true,
@@ -133,6 +145,7 @@ void bench_config_init(struct bench_config *c)
                       choice_index(choice_policy, "grow-shrink"),
                       choice_index(choice_policy, "cost")}},
         .idle = {1, {0}},
+        .rings = {1, {0}},
         .merge = true,
         .engines = {2,
                     {choice_index(choice_engine, "null"),
@@ -222,8 +235,10 @@ static void add_variant(struct bench_plan *p, const struct bench_config *c,
                         const struct poll_policy_ops *policy, uint64_t max_ns)
 {
     for (unsigned i = 0; i < c->idle.n; i++) {
-        p->variants[p->nr_variants++] =
-            (struct bench_variant){policy, max_ns, (unsigned)c->idle.v[i]};
+        for (unsigned k = 0; k < c->rings.n; k++) {
+            p->variants[p->nr_variants++] =
+                (struct bench_variant){policy, max_ns, (unsigned)c->idle.v[i], c->rings.v[k] == 1};
+        }
     }
 }
 
@@ -267,6 +282,9 @@ static int check_lists(const struct bench_config *c, struct error *err)
                                  choice_engine((unsigned)c->engines.v[i]));
             }
         }
+    }
+    if (c->rings.n > 2) {
+        return error_set(err, -EINVAL, "--ring: there are only split and packed");
     }
     if (c->bs % BENCH_MIN_BS) {
         return error_set(err, -EINVAL, "--bs: must be a multiple of %d", BENCH_MIN_BS);

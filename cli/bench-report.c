@@ -108,7 +108,10 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
     if (variant->idle) {
         snprintf(name, sizeof(name), "%s+%u", variant->policy->name, variant->idle);
     }
-    fprintf(out, "%-6s %-9s %5u %6s  %-16s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
+    if (variant->packed) {
+        strcat(name, "/packed");
+    }
+    fprintf(out, "%-6s %-9s %5u %6s  %-18s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
             group->target->name, group->target->engine->name, group->depth,
             bench_format_time(group->pause_ns, pause, sizeof(pause)), name, max_ns, s.median.iops,
             s.median.lat_mean_ns / 1e3, s.median.lat_p50_ns / 1e3, s.median.lat_p99_ns / 1e3,
@@ -117,7 +120,7 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
 
 void bench_print_table(const struct bench_plan *p, FILE *out)
 {
-    fprintf(out, "%-6s %-9s %5s %6s  %-16s %7s %9s %8s %8s %8s %6s %8s %6s  %s\n", "disk", "engine",
+    fprintf(out, "%-6s %-9s %5s %6s  %-18s %7s %9s %8s %8s %8s %6s %8s %6s  %s\n", "disk", "engine",
             "depth", "pause", "policy", "max-ns", "IOPS", "mean us", "p50 us", "p99 us", "CPU/s",
             "CPU us", "kicks", "IOPS to block");
     for (unsigned g = 0; g < p->nr_groups; g++) {
@@ -156,11 +159,12 @@ static json_t *cell_json(const struct bench_plan *p, unsigned g, unsigned v)
     for (unsigned i = 0; i < p->done[g]; i++) {
         json_array_append_new(runs, result_json(bench_result_at(p, g, v, i)));
     }
-    o = json_pack("{s:s, s:s, s:i, s:I, s:s, s:I, s:i, s:o, s:o}", "disk", group->target->name,
+    o = json_pack("{s:s, s:s, s:i, s:I, s:s, s:I, s:i, s:s, s:o, s:o}", "disk", group->target->name,
                   "engine", group->target->engine->name, "depth", (int)group->depth, "pause_ns",
                   (json_int_t)group->pause_ns, "policy", variant->policy->name, "poll_max_ns",
-                  (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle, "median",
-                  result_json(&s.median), "runs", runs);
+                  (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle, "ring",
+                  variant->packed ? "packed" : "split", "median", result_json(&s.median), "runs",
+                  runs);
     if (o && s.ratio > 0) {
         json_object_set_new(o, "iops_to_block",
                             json_pack("{s:f, s:f, s:f}", "median", s.ratio, "min", s.ratio_min,

@@ -20,11 +20,11 @@
 #define BENCH_RUNS_MAX     100
 #define BENCH_TARGETS_MAX  16
 #define BENCH_GROUPS_MAX   (BENCH_TARGETS_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
-#define BENCH_VARIANTS_MAX (OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
+#define BENCH_VARIANTS_MAX (2 * OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
 #define BENCH_IDLE_MAX     4096
 
 struct bench_config {
-    struct option_list depths, pauses, policies, engines, idle;
+    struct option_list depths, pauses, policies, engines, idle, rings;
     struct option_list max_ns; /* empty: what suits each policy */
     const char *disk;          /* an image of the user's */
     const char *dir;           /* where the scratch file goes */
@@ -56,6 +56,7 @@ struct bench_variant {
     const struct poll_policy_ops *policy;
     uint64_t max_ns; /* 0 for block */
     unsigned idle;   /* handlers in the I/O thread that never have anything to do */
+    bool packed;     /* the guest drives a packed ring */
 };
 
 /* One run, or the medians of several. */

@@ -67,6 +67,31 @@ static void check_disk(const struct disk *disk, unsigned index)
         fail(BENCH_EXIT_USAGE, "bs=%u: larger than the region of disk %u", options.bs, index);
 }
 
+/* The shape of the ring: how many descriptors, and how many of them are one request. */
+static void choose_size(struct ring *ring, unsigned index, unsigned max)
+{
+    unsigned size = 1;
+
+    if (options.queue_size > max)
+        fail(BENCH_EXIT_USAGE, "qsize=%u: disk %u takes at most %u", options.queue_size, index,
+             max);
+    if (options.queue_size)
+        max = options.queue_size;
+    if (max > RING_MAX_SIZE)
+        max = RING_MAX_SIZE;
+    ring->stride = (uint16_t)split_stride(options.depth, max, options.indirect);
+    if (options.packed && ring->stride)
+        ring->stride = 3;
+    if (!ring->stride)
+        fail(BENCH_EXIT_USAGE, "depth=%u: too deep for the queue of disk %u, %u descriptors",
+             options.depth, index, max);
+    if (options.packed)
+        size = ring->stride * options.depth;
+    while (size < ring->stride * options.depth)
+        size *= 2;
+    ring->size = (uint16_t)(options.queue_size ? options.queue_size : size);
+}
+
 static void open_disk(unsigned index)
 {
     struct disk *disk = &bench.disks[index];
@@ -74,9 +99,10 @@ static void open_disk(unsigned index)
     struct ring *ring = &disk->ring;
     uint64_t wanted = VIRTIO_BLK_F_RO | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_SIZE_MAX |
                       VIRTIO_BLK_F_FLUSH | (options.event_idx ? VIRTIO_F_EVENT_IDX : 0) |
-                      (options.indirect ? VIRTIO_F_INDIRECT_DESC : 0);
-    uint64_t bytes;
-    unsigned max, stride, size;
+                      (options.indirect ? VIRTIO_F_INDIRECT_DESC : 0) |
+                      (options.packed ? VIRTIO_F_RING_PACKED : 0);
+    uint64_t bytes, buffers = BENCH_BUFFERS_START + index * options.depth * buffer_step();
+    enum request_type type = options.read_percent ? REQUEST_READ : REQUEST_WRITE;
 
     virtio_disk_open(device, options.place[index].mmio, wanted);
     bytes = device->sectors * 512;
@@ -87,35 +113,24 @@ static void open_disk(unsigned index)
     check_disk(disk, index);
     if (options.indirect && !(device->features & VIRTIO_F_INDIRECT_DESC))
         fail(BENCH_EXIT_USAGE, "disk %u does not offer INDIRECT_DESC", index);
+    if (options.packed && !(device->features & VIRTIO_F_RING_PACKED))
+        fail(BENCH_EXIT_USAGE, "disk %u does not offer RING_PACKED", index);
 
-    max = virtio_disk_queue_max(device);
-    if (options.queue_size > max)
-        fail(BENCH_EXIT_USAGE, "qsize=%u: disk %u takes at most %u", options.queue_size, index,
-             max);
-    if (options.queue_size)
-        max = options.queue_size;
-    if (max > RING_MAX_SIZE)
-        max = RING_MAX_SIZE;
-    stride = ring_stride(options.depth, max, options.indirect);
-    if (!stride)
-        fail(BENCH_EXIT_USAGE, "depth=%u: too deep for the queue of disk %u, %u descriptors",
-             options.depth, index, max);
-    for (size = 1; size < stride * options.depth; size *= 2)
-        ;
-
+    choose_size(ring, index, virtio_disk_queue_max(device));
     ring->memory = &ring_memory[index];
     ring->requests = requests[index];
     ring->depth = (uint16_t)options.depth;
-    ring->size = (uint16_t)(options.queue_size ? options.queue_size : size);
+    ring->packed = options.packed;
     ring->event_idx = device->features & VIRTIO_F_EVENT_IDX;
     ring->notify = virtio_disk_notify_address(device);
-    ring_init(ring, stride, options.indirect,
-              BENCH_BUFFERS_START + index * options.depth * buffer_step(), buffer_step(),
-              options.bs, options.read_percent ? REQUEST_READ : REQUEST_WRITE);
+    if (ring->packed)
+        packed_init(ring, buffers, buffer_step(), options.bs, type);
+    else
+        split_init(ring, ring->stride, options.indirect, buffers, buffer_step(), options.bs, type);
     virtio_disk_start(device, ring->size, ring->memory->desc, &ring->memory->avail,
                       &ring->memory->used);
     say("disk=%u sectors=%lu blocks=%lu features=0x%lx qsize=%u stride=%u event_idx=%u\n", index,
-        device->sectors, disk->blocks, device->features, ring->size, stride, ring->event_idx);
+        device->sectors, disk->blocks, device->features, ring->size, ring->stride, ring->event_idx);
 }
 
 static void __attribute__((noreturn)) report(void)

@@ -159,6 +159,8 @@ static void parse_rest(struct options *o, const char *key, const char *value)
         o->event_idx = boolean(key, value);
     else if (same(key, "indirect"))
         o->indirect = boolean(key, value);
+    else if (same(key, "ring"))
+        o->packed = choice(key, value, (const char *const[]){"split", "packed", 0});
     else if (same(key, "verify"))
         o->verify = boolean(key, value);
     else if (same(key, "hist"))
@@ -235,7 +237,9 @@ void options_parse(struct options *o, const char *cmdline)
 
     if (o->bs % 512)
         fail(BENCH_EXIT_USAGE, "bs=%u: not a multiple of 512", o->bs);
-    if (o->queue_size & (o->queue_size - 1))
+    if (o->packed && o->indirect)
+        fail(BENCH_EXIT_USAGE, "ring=packed has no indirect=1");
+    if (!o->packed && (o->queue_size & (o->queue_size - 1)))
         fail(BENCH_EXIT_USAGE, "qsize=%u: not a power of two", o->queue_size);
     if (!o->time_ns && !o->requests)
         o->time_ns = 1000000000;
@@ -250,7 +254,8 @@ void options_parse(struct options *o, const char *cmdline)
 
 void options_report(const struct options *o)
 {
-    say("depth=%u\nbs=%u\nread_percent=%u\norder=%s\nwait=%s\n", o->depth, o->bs, o->read_percent,
-        o->random ? "random" : "seq", o->wait_irq ? "irq" : "poll");
+    say("depth=%u\nbs=%u\nread_percent=%u\norder=%s\nwait=%s\nring=%s\n", o->depth, o->bs,
+        o->read_percent, o->random ? "random" : "seq", o->wait_irq ? "irq" : "poll",
+        o->packed ? "packed" : "split");
     say("pause_ns=%lu\ndisks=%u\nflush_every=%u\n", o->pause_ns, o->disks, o->flush_every);
 }

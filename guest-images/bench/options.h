@@ -23,6 +23,7 @@ struct options {
     bool wait_irq;
     bool event_idx;
     bool indirect;
+    bool packed;
     bool verify;
     bool hist;
     bool ctl;

@@ -28,6 +28,7 @@ struct request {
     /* its last byte */
     uint8_t status;
     /* the guest's own */
+    uint8_t descs;     /* descriptors in a packed ring */
     uint16_t head;     /* what the used ring calls it */
     uint32_t used_len; /* what the device should report as written */
     uint64_t start;    /* TSC when it was made */

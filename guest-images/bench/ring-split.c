@@ -7,7 +7,7 @@
 #define HEADER_BYTES 16
 #define CHAIN        3
 
-unsigned ring_stride(unsigned depth, unsigned max, bool indirect)
+unsigned split_stride(unsigned depth, unsigned max, bool indirect)
 {
     if (indirect)
         return depth <= max ? 1 : 0;
@@ -16,8 +16,8 @@ unsigned ring_stride(unsigned depth, unsigned max, bool indirect)
     return depth * CHAIN <= max ? CHAIN : 0;
 }
 
-void ring_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buffers,
-               uint64_t buffer_step, uint32_t bs, enum request_type type)
+void split_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buffers,
+                uint64_t buffer_step, uint32_t bs, enum request_type type)
 {
     struct ring_memory *memory = ring->memory;
 
@@ -36,14 +36,14 @@ void ring_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buffe
         request->data = (uint64_t *)(buffers + i * buffer_step);
         request->head = head;
         request->status = STATUS_UNTAKEN;
-        ring_set_type(ring, request, type);
+        split_set_type(ring, request, type);
     }
     memory->avail.flags = AVAIL_NO_INTERRUPT;
     ring->used_event = 0x8000;
     *ring_used_event(ring) = ring->used_event;
 }
 
-void ring_set_type(struct ring *ring, struct request *request, enum request_type type)
+void split_set_type(struct ring *ring, struct request *request, enum request_type type)
 {
     struct ring_desc *chain = &ring->memory->desc[request->head];
 

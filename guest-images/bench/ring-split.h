@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * ring-split.h - driver side of a split virtqueue (virtio 1.3, 2.7)
+ * ring-split.h - driver side of a split virtqueue (virtio 1.3, 2.7); ring.h chooses
  *
- * Chains are built once, by ring_init(): header, data, status. A request's chain begins at
+ * Chains are built once, by split_init(): header, data, status. A request's chain begins at
  * descriptor slot * stride and never moves, so a submission writes the header, one entry of
  * the avail ring and its index, and nothing else. Four descriptors apart, a chain is a cache line
  * of its own, that the device reads and nobody writes.
  *
- * Order of calls: ring_add() any number of times, then ring_publish(). ring_pending() says how
- * many completions there are, ring_take() takes them one by one.
+ * What the functions do is said in ring.h, which chooses between them and those of ring-packed.h.
  */
 #ifndef GUEST_IMAGES_BENCH_RING_SPLIT_H
 #define GUEST_IMAGES_BENCH_RING_SPLIT_H
@@ -62,34 +61,39 @@ struct ring {
     uint32_t reciprocal; /* head * reciprocal >> 16 is the slot */
     uint16_t depth;
     uint16_t size;
-    bool event_idx;
-    uint16_t avail_next; /* where ring_add() writes */
+    uint16_t stride; /* descriptors that a request takes */
+    bool event_idx, packed;
+    uint16_t avail_next; /* where split_add() writes */
     uint16_t published;  /* avail->idx as the device can see it */
     uint16_t taken;      /* used entries taken so far */
     uint16_t used_event; /* last one written */
     uint64_t notify;     /* QUEUE_NOTIFY's address */
     uint64_t kicks;
+    /* of a packed ring */
+    struct packed_desc *first; /* of what is added and not published */
+    uint16_t first_flags;
+    uint16_t added; /* descriptors */
+    uint16_t avail_pos, avail_bits, used_pos, used_bits;
 };
 
 /* Descriptors that one request takes in a ring of at most @max, 0 if @depth do not fit. */
-unsigned ring_stride(unsigned depth, unsigned max, bool indirect);
+unsigned split_stride(unsigned depth, unsigned max, bool indirect);
 
 /**
  * ring_init - build all chains
  * @ring:     caller has set memory, requests, size, depth, event_idx, notify
- * @stride:   from ring_stride()
+ * @stride:   from split_stride()
  * @indirect: put chains into tables of their own
  * @buffers:  first data buffer, the next is @buffer_step bytes on
  * @bs:       bytes of data in a request
  * @type:     what all requests are at first
  *
- * No interrupt is asked for until ring_arm().
+ * No interrupt is asked for until split_arm().
  */
-void ring_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buffers,
-               uint64_t buffer_step, uint32_t bs, enum request_type type);
+void split_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buffers,
+                uint64_t buffer_step, uint32_t bs, enum request_type type);
 
-/* Turn a request that is not in flight into one of another type. */
-void ring_set_type(struct ring *ring, struct request *request, enum request_type type);
+void split_set_type(struct ring *ring, struct request *request, enum request_type type);
 
 static inline volatile uint16_t *ring_used_event(const struct ring *ring)
 {
@@ -101,13 +105,12 @@ static inline uint16_t ring_avail_event(const struct ring *ring)
     return *(volatile uint16_t *)&ring->memory->used.ring[ring->size];
 }
 
-static inline void ring_add(struct ring *ring, const struct request *request)
+static inline void split_add(struct ring *ring, const struct request *request)
 {
     ring->memory->avail.ring[ring->avail_next++ & (ring->size - 1)] = request->head;
 }
 
-/* Make all added requests visible; kick if the device asked for it. */
-static inline void ring_publish(struct ring *ring)
+static inline void split_publish(struct ring *ring)
 {
     uint16_t old = ring->published, now = ring->avail_next;
     bool kick;
@@ -128,14 +131,12 @@ static inline void ring_publish(struct ring *ring)
     }
 }
 
-/* Completions that wait to be taken. What the device wrote before them is visible after this. */
-static inline uint16_t ring_pending(const struct ring *ring)
+static inline uint16_t split_pending(const struct ring *ring)
 {
     return (uint16_t)(__atomic_load_n(&ring->memory->used.idx, __ATOMIC_ACQUIRE) - ring->taken);
 }
 
-/* Fetch what completion number @ahead, counted from the next one, will touch. */
-static inline void ring_prefetch(const struct ring *ring, uint16_t ahead)
+static inline void split_prefetch(const struct ring *ring, uint16_t ahead)
 {
     uint16_t index = (uint16_t)(ring->taken + ahead) & (ring->size - 1);
     uint32_t slot = (uint16_t)ring->memory->used.ring[index].id * ring->reciprocal >> 16;
@@ -144,8 +145,7 @@ static inline void ring_prefetch(const struct ring *ring, uint16_t ahead)
         prefetch_to_write(&ring->requests[slot]);
 }
 
-/* The next completion, or NULL if what the device wrote names no request. */
-static inline struct request *ring_take(struct ring *ring, uint32_t *len)
+static inline struct request *split_take(struct ring *ring, uint32_t *len)
 {
     const struct ring_used_entry *entry = &ring->memory->used.ring[ring->taken & (ring->size - 1)];
     uint32_t id = entry->id;
@@ -159,8 +159,7 @@ static inline struct request *ring_take(struct ring *ring, uint32_t *len)
     return request;
 }
 
-/* Ask for an interrupt at the next completion. True if there is one already: do not wait then. */
-static inline bool ring_arm(struct ring *ring)
+static inline bool split_arm(struct ring *ring)
 {
     if (ring->event_idx)
         *ring_used_event(ring) = ring->taken;
@@ -168,17 +167,16 @@ static inline bool ring_arm(struct ring *ring)
         *(volatile uint16_t *)&ring->memory->avail.flags = 0;
     /* Pairs with the device's fence between used->idx and the look at used_event or flags. */
     store_load_fence();
-    return ring_pending(ring) != 0;
+    return split_pending(ring) != 0;
 }
 
-/* No interrupts. With EVENT_IDX there is no such word: used_event is kept out of reach instead. */
-static inline void ring_disarm(struct ring *ring)
+static inline void split_disarm(struct ring *ring)
 {
     if (!ring->event_idx)
         *(volatile uint16_t *)&ring->memory->avail.flags = AVAIL_NO_INTERRUPT;
 }
 
-static inline void ring_keep_disarmed(struct ring *ring)
+static inline void split_keep_disarmed(struct ring *ring)
 {
     if (ring->event_idx && unlikely((uint16_t)(ring->used_event - ring->taken) < 0x4000)) {
         ring->used_event = ring->taken + 0x8000;

@@ -7,7 +7,7 @@
 
 #include "guest-images/bench/bench-guest.h"
 #include "guest-images/bench/histogram.h"
-#include "guest-images/bench/ring-split.h"
+#include "guest-images/bench/ring.h"
 #include "guest-images/bench/virtio-mmio.h"
 
 /* What requests to make. One random number generator serves all disks. */
