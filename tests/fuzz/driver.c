@@ -318,6 +318,9 @@ void driver_break(struct fuzz_driver *d, const struct fuzz_op *op)
     case 3: /* the newest entries of the available ring, or the driver's event */
         at = d->packed ? d->avail + 2 * (op->b % 2)
                        : d->avail + 4 + 2ull * ((d->avail_idx - 1 - op->b % 4) % d->size);
+        if (!d->packed && (op->c & 0x40)) { /* the chain before it, once more */
+            value = guest_get16(d->g, d->avail + 4 + 2ull * ((d->avail_idx - 2u) % d->size));
+        }
         guest_put16(d->g, at, (uint16_t)value);
         return;
     case 4: /* avail: flags, index; used_event */

@@ -278,7 +278,7 @@ static void check_service(void)
     uint16_t id;
 
     start(&(struct fuzz_op){.a = drv.packed | drv.event_idx << 1});
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         bufs[0].gpa = driver_room(&drv, 16);
         bufs[1].gpa = driver_room(&drv, 1);
         FUZZ_CHECK(driver_offer(&drv, bufs, 2, i & 1), "the driver has no descriptors left");
