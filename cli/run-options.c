@@ -81,6 +81,36 @@ static const char *detect_about(unsigned i)
     return about[i];
 }
 
+static const char *werror_name(unsigned i)
+{
+    static const char *const names[] = {
+        [VIRTIO_BLK_REPORT] = "report",
+        [VIRTIO_BLK_IGNORE] = "ignore",
+        [VIRTIO_BLK_STOP] = "stop",
+        [VIRTIO_BLK_ENOSPC] = "enospc",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+/* A read needs no space. */
+static const char *rerror_name(unsigned i)
+{
+    return i < VIRTIO_BLK_ENOSPC ? werror_name(i) : NULL;
+}
+
+static const char *error_about(unsigned i)
+{
+    static const char *const about[] = {
+        [VIRTIO_BLK_REPORT] = "the guest gets an I/O error",
+        [VIRTIO_BLK_IGNORE] = "the guest is told that all is well",
+        [VIRTIO_BLK_STOP] = "the machine pauses; SIGCONT goes on and tries again",
+        [VIRTIO_BLK_ENOSPC] = "stop when the host's disk is full, else report",
+    };
+
+    return about[i];
+}
+
 /* --- tables --- */
 
 static void *new_iothread(void *config, struct error *err)
@@ -115,7 +145,8 @@ static void *new_disk(void *config, struct error *err)
         error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
         return NULL;
     }
-    c->disks[c->nr_disks] = (struct run_disk){.engine = RUN_ENGINE_DEFAULT, .merge = true};
+    c->disks[c->nr_disks] =
+        (struct run_disk){.engine = RUN_ENGINE_DEFAULT, .merge = true, .werror = VIRTIO_BLK_ENOSPC};
     return &c->disks[c->nr_disks++];
 }
 
@@ -309,6 +340,20 @@ static const struct option_key disk_keys[] = {
      .min = 1,
      .max = VIRTIO_BLK_QUEUES_MAX,
      .offset = offsetof(struct run_disk, queues)},
+    {.name = "rerror",
+     .kind = OPTION_CHOICE,
+     .metavar = "ACTION",
+     .help = "when a read fails; default report",
+     .choice = rerror_name,
+     .about = error_about,
+     .offset = offsetof(struct run_disk, rerror)},
+    {.name = "werror",
+     .kind = OPTION_CHOICE,
+     .metavar = "ACTION",
+     .help = "when a write, or anything but a read, fails; default enospc",
+     .choice = werror_name,
+     .about = error_about,
+     .offset = offsetof(struct run_disk, werror)},
     {.name = "merge",
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
@@ -561,6 +606,8 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
         .discard = from->discard == RUN_DISCARD_UNMAP,
         .detect_zeroes = (enum virtio_blk_detect)from->detect_zeroes,
         .merge = from->merge,
+        .rerror = from->rerror,
+        .werror = from->werror,
         .nr_queues = (unsigned)from->queues,
         .serial = from->serial,
         .queue_size = (unsigned)from->queue_size,

@@ -23,11 +23,12 @@ struct run_disk {
     uint64_t size, queue_size, queues;
     uint64_t delay_ns, fault_errors, fault_short, fault_delay_ns;
     const char *fault_file;
-    unsigned fault_errno;   /* choice_errno() */
-    unsigned engine;        /* engine_at(), or RUN_ENGINE_DEFAULT */
-    unsigned cache;         /* enum run_cache */
-    unsigned discard;       /* enum run_discard */
-    unsigned detect_zeroes; /* enum virtio_blk_detect */
+    unsigned fault_errno;    /* choice_errno() */
+    unsigned engine;         /* engine_at(), or RUN_ENGINE_DEFAULT */
+    unsigned cache;          /* enum run_cache */
+    unsigned discard;        /* enum run_discard */
+    unsigned detect_zeroes;  /* enum virtio_blk_detect */
+    unsigned rerror, werror; /* enum virtio_blk_on_error */
     bool readonly, merge, packed, share_rw;
 };
 

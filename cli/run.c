@@ -54,6 +54,7 @@ static void signal_ready(void *opaque, int revents)
     }
     if (info.ssi_signo == SIGCONT) {
         console_continue(&r->console);
+        machine_resume(r->machine);
         return;
     }
     if (info.ssi_signo == SIGUSR1) {
@@ -93,6 +94,11 @@ static void console_out_cb(void *opaque, const void *data, size_t len)
 static void log_line(void *opaque, const char *line)
 {
     fprintf(stderr, "pollux: %s\n", line);
+}
+
+static void paused(void *opaque, const char *why)
+{
+    fprintf(stderr, "pollux: paused: %s; kill -CONT %d goes on and tries again\n", why, getpid());
 }
 
 /* Before any thread is made: they all must leave these signals to the loop. */
@@ -137,6 +143,7 @@ static int open_machine(struct run *r, struct error *err)
 
     config->console_out = console_out_cb;
     config->log = log_line;
+    config->paused = paused;
     config->opaque = r;
     config->trace = r->trace.trace;
     ret = machine_new(config, &r->machine, err);
@@ -271,6 +278,7 @@ const struct command command_run = {
              "\n"
              "signals:\n"
              "  SIGUSR1 prints the figures of --stats and goes on.\n"
+             "  SIGCONT ends the pause that a failed disk has begun (rerror, werror).\n"
              "\n"
              "exit status:\n"
              "  0      the guest powered off or reset the machine, or Ctrl-A x\n"

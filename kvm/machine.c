@@ -37,13 +37,16 @@ struct machine {
     struct serial serial;
     struct out_queue out;
     bool out_running;
-    struct machine_ports ports; /* count 0: none */
+    struct machine_ports ports;                  /* count 0: none */
+    void (*told)(void *opaque, const char *why); /* of a pause; NULL: nobody */
+    void *told_opaque;
     unsigned nr_vcpus;
     struct vcpu vcpus[MACHINE_CPUS_MAX];
     int end_fd;
 
     pthread_mutex_t lock; /* what follows, and vcpu_start() against vcpu_stop() */
     bool started;
+    bool paused;
     enum machine_end end;
     char message[CRASH_MESSAGE_MAX];
 };
@@ -140,6 +143,16 @@ static void on_ended(void *opaque, enum machine_end why, const char *message)
 
 static const struct vcpu_ops vcpu_ops = {.port = on_port, .mmio = on_mmio, .ended = on_ended};
 
+static void disk_stopped(void *opaque, const char *why)
+{
+    struct machine *m = opaque;
+
+    machine_pause(m);
+    if (m->told) {
+        m->told(m->told_opaque, why);
+    }
+}
+
 /* --- building --- */
 
 static int check_config(const struct machine_config *config, struct error *err)
@@ -204,7 +217,7 @@ static int build(struct machine *m, const struct machine_config *config, struct 
         ret = vm_init(&m->vm, config->cpus, &m->ram, err);
     }
     if (ret == 0) {
-        ret = storage_init(&m->storage, config, &m->vm, &m->ram.mem, err);
+        ret = storage_init(&m->storage, config, &m->vm, &m->ram.mem, disk_stopped, m, err);
     }
     if (ret == 0) {
         ret = load_guest(m, config, &entry, err);
@@ -241,6 +254,8 @@ int machine_new(const struct machine_config *config, struct machine **out, struc
     if (config->ports) {
         m->ports = *config->ports;
     }
+    m->told = config->paused;
+    m->told_opaque = config->opaque;
     ret = m->end_fd < 0 ? error_set(err, -errno, "eventfd: %s", strerror(errno))
                         : build(m, config, err);
     if (ret < 0) {
@@ -268,6 +283,50 @@ int machine_start(struct machine *m, struct error *err)
         end_with(m, MACHINE_STOPPED, "");
     }
     return ret;
+}
+
+void machine_pause(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    if (m->end == MACHINE_RUNNING && !m->paused) {
+        m->paused = true;
+        for (unsigned i = 0; i < m->nr_vcpus; i++) {
+            vcpu_pause(&m->vcpus[i]);
+        }
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void machine_resume(struct machine *m)
+{
+    bool was;
+
+    pthread_mutex_lock(&m->lock);
+    was = m->paused && m->end == MACHINE_RUNNING;
+    if (was) {
+        m->paused = false;
+        for (unsigned i = 0; i < m->nr_vcpus; i++) {
+            vcpu_resume(&m->vcpus[i]);
+        }
+    }
+    pthread_mutex_unlock(&m->lock);
+    /* Last: what fails again pauses again. */
+    if (was) {
+        storage_retry(&m->storage);
+    }
+}
+
+bool machine_is_paused(struct machine *m)
+{
+    bool all;
+
+    pthread_mutex_lock(&m->lock);
+    all = m->paused && m->end == MACHINE_RUNNING;
+    for (unsigned i = 0; i < m->nr_vcpus; i++) {
+        all = all && vcpu_is_paused(&m->vcpus[i]);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return all;
 }
 
 int machine_end_fd(const struct machine *m)

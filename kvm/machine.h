@@ -31,6 +31,7 @@ struct machine_disk {
     const char *iothreads[VIRTIO_BLK_QUEUES_MAX];
     bool discard; /* the guest may free blocks of the image */
     enum virtio_blk_detect detect_zeroes;
+    enum virtio_blk_on_error rerror, werror;
     bool merge;                         /* adjacent requests go to the host as one */
     unsigned nr_queues;                 /* 0: one for each of @iothreads */
     const char *serial;                 /* NULL: the name */
@@ -78,7 +79,11 @@ struct machine_config {
     void (*console_out)(void *opaque, const void *data, size_t len);
     /* One line about a fault of a guest or a disk. Context: any thread. NULL: dropped. */
     void (*log)(void *opaque, const char *line);
-    void *opaque;        /* for console_out and log */
+    /* A disk of rerror or werror stop failed a request, and the machine pauses; what is to be
+     * mended is in @why. machine_resume() tries again. Context: an I/O thread. NULL: nobody is
+     * told. */
+    void (*paused)(void *opaque, const char *why);
+    void *opaque;        /* for the functions above */
     struct trace *trace; /* vCPUs and I/O threads record there; NULL: none; outlives the machine */
 };
 
@@ -115,6 +120,21 @@ void machine_stop(struct machine *m, enum machine_end why);
  * Return: how it ended.
  */
 enum machine_end machine_wait(struct machine *m, char *message, size_t size);
+
+/**
+ * machine_pause - stop the vCPUs soon; disks complete what they were given
+ * machine_resume - let them run, and try again what disks have kept since they failed
+ * Context: any thread; machine_resume() any but the I/O threads. Do not wait. Nothing happens where
+ * the machine is in that state already, or has ended.
+ */
+void machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
+
+/**
+ * machine_is_paused - have all vCPUs stopped for machine_pause()?
+ * Context: any thread.
+ */
+bool machine_is_paused(struct machine *m);
 
 /**
  * machine_watch - the watchdog: call it about once a second while the machine runs

@@ -70,6 +70,10 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
         .discard = config->discard,
         .detect_zeroes = config->detect_zeroes,
         .merge = config->merge,
+        .rerror = config->rerror,
+        .werror = config->werror,
+        .stop = s->stopped,
+        .stop_opaque = s->opaque,
         .serial = config->serial,
         .log = machine->log,
         .log_opaque = machine->opaque,
@@ -91,11 +95,12 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
 }
 
 int storage_init(struct storage *s, const struct machine_config *config, const struct vm *vm,
-                 const struct guest_memory *mem, struct error *err)
+                 const struct guest_memory *mem, void (*stopped)(void *opaque, const char *why),
+                 void *opaque, struct error *err)
 {
     int ret = 0;
 
-    memset(s, 0, sizeof(*s));
+    *s = (struct storage){.stopped = stopped, .opaque = opaque};
     if (config->nr_disks > STORAGE_DISKS_MAX) {
         return error_set(err, -EINVAL, "%u disks: a machine has interrupts for %d at most",
                          config->nr_disks, STORAGE_DISKS_MAX);
@@ -152,6 +157,13 @@ void storage_parameters(const struct storage *s, char *out, size_t size)
         len += (size_t)snprintf(out + len, size - len,
                                 "%svirtio_mmio.device=%" PRIu32 "K@0x%" PRIx32 ":%" PRIu32,
                                 i ? " " : "", p->size >> 10, p->base, p->gsi);
+    }
+}
+
+void storage_retry(struct storage *s)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        virtio_blk_retry(s->disks[i].dev);
     }
 }
 

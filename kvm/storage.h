@@ -24,16 +24,20 @@ struct storage_disk {
 struct storage {
     struct iothread **iothreads;
     unsigned nr_iothreads;
+    void (*stopped)(void *opaque, const char *why);
+    void *opaque;
     unsigned nr_disks;
     struct storage_disk disks[STORAGE_DISKS_MAX];
 };
 
 /**
  * storage_init - open images, start I/O threads, make devices and connect them to @vm
+ * @stopped: a disk keeps a request that failed, see virtio_blk_options.stop
  * Return: 0, or -errno and @err; then nothing is left. storage_destroy() releases.
  */
 int storage_init(struct storage *s, const struct machine_config *config, const struct vm *vm,
-                 const struct guest_memory *mem, struct error *err);
+                 const struct guest_memory *mem, void (*stopped)(void *opaque, const char *why),
+                 void *opaque, struct error *err);
 
 /**
  * storage_access - the guest reads or writes device memory
@@ -46,6 +50,12 @@ bool storage_access(struct storage *s, uint64_t gpa, void *data, unsigned size, 
  * storage_parameters - virtio_mmio.device= parameters for all disks, with blanks between
  */
 void storage_parameters(const struct storage *s, char *out, size_t size);
+
+/**
+ * storage_retry - try again what disks have kept
+ * Context: any thread but the I/O threads.
+ */
+void storage_retry(struct storage *s);
 
 /**
  * storage_stop - wait for what is in flight; afterwards no guest memory is touched

@@ -2,7 +2,9 @@
 /*
  * Stopping: another thread sets @stop and immediate_exit, then sends a signal. A thread that is in
  * the guest, or halted, leaves KVM_RUN for the signal; one that is on its way there leaves for
- * immediate_exit. The handler does nothing and has no state, so several machines can share it.
+ * immediate_exit. Pausing does the same, and the thread waits outside until it may go on; only
+ * immediate_exit must then be taken back. The handler does nothing and has no state, so several
+ * machines can share it.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -59,9 +61,13 @@ int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus
 
     *v = (struct vcpu){
         .index = index, .run_size = vm->run_size, .ram = ram, .ops = ops, .opaque = opaque};
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_cond_init(&v->changed, NULL);
     v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
     if (v->fd < 0) {
-        return fail(err, "KVM_CREATE_VCPU");
+        ret = fail(err, "KVM_CREATE_VCPU");
+        vcpu_destroy(v);
+        return ret;
     }
     v->run = mmap(NULL, (size_t)v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
     if (v->run == MAP_FAILED) {
@@ -174,6 +180,19 @@ static const char *exit_name(const struct vcpu *v, int ret)
     }
 }
 
+static void park(struct vcpu *v)
+{
+    /* The guest learns that it was not its fault: its watchdogs don't count the time. */
+    ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+    pthread_mutex_lock(&v->lock);
+    store_relaxed(&v->parked, true);
+    while (v->pause && !v->stop) {
+        pthread_cond_wait(&v->changed, &v->lock);
+    }
+    store_relaxed(&v->parked, false);
+    pthread_mutex_unlock(&v->lock);
+}
+
 static void *vcpu_thread(void *opaque)
 {
     char cause[CRASH_CAUSE_MAX];
@@ -189,6 +208,11 @@ static void *vcpu_thread(void *opaque)
     }
     while (!load_relaxed(&v->stop)) {
         int ret;
+
+        if (load_relaxed(&v->pause)) {
+            park(v);
+            continue;
+        }
 
         trace_vcpu_entry(v->trace, v->index);
         ret = ioctl(v->fd, KVM_RUN, 0);
@@ -227,13 +251,44 @@ int vcpu_start(struct vcpu *v, struct error *err)
     return 0;
 }
 
-void vcpu_stop(struct vcpu *v)
+/* @lock is held: whoever comes last decides whether the guest may be entered. */
+static void leave_guest(struct vcpu *v)
 {
-    store_relaxed(&v->stop, true);
     store_relaxed(&v->run->immediate_exit, 1);
+    pthread_cond_signal(&v->changed);
     if (v->created) {
         pthread_kill(v->thread, STOP_SIGNAL);
     }
+}
+
+void vcpu_stop(struct vcpu *v)
+{
+    pthread_mutex_lock(&v->lock);
+    store_relaxed(&v->stop, true);
+    leave_guest(v);
+    pthread_mutex_unlock(&v->lock);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+    pthread_mutex_lock(&v->lock);
+    store_relaxed(&v->pause, true);
+    leave_guest(v);
+    pthread_mutex_unlock(&v->lock);
+}
+
+void vcpu_resume(struct vcpu *v)
+{
+    pthread_mutex_lock(&v->lock);
+    store_relaxed(&v->pause, false);
+    store_relaxed(&v->run->immediate_exit, v->stop);
+    pthread_cond_signal(&v->changed);
+    pthread_mutex_unlock(&v->lock);
+}
+
+bool vcpu_is_paused(const struct vcpu *v)
+{
+    return load_relaxed(&v->parked);
 }
 
 void vcpu_join(struct vcpu *v)
@@ -254,6 +309,8 @@ void vcpu_destroy(struct vcpu *v)
     }
     v->run = NULL;
     v->fd = -1;
+    pthread_cond_destroy(&v->changed);
+    pthread_mutex_destroy(&v->lock);
 }
 
 uint64_t vcpu_cpu_ns(const struct vcpu *v)

@@ -251,6 +251,8 @@ static int stop_in_thread(void *opaque)
     q->stopping = true;
     if (q->in_flight == 0) {
         quiesce(q);
+    } else {
+        blk_fail_kept(q); /* the last one quiesces */
     }
     return 0;
 }
@@ -300,6 +302,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
     q->trace = aio_trace(q->ctx);
     sem_init(&q->quiet, 0, 0);
     list_init(&q->waiting);
+    list_init(&q->kept);
     aio_bh_init(q->ctx, &q->more, serve, q);
     aio_deferred_init(&q->publish, publish, q);
     aio_deferred_init(&q->resume, blk_request_resume, q);

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/virtio_blk.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "virtq/internal.h"
 
@@ -42,7 +44,7 @@ static void finish(struct blk_request *r, uint8_t status, uint64_t written)
     blk_queue_complete(r, written < UINT32_MAX ? written : UINT32_MAX);
 }
 
-static void finish_error(struct blk_request *r)
+void blk_request_fail(struct blk_request *r)
 {
     stat_add(&stats_of(r)->errors, 1);
     finish(r, VIRTIO_BLK_S_IOERR, r->io.op == ENGINE_READ ? r->total - r->left : 0);
@@ -77,7 +79,7 @@ static void finish_ok(struct blk_request *r)
     finish(r, VIRTIO_BLK_S_OK, 0);
 }
 
-static void host_error(struct blk_request *r, const char *why)
+static void host_error(struct blk_request *r, int num, const char *why)
 {
     static const char *const verb[] = {
         [ENGINE_READ] = "read",
@@ -86,10 +88,23 @@ static void host_error(struct blk_request *r, const char *why)
         [ENGINE_DISCARD] = "discard",
         [ENGINE_WRITE_ZEROES] = "write zeroes",
     };
+    struct virtio_blk_stats *stats = stats_of(r);
+    enum virtio_blk_on_error policy = blk_on_error(r, num);
+    char what[160];
 
-    blk_queue_log(r->q, stats_of(r)->errors, "%s of %" PRIu64 " bytes at %" PRIu64 " failed: %s",
-                  verb[r->io.op], r->left, r->io.offset, why);
-    finish_error(r);
+    snprintf(what, sizeof(what), "%s of %" PRIu64 " bytes at %" PRIu64 " failed: %s",
+             verb[r->io.op], r->left, r->io.offset, why);
+    if (policy == VIRTIO_BLK_STOP) {
+        blk_keep(r, what);
+        return;
+    }
+    blk_queue_log(r->q, stats->errors + stats->ignored, "%s", what);
+    if (policy == VIRTIO_BLK_IGNORE) {
+        stat_add(&stats->ignored, 1);
+        finish_ok(r);
+    } else {
+        blk_request_fail(r);
+    }
 }
 
 /* --- to and from the engine --- */
@@ -114,7 +129,7 @@ void blk_request_submit(struct blk_request *r)
     }
     n = engine_submit(r->q->engine, &r->io);
     if (n < 0) {
-        host_error(r, strerror(-n));
+        host_error(r, n, strerror(-n));
     }
 }
 
@@ -133,7 +148,7 @@ void blk_request_done(struct engine_req *io, ssize_t res)
     uint64_t asked = r->bounce ? r->bounce_iov.iov_len : r->left;
 
     if (res < 0) {
-        host_error(r, strerror(-res));
+        host_error(r, (int)res, strerror(-res));
         return;
     }
     if (io->op == ENGINE_FLUSH) {
@@ -147,7 +162,7 @@ void blk_request_done(struct engine_req *io, ssize_t res)
     /* A rest that does not begin at a sector is no transfer to go on with: the file ends there. */
     if (res == 0 || (uint64_t)res > asked ||
         ((uint64_t)res < asked && res % r->q->blk->block_size)) {
-        host_error(r, "the file is shorter than it was");
+        host_error(r, -EIO, "the file is shorter than it was");
         return;
     }
     if (r->bounce && io->op == ENGINE_READ) {
@@ -245,7 +260,7 @@ static void transfer(struct blk_request *r, uint64_t sector)
 
     r->total = r->left = length(&r->data);
     if (!range_ok(r, sector) || (r->io.op == ENGINE_WRITE && image->readonly)) {
-        finish_error(r);
+        blk_request_fail(r);
         return;
     }
     if (r->total == 0) {
@@ -295,7 +310,7 @@ static void ranges(struct blk_request *r, enum engine_op op, const struct iov_re
     } else if (status == VIRTIO_BLK_S_UNSUPP) {
         unsupported(r);
     } else {
-        finish_error(r);
+        blk_request_fail(r);
     }
 }
 

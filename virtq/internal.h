@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the files of the block device share: the device (virtio-blk.c), one of its queues
- * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c),
- * requests on ranges (blk-range.c). Nothing outside
+ * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c), on ranges
+ * (blk-range.c), that failed (blk-keep.c). Nothing outside
  * virtq/ includes it.
  */
 #ifndef POLLUX_VIRTQ_INTERNAL_H
@@ -37,7 +37,7 @@ struct blk_request {
     uint64_t room;        /* writable bytes before the status byte */
     uint8_t *bounce;      /* NULL: straight from and to guest memory */
     struct iovec bounce_iov;
-    struct list node;         /* q->waiting */
+    struct list node;         /* q->waiting or q->kept */
     struct blk_request *next; /* of the run that it belongs to */
     unsigned nr_ranges, next_range;
     struct virtio_blk_discard_write_zeroes ranges[BLK_RANGES_MAX];
@@ -75,6 +75,7 @@ struct blk_queue {
     unsigned nr_bounce_free;
     struct list waiting;        /* requests that wait for a bounce buffer */
     struct aio_deferred resume; /* some of them can go on */
+    struct list kept;           /* requests that failed, to be tried again */
     struct blk_run run;         /* grows until the end of the turn */
 
     struct virtio_blk_stats stats; /* read by any thread */
@@ -110,6 +111,10 @@ struct blk {
     bool discard;
     enum virtio_blk_detect detect_zeroes;
     bool writeback; /* the write cache is on; read in the I/O threads, written by the transport */
+    enum virtio_blk_on_error rerror, werror;
+    void (*stop)(void *opaque, const char *why);
+    void *stop_opaque;
+    bool stopped; /* atomic; @stop was called */
     unsigned seg_max;
     unsigned block_size; /* what the guest is told is the smallest unit; a power of 2 */
     char serial[VIRTIO_BLK_SERIAL_MAX];
@@ -173,6 +178,9 @@ void blk_request_resume(void *opaque);
 void blk_request_submit(struct blk_request *r);
 void blk_request_done(struct engine_req *io, ssize_t res);
 
+/* blk_request_fail - complete a request with S_IOERR */
+void blk_request_fail(struct blk_request *r);
+
 void blk_request_init(struct blk_request *r, struct blk_queue *q);
 
 /* --- blk-range.c --- */
@@ -205,5 +213,22 @@ bool blk_range_detect(struct blk_request *r);
  */
 void blk_merge_add(struct blk_request *r);
 void blk_merge_submit(struct blk_queue *q);
+
+/* --- blk-keep.c --- */
+
+/**
+ * blk_on_error - what is to be done about @r, which the host failed with @num
+ * Return: VIRTIO_BLK_REPORT, _IGNORE or _STOP.
+ */
+enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num);
+
+/**
+ * blk_keep - keep @r for virtio_blk_retry(), and ask for the guest to be stopped
+ * @what: failed; without the queue's name
+ */
+void blk_keep(struct blk_request *r, const char *what);
+
+/* blk_fail_kept - the queue stops: fail what it kept */
+void blk_fail_kept(struct blk_queue *q);
 
 #endif

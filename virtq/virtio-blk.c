@@ -297,6 +297,10 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     blk->discard = options->discard;
     blk->detect_zeroes = options->detect_zeroes;
     blk->writeback = !blk->image->writethrough;
+    blk->rerror = options->rerror;
+    blk->werror = options->werror;
+    blk->stop = options->stop;
+    blk->stop_opaque = options->stop_opaque;
     blk->log = options->log;
     blk->log_opaque = options->log_opaque;
     snprintf(blk->name, sizeof(blk->name), "%s", options->name);
@@ -346,6 +350,8 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
         out->kicks += load_relaxed(&s->kicks);
         out->interrupts += load_relaxed(&s->interrupts);
         out->faults += load_relaxed(&s->faults);
+        out->ignored += load_relaxed(&s->ignored);
+        out->kept += load_relaxed(&s->kept);
         out->merged += load_relaxed(&s->merged);
         out->zeroes += load_relaxed(&s->zeroes);
         out->bounced += load_relaxed(&s->bounced);

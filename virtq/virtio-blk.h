@@ -20,6 +20,14 @@ enum virtio_blk_detect {
     VIRTIO_BLK_DETECT_UNMAP, /* and the host may free the blocks, if @discard is set */
 };
 
+/* What to do when the host fails a request. */
+enum virtio_blk_on_error {
+    VIRTIO_BLK_REPORT, /* tell the guest: S_IOERR */
+    VIRTIO_BLK_IGNORE, /* tell the guest that all is well */
+    VIRTIO_BLK_STOP,   /* keep the request and stop the guest, until virtio_blk_retry() */
+    VIRTIO_BLK_ENOSPC, /* STOP when the host's disk is full, else REPORT */
+};
+
 /* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
 struct virtio_blk_options {
     const char *name;          /* for messages, statistics and traces; copied */
@@ -34,7 +42,12 @@ struct virtio_blk_options {
     unsigned nr_iothreads;
     bool discard; /* the guest may free blocks of the image */
     enum virtio_blk_detect detect_zeroes;
-    bool merge;                                  /* adjacent requests go to the host as one */
+    bool merge;                              /* adjacent requests go to the host as one */
+    enum virtio_blk_on_error rerror, werror; /* of reads; of all else */
+    /* A request is kept: stop the guest soon. Once until virtio_blk_retry(). Context: I/O thread.
+     */
+    void (*stop)(void *opaque, const char *why);
+    void *stop_opaque;
     const char *serial;                          /* NULL: the name */
     void (*log)(void *opaque, const char *line); /* a fault of the guest or the disk; any thread */
     void *log_opaque;
@@ -50,6 +63,8 @@ struct virtio_blk_stats {
     uint64_t interrupts;  /* sent */
     uint64_t faults;      /* queues broken by the driver */
     uint64_t bounced;     /* went through a bounce buffer: their memory did not suit O_DIRECT */
+    uint64_t ignored;     /* failed, and the guest was told that all is well */
+    uint64_t kept;        /* in flight, waiting for virtio_blk_retry() */
     uint64_t merged;      /* went to the host as a part of the request before them */
     uint64_t zeroes;      /* writes of nothing but zeroes that became write zeroes */
     uint64_t in_flight;
@@ -82,5 +97,11 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
  * Return: how many queues were woken.
  */
 unsigned virtio_blk_watch(struct virtio_device *dev);
+
+/**
+ * virtio_blk_retry - try again what was kept when the host failed it
+ * Context: any thread but the I/O threads; not at the same time as free.
+ */
+void virtio_blk_retry(struct virtio_device *dev);
 
 #endif

@@ -37,6 +37,9 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
     if (rig->fail) {
         return rig->fail;
     }
+    if (rig->fail_after && --rig->fail_after == 0) {
+        rig->fail = -EIO;
+    }
     if (req->offset < rig->bad_to && req->offset + req_bytes(req) > rig->bad_from) {
         return -EIO;
     }
@@ -127,15 +130,25 @@ static const struct engine_ops engine_memory = {
     .close = memory_close,
 };
 
-void blk_rig_await_held(struct blk_rig *rig, unsigned n)
+static void await(sem_t *sem, const char *hang)
 {
     struct timespec limit;
 
     clock_gettime(CLOCK_REALTIME, &limit);
     limit.tv_sec += 20;
+    ck_assert_msg(sem_timedwait(sem, &limit) == 0, "%s", hang);
+}
+
+void blk_rig_await_held(struct blk_rig *rig, unsigned n)
+{
     while (n--) {
-        ck_assert_msg(sem_timedwait(&rig->held, &limit) == 0, "the device submits nothing");
+        await(&rig->held, "the device submits nothing");
     }
+}
+
+void blk_rig_await_stop(struct blk_rig *rig)
+{
+    await(&rig->stop, "the device does not ask for a stop");
 }
 
 static int release_in_thread(void *opaque)
@@ -165,6 +178,17 @@ static void log_line(void *opaque, const char *line)
     snprintf(rig->log, sizeof(rig->log), "%s", line);
     rig->log_lines++;
     pthread_mutex_unlock(&rig->log_lock);
+}
+
+static void stop(void *opaque, const char *why)
+{
+    struct blk_rig *rig = opaque;
+
+    pthread_mutex_lock(&rig->log_lock);
+    snprintf(rig->stopped, sizeof(rig->stopped), "%s", why);
+    rig->stops++;
+    pthread_mutex_unlock(&rig->log_lock);
+    sem_post(&rig->stop);
 }
 
 static void start_iothreads(struct blk_rig *rig, const struct blk_rig_options *options)
@@ -200,6 +224,10 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
         .merge = options->merge,
         .discard = options->discard,
         .detect_zeroes = options->detect_zeroes,
+        .rerror = options->rerror,
+        .werror = options->werror,
+        .stop = stop,
+        .stop_opaque = rig,
         .serial = "a serial",
         .log = log_line,
         .log_opaque = rig,
@@ -222,6 +250,7 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
     ck_assert_ptr_nonnull(rig->disk);
     pthread_mutex_init(&rig->log_lock, NULL);
     sem_init(&rig->held, 0, 0);
+    sem_init(&rig->stop, 0, 0);
     start_iothreads(rig, options);
     rig->nr_queues = options->nr_queues ? options->nr_queues : 1;
     for (unsigned i = 0; i < rig->nr_queues; i++) {
@@ -251,6 +280,7 @@ void blk_rig_destroy(struct blk_rig *rig)
         fake_driver_destroy(&rig->drv[i]);
     }
     fake_transport_destroy(&rig->transport);
+    sem_destroy(&rig->stop);
     sem_destroy(&rig->held);
     pthread_mutex_destroy(&rig->log_lock);
     free(rig->disk);

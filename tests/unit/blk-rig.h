@@ -25,6 +25,7 @@ struct blk_rig_options {
     unsigned nr_iothreads;
     unsigned queue_size; /* 0: 64 */
     bool readonly, merge;
+    enum virtio_blk_on_error rerror, werror;
     unsigned align; /* 0: 1 */
     struct trace *trace;
     bool discard, writethrough;
@@ -46,12 +47,16 @@ struct blk_rig {
     pthread_mutex_t log_lock;
     char log[1024]; /* the newest line */
     unsigned log_lines;
+    char stopped[1024]; /* why the device asked for a stop */
+    unsigned stops;     /* how often */
+    sem_t stop;         /* posted each time */
 
     /* The engine on memory reads these in the I/O thread; set before a request is offered. */
     uint64_t move_at_most;                  /* 0: all of it */
     uint64_t ends_at;                       /* 0: nowhere; the file was cut here */
     uint64_t bad_from, bad_to;              /* -EIO for what touches these bytes */
     int fail;                               /* -errno for all requests */
+    unsigned fail_after;                    /* so many more requests go well; 0: for ever */
     bool hold;                              /* complete nothing until blk_rig_release() */
     sem_t held;                             /* posted for each request held */
     struct engine *engines[RIG_QUEUES_MAX]; /* by I/O thread */
@@ -70,6 +75,9 @@ void blk_rig_go_live(struct blk_rig *rig);
 
 /* blk_rig_await_held - wait until the engine holds @n requests more than last time */
 void blk_rig_await_held(struct blk_rig *rig, unsigned n);
+
+/* blk_rig_await_stop - wait until the device asks for the guest to be stopped, once more */
+void blk_rig_await_stop(struct blk_rig *rig);
 
 /* blk_rig_release - complete what is held, in one turn, and hold no more */
 void blk_rig_release(struct blk_rig *rig);

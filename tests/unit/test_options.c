@@ -324,6 +324,20 @@ START_TEST(queues_are_dealt_over_the_threads_that_are_named)
 }
 END_TEST
 
+START_TEST(errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x", "--disk",
+                         "file=x,rerror=stop,werror=ignore,merge=off"),
+                     0);
+    ck_assert_uint_eq(plan.disks[0].rerror, VIRTIO_BLK_REPORT);
+    ck_assert_uint_eq(plan.disks[0].werror, VIRTIO_BLK_ENOSPC);
+    ck_assert(plan.disks[0].merge);
+    ck_assert_uint_eq(plan.disks[1].rerror, VIRTIO_BLK_STOP);
+    ck_assert_uint_eq(plan.disks[1].werror, VIRTIO_BLK_IGNORE);
+    ck_assert(!plan.disks[1].merge);
+}
+END_TEST
+
 static const struct {
     char *mode;
     const struct engine_ops *engine; /* that is chosen if none is named */
@@ -389,6 +403,8 @@ static const struct {
      "--disk: iothread: there is no 'io'; there is io0 (add one with --iothread id=io)"},
     {{"--kernel", "k", "--disk", "file=x,iothread=io0:io0:io0,queues=2"},
      "--disk: iothread=io0:io0:io0 names more threads than the disk has queues, 2"},
+    {{"--kernel", "k", "--disk", "file=x,rerror=enospc"},
+     "--disk: rerror: 'enospc' is not known; it takes one of report, ignore, stop"},
     {{"--kernel", "k", "--disk", "file=x,queues=65"},
      "--disk: queues: 65 is out of range; it takes 1 to 64"},
     {{"--kernel", "k", "--disk", "size=1G"}, "--disk: engine linux-aio needs file=FILE"},
@@ -484,6 +500,7 @@ int main(void)
                         sizeof(cache_modes) / sizeof(cache_modes[0]));
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
+    tcase_add_test(run, errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,
                         sizeof(wrong_runs) / sizeof(wrong_runs[0]));
     tcase_add_test(run, too_many_disks_are_refused);

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/* What the host's errors become: report, ignore, stop and try again, enospc. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "aio/barrier.h"
+#include "tests/unit/blk-rig.h"
+
+#define OK    VIRTIO_BLK_S_OK
+#define IOERR VIRTIO_BLK_S_IOERR
+#define READ  VIRTIO_BLK_T_IN
+#define WRITE VIRTIO_BLK_T_OUT
+#define FLUSH VIRTIO_BLK_T_FLUSH
+#define NONE  0xff /* the request is kept */
+
+static struct blk_rig rig;
+static struct fake_driver *const drv = &rig.drv[0];
+
+static uint8_t data[4096];
+
+static uint16_t chain(struct fake_driver *d, uint32_t type, uint64_t sector)
+{
+    switch (type) {
+    case READ:
+        return fake_driver_chain(d, HDR(.type = type, .sector = sector), IN(sizeof(data)),
+                                 STATUS());
+    case WRITE:
+        return fake_driver_chain(d, HDR(.type = type, .sector = sector),
+                                 OUT_BYTES(data, sizeof(data)), STATUS());
+    default:
+        return fake_driver_chain(d, HDR(.type = type), STATUS());
+    }
+}
+
+static void begin(struct blk_rig_options options)
+{
+    blk_rig_init(&rig, &options);
+    memset(rig.disk, 0x5a, RIG_DISK_SIZE);
+    memset(data, 0xc3, sizeof(data));
+    blk_rig_go_live(&rig);
+}
+
+/* --- each action for each kind of request and error --- */
+
+static const struct {
+    enum virtio_blk_on_error rerror, werror;
+    uint32_t type;
+    int error;
+    uint8_t status;
+} rows[] = {
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_IGNORE, READ, -EIO, IOERR},
+    {VIRTIO_BLK_IGNORE, VIRTIO_BLK_REPORT, WRITE, -EIO, IOERR},
+    {VIRTIO_BLK_IGNORE, VIRTIO_BLK_REPORT, FLUSH, -EIO, IOERR},
+    {VIRTIO_BLK_IGNORE, VIRTIO_BLK_REPORT, READ, -EIO, OK},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_IGNORE, WRITE, -ENOSPC, OK},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_IGNORE, FLUSH, -EIO, OK},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, WRITE, -EIO, IOERR},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, WRITE, -ENOSPC, NONE},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, FLUSH, -ENOSPC, NONE},
+    {VIRTIO_BLK_STOP, VIRTIO_BLK_REPORT, READ, -EIO, NONE},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_STOP, WRITE, -EIO, NONE},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_STOP, FLUSH, -EIO, NONE},
+};
+
+static void expect_moved(uint16_t head, uint32_t type)
+{
+    if (type == READ) {
+        ck_assert_mem_eq(fake_driver_buf(drv, head, 1), rig.disk, sizeof(data));
+    } else if (type == WRITE) {
+        ck_assert_mem_eq(rig.disk, data, sizeof(data));
+    }
+}
+
+START_TEST(an_error_becomes_what_the_action_says)
+{
+    uint16_t head;
+
+    begin((struct blk_rig_options){.rerror = rows[_i].rerror, .werror = rows[_i].werror});
+    rig.fail = rows[_i].error;
+    head = chain(drv, rows[_i].type, 0);
+    fake_driver_kick(drv, head);
+    if (rows[_i].status == NONE) {
+        blk_rig_await_stop(&rig);
+        ck_assert_uint_eq(fake_driver_used_idx(drv), 0);
+        ck_assert_uint_eq(blk_rig_stats(&rig).kept, 1);
+        ck_assert_uint_eq(blk_rig_stats(&rig).in_flight, 1);
+        ck_assert_ptr_nonnull(strstr(rig.stopped, "disk0 queue 0: "));
+        ck_assert_ptr_nonnull(strstr(rig.stopped, strerror(-rows[_i].error)));
+        rig.fail = 0;
+        virtio_blk_retry(rig.dev);
+    }
+    fake_driver_await(drv, 1);
+    ck_assert_uint_eq(fake_driver_status(drv, head),
+                      rows[_i].status == NONE ? OK : rows[_i].status);
+    if (rows[_i].status == NONE) {
+        expect_moved(head, rows[_i].type);
+    }
+    ck_assert_uint_eq(blk_rig_stats(&rig).kept, 0);
+    ck_assert_uint_eq(blk_rig_stats(&rig).errors, rows[_i].status == IOERR);
+    ck_assert_uint_eq(blk_rig_stats(&rig).ignored, rows[_i].status == OK);
+    ck_assert_uint_eq(rig.stops, rows[_i].status == NONE);
+    ck_assert_uint_eq(rig.log_lines, rows[_i].status != NONE);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+/* --- keeping --- */
+
+START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
+{
+    uint16_t head[20];
+
+    /* Some go through bounce buffers, of which there are fewer. */
+    begin((struct blk_rig_options){.rerror = VIRTIO_BLK_STOP, .align = 512, .merge = _i});
+    rig.fail = -EIO;
+    rig.hold = true;
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t gpa = fake_driver_alloc(drv, sizeof(data) + 1, 512) + i % 2;
+
+        head[i] = fake_driver_chain(drv, HDR(.type = READ, .sector = i * 8),
+                                    IN_AT(gpa, sizeof(data)), STATUS());
+        fake_driver_kick(drv, head[i]);
+    }
+    while (blk_rig_stats(&rig).in_flight < 20) {
+        cpu_relax();
+    }
+    blk_rig_release(&rig);
+    blk_rig_await_stop(&rig);
+    while (blk_rig_stats(&rig).kept < 20) {
+        cpu_relax();
+    }
+    ck_assert_uint_eq(fake_driver_used_idx(drv), 0);
+    ck_assert_uint_eq(rig.stops, 1);
+
+    virtio_blk_retry(rig.dev); /* which fails again */
+    blk_rig_await_stop(&rig);
+    while (blk_rig_stats(&rig).kept < 20) {
+        cpu_relax();
+    }
+    ck_assert_uint_eq(rig.stops, 2);
+
+    for (unsigned i = 0; i < RIG_DISK_SIZE; i++) {
+        rig.disk[i] = (uint8_t)(i >> 9);
+    }
+    rig.fail = 0;
+    virtio_blk_retry(rig.dev);
+    fake_driver_await(drv, 20);
+    for (unsigned i = 0; i < 20; i++) {
+        ck_assert_uint_eq(fake_driver_status(drv, head[i]), OK);
+        ck_assert_mem_eq(fake_driver_buf(drv, head[i], 1), rig.disk + i * 4096, 4096);
+    }
+    ck_assert_uint_eq(rig.stops, 2);
+    ck_assert_uint_eq(blk_rig_stats(&rig).errors, 0);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+/* What was moved before the error is not moved again. */
+START_TEST(a_retry_goes_on_where_the_disk_failed)
+{
+    uint16_t head;
+
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_STOP});
+    rig.move_at_most = 1024;
+    rig.fail_after = 3;
+    head = chain(drv, WRITE, 0);
+    fake_driver_kick(drv, head);
+    blk_rig_await_stop(&rig);
+    ck_assert_ptr_nonnull(strstr(rig.stopped, "write of 1024 bytes at 3072"));
+    ck_assert_mem_eq(rig.disk, data, 3072);
+    memset(rig.disk, 0, 3072);
+    rig.fail = 0;
+    virtio_blk_retry(rig.dev);
+    fake_driver_await(drv, 1);
+    ck_assert_uint_eq(fake_driver_status(drv, head), OK);
+    ck_assert_mem_eq(rig.disk + 3072, data, 1024);
+    ck_assert_uint_eq(rig.disk[3071], 0);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+START_TEST(a_reset_fails_what_is_kept)
+{
+    uint16_t head[2];
+
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_STOP, .nr_queues = 2, .nr_iothreads = 2});
+    rig.fail = -EIO;
+    for (unsigned q = 0; q < 2; q++) {
+        head[q] = chain(&rig.drv[q], WRITE, q * 8);
+        fake_driver_kick(&rig.drv[q], head[q]);
+    }
+    while (blk_rig_stats(&rig).kept < 2) {
+        cpu_relax();
+    }
+    virtio_set_status(rig.dev, 0);
+    for (unsigned q = 0; q < 2; q++) {
+        ck_assert_int_eq(fake_driver_reap(&rig.drv[q]), head[q]);
+        ck_assert_uint_eq(fake_driver_status(&rig.drv[q], head[q]), IOERR);
+    }
+    ck_assert_uint_eq(blk_rig_stats(&rig).kept, 0);
+    rig.fail = 0;
+    virtio_blk_retry(rig.dev); /* there is nothing */
+    blk_rig_go_live(&rig);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, chain(drv, WRITE, 0)), OK);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+static unsigned handlers(void)
+{
+    static struct iothread_account account;
+    unsigned live = 0;
+
+    iothread_get_account(rig.iothreads[0], &account);
+    for (unsigned i = 0; i < account.nr_handlers; i++) {
+        live += account.handlers[i].live;
+    }
+    return live;
+}
+
+static void *reset(void *opaque)
+{
+    virtio_set_status(rig.dev, 0);
+    return NULL;
+}
+
+/* The reset waits for it, and nobody would try it again. */
+START_TEST(what_fails_during_a_reset_is_not_kept)
+{
+    pthread_t thread;
+    unsigned before;
+    uint16_t head;
+
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_STOP});
+    rig.fail = -EIO;
+    rig.hold = true;
+    head = chain(drv, WRITE, 0);
+    fake_driver_kick(drv, head);
+    blk_rig_await_held(&rig, 1);
+    before = handlers();
+    ck_assert_int_eq(pthread_create(&thread, NULL, reset, NULL), 0);
+    while (handlers() == before) { /* until the queue takes no more kicks */
+    }
+    blk_rig_release(&rig);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(fake_driver_reap(drv), head);
+    ck_assert_uint_eq(fake_driver_status(drv, head), IOERR);
+    ck_assert_uint_eq(rig.stops, 0);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+/* The machine may end with a request kept. */
+START_TEST(a_device_is_freed_with_requests_kept)
+{
+    begin((struct blk_rig_options){.rerror = VIRTIO_BLK_STOP});
+    rig.fail = -EIO;
+    fake_driver_kick(drv, chain(drv, READ, 0));
+    blk_rig_await_stop(&rig);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("blk_errors");
+    TCase *errors = tcase_create("errors");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_loop_test(errors, an_error_becomes_what_the_action_says, 0,
+                        sizeof(rows) / sizeof(rows[0]));
+    tcase_add_loop_test(errors, many_failures_ask_for_one_stop_and_all_are_tried_again, 0, 2);
+    tcase_add_test(errors, a_retry_goes_on_where_the_disk_failed);
+    tcase_add_test(errors, a_reset_fails_what_is_kept);
+    tcase_add_test(errors, what_fails_during_a_reset_is_not_kept);
+    tcase_add_test(errors, a_device_is_freed_with_requests_kept);
+    suite_add_tcase(s, errors);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

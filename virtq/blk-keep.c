@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What to do about a request that the disk failed, and the requests that are kept until somebody
+ * has mended the disk.
+ *
+ * A kept request stays in flight for the guest, which is asked to be stopped meanwhile: it would
+ * take the wait for a disk that hangs. Trying again goes on where the disk failed; nothing of a
+ * request that was moved is moved twice. A queue that is stopped (reset, end of the machine) keeps
+ * nothing: what it has fails.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "virtq/internal.h"
+
+enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
+{
+    const struct blk *blk = r->q->blk;
+    enum virtio_blk_on_error policy = r->io.op == ENGINE_READ ? blk->rerror : blk->werror;
+
+    if (policy == VIRTIO_BLK_ENOSPC) {
+        policy = num == -ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
+    }
+    /* -EINVAL is an engine's that won't take it, as of a disk that was cut short: nothing to mend.
+     */
+    if (policy == VIRTIO_BLK_STOP && (r->q->stopping || num == -EINVAL)) {
+        policy = VIRTIO_BLK_REPORT;
+    }
+    return policy;
+}
+
+void blk_keep(struct blk_request *r, const char *what)
+{
+    struct blk_queue *q = r->q;
+    struct blk *blk = q->blk;
+    char line[300];
+
+    list_add_tail(&q->kept, &r->node);
+    store_relaxed(&q->stats.kept, q->stats.kept + 1);
+    /* One is enough to stop the guest; the rest of what was in flight follows in silence. */
+    if (!exchange_acq_rel(&blk->stopped, true) && blk->stop) {
+        snprintf(line, sizeof(line), "%s: %s", q->name, what);
+        blk->stop(blk->stop_opaque, line);
+    }
+}
+
+static void for_each_kept(struct blk_queue *q, void (*fn)(struct blk_request *))
+{
+    struct list kept;
+
+    list_take(&kept, &q->kept);
+    store_relaxed(&q->stats.kept, 0);
+    while (!list_empty(&kept)) {
+        struct blk_request *r = list_entry(kept.next, struct blk_request, node);
+
+        list_del(&r->node);
+        fn(r);
+    }
+}
+
+void blk_fail_kept(struct blk_queue *q)
+{
+    for_each_kept(q, blk_request_fail);
+}
+
+static int retry_in_thread(void *opaque)
+{
+    for_each_kept(opaque, blk_request_submit);
+    return 0;
+}
+
+void virtio_blk_retry(struct virtio_device *dev)
+{
+    struct blk *blk = container_of(dev, struct blk, dev);
+
+    store_relaxed(&blk->stopped, false);
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        iothread_call(blk->queues[i].iothread, retry_in_thread, &blk->queues[i]);
+    }
+}
