@@ -30,7 +30,6 @@ uint8_t blk_range_parse(struct blk_request *r, const struct iov_rest *out, uint6
     uint32_t max = r->io.op == ENGINE_DISCARD ? BLK_DISCARD_SECTORS : BLK_ZEROES_SECTORS;
     uint8_t status = VIRTIO_BLK_S_OK;
 
-    r->nr_ranges = r->next_range = 0;
     r->data.cnt = 0;
     r->total = r->left = 0;
     if (len % sizeof(r->ranges[0]) || len > sizeof(r->ranges)) {
@@ -71,7 +70,6 @@ bool blk_range_detect(struct blk_request *r)
         return false;
     }
     stat_add(&r->q->stats.zeroes, 1);
-    r->nr_ranges = r->next_range = 0;
     r->io.op = ENGINE_WRITE_ZEROES;
     r->io.len = r->left;
     r->io.may_unmap = blk->discard && blk->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP;

@@ -101,7 +101,11 @@ static void host_error(struct blk_request *r, int num, const char *why)
     blk_queue_log(r->q, stats->errors + stats->ignored, "%s", what);
     if (policy == VIRTIO_BLK_IGNORE) {
         stat_add(&stats->ignored, 1);
-        finish_ok(r);
+        if (blk_range_next(r)) {
+            blk_request_submit(r); /* the others of its ranges are not ignored */
+        } else {
+            finish_ok(r);
+        }
     } else {
         blk_request_fail(r);
     }
@@ -355,6 +359,7 @@ int blk_request_start(struct blk_request *r)
     struct iov_rest in = {.iov = c->iov + c->nr_out, .cnt = c->nr_in};
     struct virtio_blk_outhdr hdr;
 
+    r->nr_ranges = r->next_range = 0;
     if (!take_header(&out, &hdr)) {
         return virtq_break(&r->q->vq->vq, "request header is cut short", c->head);
     }

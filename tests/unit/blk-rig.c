@@ -51,6 +51,9 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
     if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
         ck_assert_int_eq(req->iovcnt, 0);
         ck_assert_uint_le(req->offset + req->len, RIG_DISK_SIZE);
+        if (req->offset < rig->bad_to && req->offset + req->len > rig->bad_from) {
+            return -ENOSPC;
+        }
         rig->discards += req->op == ENGINE_DISCARD;
         rig->zeroes += req->op == ENGINE_WRITE_ZEROES;
         memset(at, req->op == ENGINE_DISCARD ? 0xdd : 0, req->len);

@@ -262,6 +262,37 @@ START_TEST(a_range_that_the_host_fails_is_an_error)
 }
 END_TEST
 
+START_TEST(of_several_ranges_only_the_one_that_failed_is_ignored_or_tried_again)
+{
+    struct virtio_blk_discard_write_zeroes ranges[3] = {{0, 1, 0}, {1, 1, 0}, {2, 1, 0}};
+    uint16_t head;
+
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_IGNORE});
+    rig.bad_from = 512;
+    rig.bad_to = 1024;
+    ck_assert_uint_eq(command(ZEROES, ranges, sizeof(ranges)), OK);
+    ck_assert_uint_eq(rig.disk[0] + rig.disk[1024], 0);
+    ck_assert_uint_eq(rig.disk[512], 0xaa);
+    ck_assert_uint_eq(blk_rig_stats(&rig).ignored, 1);
+    end();
+
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_ENOSPC});
+    rig.bad_from = 512;
+    rig.bad_to = 1024;
+    head = fake_driver_chain(drv, HDR(.type = ZEROES), OUT_BYTES(ranges, sizeof(ranges)), STATUS());
+    fake_driver_kick(drv, head);
+    blk_rig_await_stop(&rig);
+    ck_assert_ptr_nonnull(strstr(rig.stopped, "write zeroes of 512 bytes at 512 failed"));
+    rig.bad_to = 0;
+    virtio_blk_retry(rig.dev);
+    fake_driver_await(drv, 1);
+    ck_assert_uint_eq(fake_driver_status(drv, head), OK);
+    assert_disk(0, 3, 0);
+    ck_assert_uint_eq(rig.zeroes, 3); /* the first one was not done again */
+    end();
+}
+END_TEST
+
 /* --- detect-zeroes --- */
 
 static uint8_t write_at(uint64_t sector, const void *data, size_t len)
@@ -462,6 +493,7 @@ int main(void)
     tcase_add_test(t, a_range_keeps_to_the_block_size);
     tcase_add_test(t, what_was_not_negotiated_is_unsupported);
     tcase_add_test(t, a_range_that_the_host_fails_is_an_error);
+    tcase_add_test(t, of_several_ranges_only_the_one_that_failed_is_ignored_or_tried_again);
     tcase_add_loop_test(t, zeroes_are_detected_as_the_user_wants, 0, 6);
     tcase_add_loop_test(t, blocks_of_a_file_are_freed_and_read_as_zeroes, 0, engines);
     suite_add_tcase(s, t);
