@@ -58,15 +58,16 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
 
 static bool range_ok(const struct image *image, const struct engine_req *req)
 {
-    return req->iovcnt == 0 && !image->readonly && req->offset <= image->size &&
-           req->len <= image->size - req->offset &&
-           !((req->offset | req->len) & (image->align - 1));
+    uint64_t size = image_size(image);
+
+    return req->iovcnt == 0 && !image->readonly && req->offset <= size &&
+           req->len <= size - req->offset && !((req->offset | req->len) & (image->align - 1));
 }
 
 static bool request_ok(const struct image *image, const struct engine_req *req)
 {
     uintptr_t misaligned = req->offset;
-    uint64_t room;
+    uint64_t room = image_size(image);
 
     if (req->op == ENGINE_FLUSH) {
         return req->iovcnt == 0;
@@ -75,11 +76,11 @@ static bool request_ok(const struct image *image, const struct engine_req *req)
         return range_ok(image, req);
     }
     if ((req->op != ENGINE_READ && req->op != ENGINE_WRITE) || req->iovcnt < 1 ||
-        req->iovcnt > ENGINE_IOV_MAX || req->offset > image->size ||
+        req->iovcnt > ENGINE_IOV_MAX || req->offset > room ||
         (req->op == ENGINE_WRITE && image->readonly)) {
         return false;
     }
-    room = image->size - req->offset;
+    room -= req->offset;
     for (int i = 0; i < req->iovcnt; i++) {
         if (req->iov[i].iov_len > room) {
             return false;

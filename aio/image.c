@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aio/barrier.h"
 #include "aio/image-lock.h"
 #include "aio/image.h"
 
@@ -86,23 +87,29 @@ static int check_kind(const struct image_config *config, struct error *err)
     return 0;
 }
 
-static int get_size(struct image *img, const char *path, struct error *err)
+static int get_size(const struct image *img, const char *path, uint64_t *size, struct error *err)
 {
     struct stat st;
 
+    if (img->block_device) {
+        if (ioctl(img->fd, BLKGETSIZE64, size) < 0) {
+            return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
+                             strerror(errno));
+        }
+        return 0;
+    }
     if (fstat(img->fd, &st) < 0) {
         return error_set(err, -errno, "cannot examine disk image %s: %s", path, strerror(errno));
     }
-    img->block_device = S_ISBLK(st.st_mode);
-    if (!img->block_device) {
-        img->size = st.st_size;
-        return 0;
-    }
-    if (ioctl(img->fd, BLKGETSIZE64, &img->size) < 0) {
-        return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
-                         strerror(errno));
-    }
+    *size = st.st_size;
     return 0;
+}
+
+static bool is_block_device(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
 }
 
 /* Only hints for the guest, so what cannot be asked is left at 0. */
@@ -168,11 +175,12 @@ int image_open(struct image *img, const struct image_config *config, struct erro
     if (img->fd < 0) {
         return open_error(config, errno, err);
     }
+    img->block_device = is_block_device(img->fd);
     img->direct = config->direct;
     img->writethrough = config->writethrough;
     r = image_lock(img->fd, config->path, !config->readonly, config->share_rw, err);
     if (r == 0) {
-        r = get_size(img, config->path, err);
+        r = get_size(img, config->path, &img->size, err);
     }
     if (r == 0) {
         r = check_size(config->path, img->size, err);
@@ -186,6 +194,27 @@ int image_open(struct image *img, const struct image_config *config, struct erro
     }
     get_topology(img);
     return 0;
+}
+
+int image_update_size(struct image *img, const char *name, struct error *err)
+{
+    uint64_t size;
+    int r;
+
+    if (img->fd < 0) {
+        return 0;
+    }
+    r = get_size(img, name, &size, err);
+    if (r < 0) {
+        return r;
+    }
+    /* What it ends with besides whole blocks nobody could read. */
+    size -= size % (img->align > SECTOR_SIZE ? img->align : SECTOR_SIZE);
+    if (size == img->size) {
+        return 0;
+    }
+    store_relaxed(&img->size, size);
+    return 1;
 }
 
 void image_close(struct image *img)

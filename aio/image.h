@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aio/barrier.h"
 #include "aio/error.h"
 
 #define SECTOR_SIZE     512
@@ -25,7 +26,7 @@ struct image_config {
 
 struct image {
     int fd;        /* -1 without a file */
-    uint64_t size; /* bytes, a multiple of SECTOR_SIZE */
+    uint64_t size; /* bytes, a multiple of SECTOR_SIZE; see image_size() */
     unsigned
         align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
     bool readonly;
@@ -46,5 +47,20 @@ struct image {
  */
 int image_open(struct image *img, const struct image_config *config, struct error *err);
 void image_close(struct image *img);
+
+/**
+ * image_update_size - look whether the file has grown or shrunk
+ * @name: for the message
+ * Context: one thread at a time; engines may work meanwhile. What they were given beyond a new end
+ *          fails.
+ * Return: 1 it has another size now, 0 it has not, -errno and @err: it is as it was.
+ */
+int image_update_size(struct image *img, const char *name, struct error *err);
+
+/* image_size - of an image that may grow or shrink meanwhile. Context: any thread. */
+static inline uint64_t image_size(const struct image *img)
+{
+    return load_relaxed(&img->size);
+}
 
 #endif

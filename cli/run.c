@@ -44,6 +44,28 @@ static void user_quit(void *opaque)
     stop(opaque);
 }
 
+/* The terminal went away: by the kernel's word, or a shell that ends said so first. */
+static bool hung_up(const struct signalfd_siginfo *info)
+{
+    return info->ssi_code == SI_KERNEL || (!isatty(STDIN_FILENO) && errno == EIO);
+}
+
+static void resize_disks(struct run *r)
+{
+    for (unsigned i = 0; i < r->plan.machine.nr_disks; i++) {
+        const struct machine_disk *disk = &r->plan.disks[i];
+        struct error err;
+        int ret = machine_resize_disk(r->machine, i, disk->image.path, &err);
+
+        if (ret < 0) {
+            fprintf(stderr, "pollux: %s: %s\n", disk->name, err.msg);
+        } else if (ret > 0) {
+            fprintf(stderr, "pollux: %s: %s has another size; the guest is told\n", disk->name,
+                    disk->image.path);
+        }
+    }
+}
+
 static void signal_ready(void *opaque, int revents)
 {
     struct run *r = opaque;
@@ -55,6 +77,10 @@ static void signal_ready(void *opaque, int revents)
     if (info.ssi_signo == SIGCONT) {
         console_continue(&r->console);
         machine_resume(r->machine);
+        return;
+    }
+    if (info.ssi_signo == SIGHUP && !hung_up(&info)) {
+        resize_disks(r);
         return;
     }
     if (info.ssi_signo == SIGUSR1) {
@@ -273,25 +299,28 @@ const struct command command_run = {
     .summary = "boot a guest; its console is this terminal",
     .usage = "--kernel FILE [options]",
     .options = run_options,
-    .notes = "console:\n"
-             "  Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
-             "\n"
-             "signals:\n"
-             "  SIGUSR1 prints the figures of --stats and goes on.\n"
-             "  SIGCONT ends the pause that a failed disk has begun (rerror, werror).\n"
-             "\n"
-             "exit status:\n"
-             "  0      the guest powered off or reset the machine, or Ctrl-A x\n"
-             "  1      wrong usage, or something could not be set up\n"
-             "  2      triple fault\n"
-             "  3      KVM internal error\n"
-             "  4      KVM could not enter the guest\n"
-             "  5      the host failed to run a vCPU\n"
-             "  128+N  ended by signal N (SIGINT, SIGTERM, SIGHUP)\n"
-             "\n"
-             "example:\n"
-             "  pollux run --kernel vmlinuz --initrd initrd.img --append console=ttyS0 \\\n"
-             "      --cpus 2 --memory 1G --iothread id=io0,poll-cpu-max=50 \\\n"
-             "      --disk file=disk.img,iothread=io0\n",
+    .notes =
+        "console:\n"
+        "  Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
+        "\n"
+        "signals:\n"
+        "  SIGUSR1 prints the figures of --stats and goes on.\n"
+        "  SIGHUP looks at the sizes of the disks' images again and tells the guest; when the\n"
+        "  terminal has gone away it ends the machine.\n"
+        "  SIGCONT ends the pause that a failed disk has begun (rerror, werror).\n"
+        "\n"
+        "exit status:\n"
+        "  0      the guest powered off or reset the machine, or Ctrl-A x\n"
+        "  1      wrong usage, or something could not be set up\n"
+        "  2      triple fault\n"
+        "  3      KVM internal error\n"
+        "  4      KVM could not enter the guest\n"
+        "  5      the host failed to run a vCPU\n"
+        "  128+N  ended by signal N (SIGINT, SIGTERM, or SIGHUP of a terminal that went away)\n"
+        "\n"
+        "example:\n"
+        "  pollux run --kernel vmlinuz --initrd initrd.img --append console=ttyS0 \\\n"
+        "      --cpus 2 --memory 1G --iothread id=io0,poll-cpu-max=50 \\\n"
+        "      --disk file=disk.img,iothread=io0\n",
     .main = run_main,
 };

@@ -316,6 +316,11 @@ void machine_resume(struct machine *m)
     }
 }
 
+int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err)
+{
+    return storage_resize(&m->storage, i, name, err);
+}
+
 bool machine_is_paused(struct machine *m)
 {
     bool all;

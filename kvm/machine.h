@@ -131,6 +131,15 @@ void machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 
 /**
+ * machine_resize_disk - look whether the image of a disk has grown or shrunk, and tell the guest
+ * @i: by its place in the configuration
+ * @name: of the image, for the message
+ * Context: the thread that called machine_new.
+ * Return: 1 it has another size now, 0 it has not, or -errno and @err.
+ */
+int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err);
+
+/**
  * machine_is_paused - have all vCPUs stopped for machine_pause()?
  * Context: any thread.
  */

@@ -167,6 +167,26 @@ void storage_retry(struct storage *s)
     }
 }
 
+struct resize {
+    struct storage_disk *disk;
+    const char *name;
+    struct error *err;
+};
+
+static int update_size(void *opaque)
+{
+    struct resize *r = opaque;
+
+    return image_update_size(&r->disk->image, r->name, r->err);
+}
+
+int storage_resize(struct storage *s, unsigned i, const char *name, struct error *err)
+{
+    struct resize r = {.disk = &s->disks[i], .name = name, .err = err};
+
+    return virtio_mmio_change_config(&s->disks[i].transport, update_size, &r);
+}
+
 void storage_stop(struct storage *s)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {

@@ -58,6 +58,14 @@ void storage_parameters(const struct storage *s, char *out, size_t size);
 void storage_retry(struct storage *s);
 
 /**
+ * storage_resize - look whether the image of disk @i has grown or shrunk, and tell the guest
+ * @name: for the message
+ * Context: one thread at a time, none of the I/O threads.
+ * Return: 1 it has, 0 it has not, or -errno and @err.
+ */
+int storage_resize(struct storage *s, unsigned i, const char *name, struct error *err);
+
+/**
  * storage_stop - wait for what is in flight; afterwards no guest memory is touched
  * Context: the thread that called storage_init(); no vCPU runs.
  */

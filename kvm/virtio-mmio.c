@@ -237,6 +237,19 @@ int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_d
     return 0;
 }
 
+int virtio_mmio_change_config(struct virtio_mmio *t, int (*change)(void *opaque), void *opaque)
+{
+    int ret;
+
+    pthread_mutex_lock(&t->lock);
+    ret = change(opaque);
+    if (ret > 0) {
+        virtio_config_changed(t->dev);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return ret;
+}
+
 void virtio_mmio_stop(struct virtio_mmio *t)
 {
     if (t->dev) {

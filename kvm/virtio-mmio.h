@@ -43,6 +43,15 @@ void virtio_mmio_access(struct virtio_mmio *t, unsigned offset, void *data, unsi
                         bool write);
 
 /**
+ * virtio_mmio_change_config - change what the configuration space is made from
+ * @change: run while no vCPU can look; returns 1 if the driver must be told, 0 if nothing changed,
+ *          or -errno
+ * Context: any thread but the I/O threads.
+ * Return: what @change returned.
+ */
+int virtio_mmio_change_config(struct virtio_mmio *t, int (*change)(void *opaque), void *opaque);
+
+/**
  * virtio_mmio_stop - reset the device: waits for its requests, then it touches no guest memory
  */
 void virtio_mmio_stop(struct virtio_mmio *t);

@@ -17,7 +17,7 @@ static bool flags_ok(const struct blk_request *r, uint32_t flags)
 static bool range_ok(const struct blk *blk, const struct virtio_blk_discard_write_zeroes *range,
                      uint32_t max)
 {
-    uint64_t sectors = blk->image->size / SECTOR_SIZE;
+    uint64_t sectors = image_size(blk->image) / SECTOR_SIZE;
 
     return range->num_sectors <= max && range->sector <= sectors &&
            range->num_sectors <= sectors - range->sector &&

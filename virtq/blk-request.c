@@ -252,7 +252,7 @@ static uint64_t length(const struct iov_rest *rest)
 static bool range_ok(const struct blk_request *r, uint64_t sector)
 {
     const struct image *image = image_of(r);
-    uint64_t sectors = image->size / SECTOR_SIZE;
+    uint64_t sectors = image_size(image) / SECTOR_SIZE;
 
     return sector <= sectors && r->total / SECTOR_SIZE <= sectors - sector &&
            (((sector * SECTOR_SIZE) | r->total) & (r->q->blk->block_size - 1)) == 0;

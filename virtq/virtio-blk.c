@@ -32,7 +32,7 @@ static void config_read(struct virtio_device *dev, unsigned offset, void *data, 
     unsigned physical =
         blk->image->physical_block > blk->block_size ? blk->image->physical_block : blk->block_size;
     const struct virtio_blk_config config = {
-        .capacity = blk->image->size / SECTOR_SIZE,
+        .capacity = image_size(blk->image) / SECTOR_SIZE,
         .size_max = BLK_SIZE_MAX,
         .seg_max = blk->seg_max,
         .blk_size = blk->block_size,

@@ -145,6 +145,17 @@ void virtio_queue_reset(struct virtio_device *dev, unsigned i)
     }
 }
 
+void virtio_config_changed(struct virtio_device *dev)
+{
+    uint8_t status = virtio_status(dev);
+
+    store_release(&dev->config_generation, dev->config_generation + 1);
+    if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+        fetch_or_acq_rel(&dev->isr, ISR_CONFIG);
+        dev->transport->config_changed(dev->transport_opaque);
+    }
+}
+
 void virtio_isr_ack(struct virtio_device *dev, uint32_t bits)
 {
     fetch_and_acq_rel(&dev->isr, ~bits);

@@ -101,6 +101,13 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status);
  */
 void virtio_set_needs_reset(struct virtio_device *dev);
 
+/**
+ * virtio_config_changed - the configuration space is another one than before: tell the driver
+ * Context: as all calls of the transport, serialised with them: so no driver reads one half of a
+ *          field before and the other after the change without another generation in between.
+ */
+void virtio_config_changed(struct virtio_device *dev);
+
 uint8_t virtio_status(const struct virtio_device *dev);
 
 /**

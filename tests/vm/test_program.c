@@ -319,7 +319,7 @@ START_TEST(the_terminal_is_restored_when_the_guest_ends)
 END_TEST
 
 static const int signals[] = {
-    SIGTERM, SIGINT,  SIGHUP,  SIGQUIT, SIGABRT, SIGSEGV,   SIGBUS,    SIGFPE, SIGILL, SIGTRAP,
+    SIGTERM, SIGINT,  SIGQUIT, SIGABRT, SIGSEGV, SIGBUS,    SIGFPE,    SIGILL, SIGTRAP,
     SIGUSR2, SIGALRM, SIGXCPU, SIGXFSZ, SIGIO,   SIGVTALRM, SIGSTKFLT, SIGPWR, SIGSYS,
 };
 
@@ -331,6 +331,33 @@ START_TEST(the_terminal_is_restored_after_a_signal)
     screen_start(&s);
     ck_assert_int_eq(kill(s.pid, signals[_i]), 0);
     ck_assert_int_ne(screen_end(&s), 0);
+}
+END_TEST
+
+/* It asks for a look at the disks. */
+START_TEST(a_hangup_signal_of_a_terminal_that_is_there_ends_nothing)
+{
+    struct screen s;
+
+    screen_start(&s);
+    ck_assert_int_eq(kill(s.pid, SIGHUP), 0);
+    screen_write(&s, "\001h", 2);
+    screen_expect(&s, "Ctrl-A x");
+    screen_write(&s, "\001x", 2);
+    ck_assert_int_eq(screen_end(&s), 0);
+}
+END_TEST
+
+START_TEST(a_terminal_that_goes_away_ends_the_machine)
+{
+    struct screen s;
+    int status;
+
+    screen_start(&s);
+    close(s.master);
+    ck_assert_int_eq(waitpid(s.pid, &status, 0), s.pid);
+    ck_assert_int_eq(shell_status(status), 128 + SIGHUP);
+    close(s.slave);
 }
 END_TEST
 
@@ -448,6 +475,8 @@ int main(void)
     tcase_add_loop_test(t, the_terminal_is_restored_when_the_guest_ends, 0, 2);
     tcase_add_loop_test(t, the_terminal_is_restored_after_a_signal, 0, COUNT(signals));
     tcase_add_test(t, ctrl_a_x_ends_a_guest_that_has_stopped_reading);
+    tcase_add_test(t, a_hangup_signal_of_a_terminal_that_is_there_ends_nothing);
+    tcase_add_test(t, a_terminal_that_goes_away_ends_the_machine);
     tcase_add_test(t, the_terminal_is_taken_again_after_a_stop);
     tcase_add_test(t, the_terminal_is_taken_when_a_job_comes_to_the_foreground);
     suite_add_tcase(s, t);
