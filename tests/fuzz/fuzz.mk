@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Fuzz targets: each fuzz_*.c is a program on libFuzzer, built by clang with sanitizers in a directory
-# of its own. For each there is a second program with a bug planted in the product (tests/fuzz/plants),
-# which the target must find. `make fuzz FUZZ="ring waits"` runs some of them only.
+# of its own. For each row of tests/fuzz/plants there is another with a bug planted in the product, which
+# the target must find. `make fuzz FUZZ="ring waits"` runs some of them only.
 FUZZ_TIME ?= 60
 FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_B := build/fuzz
@@ -21,7 +21,10 @@ fuzz:
 	@FUZZ_TIME=$(FUZZ_TIME) tests/fuzz/run.sh $(FUZZ)
 
 # What run.sh asks for once it knows that the compiler can do it.
-fuzz-programs: $(foreach t,$(FUZZ),$(FUZZ_B)/fuzz_$(t) $(FUZZ_B)/planted_$(t))
+FUZZ_PLANTS := $(shell sed -n 's/^\([a-z][a-z-]*\) .*/\1/p' tests/fuzz/plants)
+base_of = $(firstword $(subst -, ,$(1)))
+fuzz-programs: $(FUZZ:%=$(FUZZ_B)/fuzz_%) \
+	$(foreach p,$(FUZZ_PLANTS),$(if $(filter $(call base_of,$(p)),$(FUZZ)),$(FUZZ_B)/planted_$(p)))
 
 $(FUZZ_B)/%.o: %.c tests/fuzz/fuzz.mk
 	$(call say,FUZZ-CC,$@)
@@ -39,21 +42,23 @@ $(FUZZ_B)/%.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-fuzz_link = $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer \
-	$(FUZZ_WRAPS_$*) -o $@ $(filter %.o,$^) $(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a \
-	$(LDLIBS)
+fuzz_link = $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(FUZZ_WRAPS_$(1)) -o $@ $(filter %.o,$^) \
+	$(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a $(LDLIBS)
 FUZZ_WRAPS_blk := $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAP))
 FUZZ_WRAPS_mmio := $(FUZZ_WRAPS_blk)
 
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a
 	$(call say,FUZZ-LINK,$@)
-	$(Q)$(fuzz_link)
+	$(Q)$(call fuzz_link,$*)
 
 # The planted object comes before the library, so the library's own is not looked at.
-$(FUZZ_B)/planted_%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/plants/%.o $(FUZZ_B)/libsupport.a \
-		$(FUZZ_B)/libpollux.a
-	$(call say,FUZZ-LINK,$@)
-	$(Q)$(fuzz_link)
+define planted_rule
+$(FUZZ_B)/planted_$(1): $(FUZZ_B)/tests/fuzz/fuzz_$(call base_of,$(1)).o $(FUZZ_B)/plants/$(1).o \
+		$(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a
+	$$(call say,FUZZ-LINK,$$@)
+	$$(Q)$$(call fuzz_link,$(call base_of,$(1)))
+endef
+$(foreach p,$(FUZZ_PLANTS),$(eval $(call planted_rule,$(p))))
 
 $(FUZZ_B)/plants/%.o: tests/fuzz/plants tests/fuzz/plant.sh $(SRCS)
 	@mkdir -p $(@D)
