@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "aio/barrier.h"
 #include "tests/unit/blk-rig.h"
 
 /* --- the engine on memory --- */
@@ -46,16 +47,16 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
     if (rig->ends_at) {
         left = req->offset < rig->ends_at ? rig->ends_at - req->offset : 0;
     }
-    rig->durable += req->durable && req->op != ENGINE_READ;
-    rig->unmaps += req->may_unmap && req->op == ENGINE_WRITE_ZEROES;
+    stat_add(&rig->durable, req->durable && req->op != ENGINE_READ);
+    stat_add(&rig->unmaps, req->may_unmap && req->op == ENGINE_WRITE_ZEROES);
     if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
         ck_assert_int_eq(req->iovcnt, 0);
         ck_assert_uint_le(req->offset + req->len, RIG_DISK_SIZE);
         if (req->offset < rig->bad_to && req->offset + req->len > rig->bad_from) {
             return -ENOSPC;
         }
-        rig->discards += req->op == ENGINE_DISCARD;
-        rig->zeroes += req->op == ENGINE_WRITE_ZEROES;
+        stat_add(&rig->discards, req->op == ENGINE_DISCARD);
+        stat_add(&rig->zeroes, req->op == ENGINE_WRITE_ZEROES);
         memset(at, req->op == ENGINE_DISCARD ? 0xdd : 0, req->len);
         return 0;
     }

@@ -526,12 +526,9 @@ static void scribble_packed(uint32_t seed)
 {
     struct vring_packed_desc *d = &drv->ring[(seed >> 4) % drv->size];
 
-    /* ThreadSanitizer rightly calls it a race when a descriptor changes while it is copied. */
-#if !defined(__SANITIZE_THREAD__)
     store_relaxed(&d->addr, FAKE_MEMORY_GPA + ((uint64_t)seed << 4) % (3 * FAKE_MEMORY_SIZE));
     store_relaxed(&d->len, seed % 5 ? seed % 600 : seed);
     store_relaxed(&d->id, (seed >> 7) % 70);
-#endif
     store_relaxed(&d->flags,
                   ((seed >> 20) & 7) | ((seed >> 12) & 1) << 7 | ((seed >> 13) & 1) << 15);
     store_relaxed((uint32_t *)drv->driver_event, seed);
@@ -541,6 +538,7 @@ static void scribble_split(uint32_t seed)
 {
     store_relaxed(&drv->avail->ring[(seed >> 8) % drv->size], (seed >> 16) % (drv->size + 4));
     store_release(&drv->avail->idx, drv->avail->idx + ((seed >> 12) % 3));
+    /* ThreadSanitizer rightly calls it a race when a descriptor changes while it is copied. */
 #if !defined(__SANITIZE_THREAD__)
     struct vring_desc *d = &drv->desc[(seed >> 4) % drv->size];
 
@@ -572,6 +570,11 @@ static void *scribble(void *opaque)
 
 START_TEST(rings_that_change_while_they_are_read_do_no_harm)
 {
+#if defined(__SANITIZE_THREAD__)
+    if (_i / 2) { /* in a packed ring there is nothing but descriptors, see above */
+        return;
+    }
+#endif
     begin(_i / 2, _i % 2, _i % 2 ? &poll_policy_fixed : &poll_policy_block);
     for (unsigned round = 0; round < 200; round++) {
         pthread_t thread;
