@@ -68,6 +68,9 @@ static ssize_t answer(const struct engine_req *req, unsigned how)
 {
     uint64_t all = 0;
 
+    if (req->op == ENGINE_WRITE_ZEROES && how % 8 != 3) {
+        memset(device.disk + req->offset, 0, req->len);
+    }
     for (int i = 0; i < req->iovcnt; i++) {
         all += req->iov[i].iov_len;
     }
@@ -300,6 +303,7 @@ struct fuzz_device *device_init(const struct fuzz_op *op)
         .iothreads = (struct iothread **)threads,
         .nr_iothreads = 1,
         .merge = op->a & 2,
+        .discard = op->a & 0x80,
         .serial = "a serial",
         .log = drop_line,
     };

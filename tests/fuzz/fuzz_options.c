@@ -204,10 +204,11 @@ static void check_plan(const struct run_plan *plan)
     for (unsigned i = 0; i < plan->machine.nr_disks; i++) {
         const struct machine_disk *d = &plan->disks[i];
 
-        FUZZ_CHECK(d->engine && d->iothread, "no engine or I/O thread");
+        FUZZ_CHECK(d->engine && d->iothreads[0], "no engine or I/O thread");
         FUZZ_CHECK(d->image.path || d->image.size, "neither file nor size");
         FUZZ_CHECK(d->image.size % SECTOR_SIZE == 0, "size");
-        FUZZ_CHECK((d->queue_size & (d->queue_size - 1)) == 0, "queue size %u", d->queue_size);
+        FUZZ_CHECK(d->packed || (d->queue_size & (d->queue_size - 1)) == 0, "queue size %u",
+                   d->queue_size);
         check_range(d->queue_size, 0, VIRTQ_SIZE_MAX, "queue size");
     }
 }
