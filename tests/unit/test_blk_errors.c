@@ -108,6 +108,11 @@ END_TEST
 
 /* --- keeping --- */
 
+static int nothing(void *opaque)
+{
+    return 0;
+}
+
 START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
 {
     uint16_t head[20];
@@ -141,6 +146,7 @@ START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
     }
     ck_assert_uint_eq(rig.stops, 2);
 
+    iothread_call(rig.iothreads[0], nothing, NULL); /* it is done with the disk */
     for (unsigned i = 0; i < RIG_DISK_SIZE; i++) {
         rig.disk[i] = (uint8_t)(i >> 9);
     }
