@@ -358,16 +358,20 @@ void device_request(struct fuzz_device *f, unsigned i, const struct fuzz_op *op)
 {
     static const uint32_t types[] = {
         VIRTIO_BLK_T_IN,    VIRTIO_BLK_T_OUT,    VIRTIO_BLK_T_IN,      VIRTIO_BLK_T_OUT,
-        VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_DISCARD, 99};
+        VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES};
     static const uint32_t lengths[] = {512, 512, 1024, 2048, 4096, 100, 412, 1};
     struct virtio_blk_outhdr hdr = {.type = types[op->a & 7], .sector = op->c & 63};
-    bool in = hdr.type != VIRTIO_BLK_T_OUT && hdr.type != VIRTIO_BLK_T_DISCARD;
+    bool ranges = hdr.type == VIRTIO_BLK_T_DISCARD || hdr.type == VIRTIO_BLK_T_WRITE_ZEROES;
+    bool in = hdr.type != VIRTIO_BLK_T_OUT && !ranges;
     struct driver_buf bufs[DRIVER_BUFS];
     unsigned n = 0, segments = op->b & 7;
     uint64_t at = driver_room(&f->drv[i], sizeof(hdr));
 
     if (op->a & 0x80) { /* far away, or around the end of the disk */
         hdr.sector = op->c & 0x40000000 ? UINT64_MAX - (op->c & 0xff) : op->c;
+    }
+    if (ranges && (op->c >> 16) % 8 == 7) {
+        hdr.type = 99;
     }
     guest_put(&f->guest, at, &hdr, sizeof(hdr));
     if (op->a & 8) { /* the header in two parts */
@@ -379,8 +383,14 @@ void device_request(struct fuzz_device *f, unsigned i, const struct fuzz_op *op)
     for (unsigned k = 0; k < segments; k++) {
         uint32_t len = lengths[(op->b >> (3 + k)) & 7];
 
-        len = hdr.type == VIRTIO_BLK_T_FLUSH ? 1 : len;
+        len = hdr.type == VIRTIO_BLK_T_FLUSH ? 1 : ranges ? 16 : len;
         bufs[n++] = (struct driver_buf){driver_room(&f->drv[i], len), len, in};
+        if (ranges) {
+            struct virtio_blk_discard_write_zeroes range = {
+                .sector = hdr.sector + k, .num_sectors = op->c >> 8 & 15, .flags = op->c >> 12 & 1};
+
+            guest_put(&f->guest, bufs[n - 1].gpa, &range, sizeof(range));
+        }
     }
     if (op->a & 0x10 && in && segments) {
         bufs[n - 1].len++; /* the status byte ends the data */
