@@ -132,6 +132,9 @@ static void drop_quiet_sources(AioContext *ctx, uint64_t now)
         struct aio_handler *h = handler_of(at);
 
         next = at->next;
+        if (h->source.expected && *h->source.expected) {
+            continue; /* its event will come */
+        }
         if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {
             aio_poll_set_leave(h);
             if (ctx->polling && h->ops->poll(h->opaque)) {

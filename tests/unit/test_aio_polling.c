@@ -444,6 +444,28 @@ START_TEST(a_quiet_source_may_be_removed)
 }
 END_TEST
 
+START_TEST(a_source_that_owes_an_event_stays_in_the_poll_set)
+{
+    AioContext *ctx = loop_new(_i, LONG_NS);
+    struct source owing = {0}, busy = {0};
+    unsigned expected = 1;
+
+    source_add(&owing, ctx);
+    owing.h.source.expected = &expected;
+    source_add(&busy, ctx);
+    make_quiet(&owing, &busy);
+    ck_assert(aio_in_poll_set(&owing.h));
+    expected = 0;
+    virtual_clock_advance(AIO_POLL_SCAN_NS);
+    busy.owed = 1;
+    ck_assert(aio_poll(ctx, true));
+    ck_assert(!aio_in_poll_set(&owing.h));
+    source_remove(&owing);
+    source_remove(&busy);
+    loop_free(ctx);
+}
+END_TEST
+
 START_TEST(a_source_that_blocks_between_its_events_stays_in_the_poll_set)
 {
     AioContext *ctx = loop_new(_i, WINDOW_NS);
@@ -847,6 +869,7 @@ int main(void)
     tcase_add_loop_test(t, an_event_that_races_with_leaving_the_poll_set_is_not_lost, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_the_last_source_leaving_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_quiet_source_may_be_removed, 0, n);
+    tcase_add_loop_test(t, a_source_that_owes_an_event_stays_in_the_poll_set, 0, n);
     tcase_add_loop_test(
         t, a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed, 0,
         n);
