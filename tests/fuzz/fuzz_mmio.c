@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "kvm/virtio-mmio.h"
+#include "kvm/vm.h"
 #include "tests/fuzz/device.h"
 
 enum code {
@@ -48,6 +49,8 @@ static struct virtio_mmio mmio;
 static struct fuzz_device *f;
 
 /* --- KVM, that is not there --- */
+
+static const struct vm no_vm = {.kvm_fd = -1, .fd = -1};
 
 int vm_irqfd(const struct vm *vm, int fd, unsigned gsi)
 {
@@ -243,7 +246,7 @@ static void run(const uint8_t *data, size_t size)
 
     f = device_init(n ? &ops[0] : &plain);
     f->drv[0].g = f->drv[1].g = NULL;
-    FUZZ_CHECK(virtio_mmio_init(&mmio, NULL, f->dev, 0xd0000000, 5, &err) == 0, "%s", err.msg);
+    FUZZ_CHECK(virtio_mmio_init(&mmio, &no_vm, f->dev, 0xd0000000, 5, &err) == 0, "%s", err.msg);
     for (unsigned i = 1; i < n; i++) {
         step(&ops[i]);
         check_fixed();

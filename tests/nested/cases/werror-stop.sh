@@ -6,7 +6,7 @@
 
 # mend: whenever the machine has paused let the disk work again, go on, and after a while fail anew.
 mend() {
-    local times=0 line pid
+    times=0
 
     while [ $times -lt 3 ]; do
         while [ "$(grep -c 'pollux: paused: ' "$WORK/console")" -le $times ]; do
