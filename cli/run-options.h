@@ -8,6 +8,7 @@
 
 #define RUN_DISKS_MAX     32
 #define RUN_IOTHREADS_MAX 32
+#define IOTHREAD_DEFAULT  "io0"
 
 struct run_iothread {
     const char *id;
@@ -62,7 +63,11 @@ struct run_config {
 
 extern const struct option run_options[];
 
+const char *run_cache_name(unsigned i); /* of enum run_cache; NULL past the last */
+
 void run_config_init(struct run_config *c);
+
+/* --- run-plan.c --- */
 
 /* The same in the machine's terms; strings point into the run_config. */
 struct run_plan {

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/* From the options of `pollux run` to a machine: what they say about each other, and defaults. */
+#include <errno.h>
+#include <string.h>
+
+#include "aio/engine.h"
+#include "aio/policy.h"
+#include "cli/choices.h"
+#include "cli/run-options.h"
+
+static int plan_iothread(struct iothread_config *io, const struct run_config *c, unsigned i,
+                         struct error *err)
+{
+    const struct run_iothread *from = &c->iothreads[i];
+
+    if (!from->id) {
+        return error_set(err, -EINVAL, "--iothread: id is missing: --iothread id=NAME");
+    }
+    for (unsigned j = 0; j < i; j++) {
+        if (!strcmp(c->iothreads[j].id, from->id)) {
+            return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", from->id);
+        }
+    }
+    *io = (struct iothread_config){
+        .id = from->id,
+        .record = from->record,
+        .fdmon = aio_fdmon_name(from->fdmon),
+        .max_batch = (unsigned)from->max_batch,
+    };
+    poll_params_default(&io->poll);
+    io->poll.policy = poll_policy_at(from->policy);
+    io->poll.max_ns = from->max_ns;
+    io->poll.grow = (uint32_t)from->grow;
+    io->poll.shrink = (uint32_t)from->shrink;
+    io->poll.weight = (uint32_t)from->weight;
+    io->poll.latency_weight = (uint32_t)from->latency_weight;
+    io->poll.cpu_max = (uint32_t)from->cpu_max;
+    return 0;
+}
+
+static bool is_direct(const struct run_disk *d)
+{
+    return d->cache == RUN_CACHE_NONE || d->cache == RUN_CACHE_DIRECTSYNC;
+}
+
+/* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
+static const struct engine_ops *engine_for(const struct run_disk *d)
+{
+    if (d->engine != RUN_ENGINE_DEFAULT) {
+        return engine_at(d->engine);
+    }
+    return is_direct(d) ? &engine_linux_aio : &engine_threads;
+}
+
+static int check_disk(const struct run_disk *d, const struct engine_ops *engine, struct error *err)
+{
+    if (d->file && d->size) {
+        return error_set(err, -EINVAL,
+                         "--disk: size and file exclude each other; the size of '%s' "
+                         "is the disk's",
+                         d->file);
+    }
+    if (!d->file && engine->needs_file) {
+        return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
+    }
+    if (!d->file && !d->size) {
+        return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
+    }
+    if (d->size % SECTOR_SIZE) {
+        return error_set(err, -EINVAL, "--disk: size must be a multiple of %d bytes", SECTOR_SIZE);
+    }
+    if (engine == &engine_linux_aio && !is_direct(d)) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine=linux-aio would block on cache=%s: use engine=threads or "
+                         "engine=io_uring, or cache=none or cache=directsync",
+                         run_cache_name(d->cache));
+    }
+    if (d->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP && d->discard != RUN_DISCARD_UNMAP) {
+        return error_set(err, -EINVAL, "--disk: detect-zeroes=unmap needs discard=unmap");
+    }
+    if (d->delay_ns && engine != &engine_null) {
+        return error_set(err, -EINVAL,
+                         "--disk: delay is for engine=null; fault-delay is for the others");
+    }
+    if (!d->packed && (d->queue_size & (d->queue_size - 1))) {
+        return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2, unless packed=on");
+    }
+    return 0;
+}
+
+static int no_such_iothread(const struct run_plan *plan, const char *id, int len, struct error *err)
+{
+    char all[256] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < plan->machine.nr_iothreads && used < sizeof(all); i++) {
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
+                                 plan->iothreads[i].id);
+    }
+    return error_set(err, -EINVAL,
+                     "--disk: iothread: there is no '%.*s'; there is %s (add one with "
+                     "--iothread id=%.*s)",
+                     len, id, all, len, id);
+}
+
+/* "io0:io1:io0" into the ids of the plan. */
+static int plan_disk_iothreads(const struct run_plan *plan, const char *list,
+                               struct machine_disk *disk, struct error *err)
+{
+    unsigned n = 0;
+
+    for (const char *id = list;; id++) {
+        size_t len = strcspn(id, ":");
+        unsigned i = 0;
+
+        while (i < plan->machine.nr_iothreads && (strncmp(plan->iothreads[i].id, id, len) != 0 ||
+                                                  plan->iothreads[i].id[len] != '\0')) {
+            i++;
+        }
+        if (i == plan->machine.nr_iothreads) {
+            return no_such_iothread(plan, id, (int)len, err);
+        }
+        if (n == (disk->nr_queues ? disk->nr_queues : VIRTIO_BLK_QUEUES_MAX)) {
+            return error_set(err, -EINVAL,
+                             "--disk: iothread=%s names more threads than the disk has queues, %u",
+                             list, n);
+        }
+        disk->iothreads[n++] = plan->iothreads[i].id;
+        id += len;
+        if (*id == '\0') {
+            return 0;
+        }
+    }
+}
+
+/* Return: NULL if none were asked for. */
+static const struct engine_faults *plan_faults(struct engine_faults *f, const struct run_disk *from)
+{
+    *f = (struct engine_faults){
+        .error_ppm = (uint32_t)from->fault_errors,
+        .error = choice_errno_number(from->fault_errno),
+        .short_ppm = (uint32_t)from->fault_short,
+        .delay_ns = from->fault_delay_ns,
+        .trigger = from->fault_file,
+    };
+    return f->error_ppm || f->short_ppm || f->delay_ns ? f : NULL;
+}
+
+static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned i,
+                     struct error *err)
+{
+    const struct run_disk *from = &c->disks[i];
+    const struct engine_ops *engine = engine_for(from);
+    const char *iothread = from->iothread ? from->iothread : plan->iothreads[0].id;
+    int ret = check_disk(from, engine, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    snprintf(plan->names[i], sizeof(plan->names[i]), "disk%u", i);
+    plan->disks[i] = (struct machine_disk){
+        .name = plan->names[i],
+        .image =
+            {
+                .path = from->file,
+                .size = from->size,
+                .readonly = from->readonly,
+                .direct = from->file && is_direct(from),
+                .writethrough =
+                    from->cache == RUN_CACHE_WRITETHROUGH || from->cache == RUN_CACHE_DIRECTSYNC,
+                .share_rw = from->share_rw,
+            },
+        .engine = engine,
+        .discard = from->discard == RUN_DISCARD_UNMAP,
+        .detect_zeroes = (enum virtio_blk_detect)from->detect_zeroes,
+        .merge = from->merge,
+        .rerror = from->rerror,
+        .werror = from->werror,
+        .nr_queues = (unsigned)from->queues,
+        .serial = from->serial,
+        .queue_size = (unsigned)from->queue_size,
+        .packed = from->packed,
+        .delay_ns = from->delay_ns,
+        .faults = plan_faults(&plan->faults[i], from),
+    };
+    return plan_disk_iothreads(plan, iothread, &plan->disks[i], err);
+}
+
+int run_plan_init(struct run_plan *plan, const struct run_config *c, struct error *err)
+{
+    int ret;
+
+    if (!c->kernel) {
+        return error_set(err, -EINVAL, "--kernel FILE is missing: what is to be booted?");
+    }
+    if (c->memory.size % 4096) {
+        return error_set(err, -EINVAL, "--memory: size must be a multiple of 4K");
+    }
+    memset(plan, 0, sizeof(*plan));
+    plan->machine = (struct machine_config){
+        .cpus = (unsigned)c->cpus,
+        .memory = c->memory.size,
+        .memory_shared = c->memory.shared,
+        .kernel = c->kernel,
+        .initrd = c->initrd,
+        .append = c->append,
+        .iothreads = plan->iothreads,
+        .nr_iothreads = c->nr_iothreads,
+        .disks = plan->disks,
+        .nr_disks = c->nr_disks,
+    };
+    for (unsigned i = 0; i < c->nr_iothreads; i++) {
+        ret = plan_iothread(&plan->iothreads[i], c, i, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    if (c->nr_iothreads == 0) {
+        plan->iothreads[0].id = IOTHREAD_DEFAULT;
+        poll_params_default(&plan->iothreads[0].poll);
+        plan->machine.nr_iothreads = 1;
+    }
+    for (unsigned i = 0; i < c->nr_disks; i++) {
+        ret = plan_disk(plan, c, i, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
