@@ -26,8 +26,10 @@ static void print_disk(const char *name, struct virtio_device *dev, FILE *out)
             s.others, s.errors, s.unsupported);
     fprintf(out,
             "%s: %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " queue faults, %" PRIu64
-            " merged, %" PRIu64 " only zeroes, %" PRIu64 " bounced, %" PRIu64 " in flight\n",
-            name, s.kicks, s.interrupts, s.faults, s.merged, s.zeroes, s.bounced, s.in_flight);
+            " merged, %" PRIu64 " only zeroes, %" PRIu64 " bounced, %" PRIu64 " in flight, %" PRIu64
+            " of them kept after an error; %" PRIu64 " errors ignored\n",
+            name, s.kicks, s.interrupts, s.faults, s.merged, s.zeroes, s.bounced, s.in_flight,
+            s.kept, s.ignored);
 }
 
 void stats_print(struct machine *m, const struct machine_config *config, FILE *out)
