@@ -236,7 +236,8 @@ static int doctor_main(const struct command *cmd, int argc, char **argv)
     check_aio(&d);
     check_huge_pages(&d);
     check_direct(&d);
-    printf("%u ok, %u warnings, %u failures\n", d.count[OK], d.count[WARN], d.count[FAIL]);
+    printf("%u ok, %u warning%s, %u failure%s\n", d.count[OK], d.count[WARN],
+           d.count[WARN] == 1 ? "" : "s", d.count[FAIL], d.count[FAIL] == 1 ? "" : "s");
     return d.count[FAIL] ? EXIT_STATUS_FAILURE : EXIT_STATUS_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -129,6 +130,17 @@ static void fill_standard_fds(void)
     }
 }
 
+/* Many queues want many eventfds; the soft limit is low only for the sake of select(2). */
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct command *cmd;
@@ -136,6 +148,7 @@ int main(int argc, char **argv)
     int status;
 
     fill_standard_fds();
+    raise_open_files();
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_STATUS_FAILURE;
