@@ -229,8 +229,10 @@ static int build(struct machine *m, const struct machine_config *config, struct 
     for (unsigned i = 0; ret == 0 && i < config->cpus; i++) {
         ret = vcpu_init(&m->vcpus[i], &m->vm, i, config->cpus, i == 0 ? &entry : NULL, &m->ram,
                         &vcpu_ops, m, err);
-        m->nr_vcpus += ret == 0;
-        add_track(&m->vcpus[i], config->trace);
+        if (ret == 0) {
+            m->nr_vcpus++;
+            add_track(&m->vcpus[i], config->trace);
+        }
     }
     return ret;
 }
