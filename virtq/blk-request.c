@@ -29,6 +29,7 @@ static struct virtio_blk_stats *stats_of(struct blk_request *r)
 /* --- completion --- */
 
 static void bounce_release(struct blk_request *r);
+static void ranges_go_on(struct blk_request *r);
 
 /* The used length counts what was written from the first writable byte on without a gap (2.7.8.2).
  */
@@ -101,11 +102,7 @@ static void host_error(struct blk_request *r, int num, const char *why)
     blk_queue_log(r->q, stats->errors + stats->ignored, "%s", what);
     if (policy == VIRTIO_BLK_IGNORE) {
         stat_add(&stats->ignored, 1);
-        if (blk_range_next(r)) {
-            blk_request_submit(r); /* the others of its ranges are not ignored */
-        } else {
-            finish_ok(r);
-        }
+        ranges_go_on(r); /* the others of its ranges are not ignored */
     } else {
         blk_request_fail(r);
     }
@@ -137,6 +134,7 @@ void blk_request_submit(struct blk_request *r)
     }
 }
 
+/* The next range of a discard or of write zeroes; any other request is done. */
 static void ranges_go_on(struct blk_request *r)
 {
     if (blk_range_next(r)) {
