@@ -10,6 +10,9 @@
  * source once more, as an event may have come while nobody was told. A handler found idle leaves
  * the poll set the same way: notifications on, one more look. It returns when its fd fires.
  *
+ * While polling goes well the descriptors of the poll set are not watched at all (settle()). They are
+ * again when polling ends, and that of a source that leaves the poll set.
+ *
  * BUG=1  no poll after io_poll_end
  * BUG=2  the last poll comes before io_poll_end
  * BUG=3  an idle handler leaves the poll set without one more look
@@ -18,6 +21,8 @@
  * BUG=6  an idle handler leaves the poll set with notifications off
  * BUG=7  the completion ring's eventfd is cleared after the ring is reaped
  * BUG=8  a window that finds something in the poll set ends with no look at the fds outside it
+ * BUG=9  when polling ends, descriptors that were not watched stay so
+ * BUG=10 a source that leaves the poll set stays unwatched
  */
 #ifndef BUG
 #define BUG 0
@@ -43,6 +48,7 @@ bool stopped;   /* the loop sleeps and nothing is left to do */
 
 #define PENDING (mem[AVAIL] != last)
 #define ANY_FD (kick_fd || ring_fd || notify_fd)
+#define ANY_WATCHED ((kick_fd && kick_watched) || (ring_fd && ring_watched) || notify_fd)
 #define QUIET (done == 3 && !ANY_FD && !PENDING && !ring && !notified && \
                sb[LOOP].n == 0 && sb[DRIVER].n == 0)
 
@@ -134,13 +140,37 @@ inline polling_end()
     :: else
     fi;
     polling = false;
+#if BUG != 9
+    d_step {
+        if
+        :: settled ->
+            kick_watched = kick_watched || vq_polled;
+            ring_watched = ring_watched || ring_polled
+        :: else
+        fi
+    }
+#endif
+    settled = false;
 #if BUG != 1 && BUG != 2
     poll_pass()
 #endif
 }
 
+/* Polling has lasted a while. */
+inline settle()
+{
+    d_step {
+        settled = true;
+        kick_watched = !vq_polled;
+        ring_watched = !ring_polled
+    }
+}
+
 inline leave_virtqueue()
 {
+#if BUG != 10
+    kick_watched = true;
+#endif
 #if BUG != 6
     if
     :: polling -> enable_notification()
@@ -156,8 +186,8 @@ inline leave_virtqueue()
 inline look_at_fds()
 {
     d_step {
-        kick_ready = kick_fd;
-        ring_fired = ring_fd;
+        kick_ready = kick_fd && kick_watched;
+        ring_fired = ring_fd && ring_watched;
         notify_ready = notify_fd
     }
 }
@@ -169,6 +199,9 @@ proctype loop()
     bool vq_polled = true; /* in the poll set */
     bool ring_polled = true;
     bool polling;          /* notifications of the poll set are off */
+    bool settled;          /* descriptors of the poll set are not watched */
+    bool kick_watched = true;
+    bool ring_watched = true;
 #if BUG == 5
     bool polled_now;       /* in this turn */
 #endif
@@ -178,7 +211,13 @@ proctype loop()
     :: true ->
         if
         :: vq_polled -> leave_virtqueue()
-        :: ring_polled -> ring_polled = false; ring_ready = ring_ready || ring
+        :: ring_polled ->
+#if BUG != 10
+            ring_watched = true;
+#endif
+            ring_polled = false;
+            ring_ready = ring_ready || ring
+        :: polling && !settled -> settle()
         :: true
         fi;
 
@@ -225,7 +264,7 @@ proctype loop()
                 };
                 if
                 :: seen -> look_at_fds() /* timeout 0 */
-                :: !seen && ANY_FD -> look_at_fds()
+                :: !seen && ANY_WATCHED -> look_at_fds()
                 :: !seen && QUIET -> break
                 fi;
                 notify_me = false
@@ -252,6 +291,7 @@ proctype loop()
             fi;
             d_step {
                 kick_fd = false;
+                kick_watched = kick_watched && !settled;
                 vq_polled = true;
                 vq_ready = true;
                 kick_ready = false
@@ -271,6 +311,7 @@ proctype loop()
         d_step {
             if
             :: ring_fired -> ring_polled = true; ring_ready = true;
+                ring_watched = ring_watched && !settled;
 #if BUG != 7
                 ring_fd = false;
                 ring_fired = false
