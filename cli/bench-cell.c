@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* One run: the bench guest in a fresh machine, its report read, the I/O thread's clock sampled. */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,9 +9,6 @@
 #include "guest-images/bench/bench-guest.h"
 #include "kvm/machine.h"
 
-/* What the guest takes, in whole huge pages, with some to spare. */
-#define MEMORY_ALIGN (2ull << 20)
-#define MEMORY_SPARE (16ull << 20)
 /* The guest ends itself when it is stuck; only if even that fails we do. */
 #define GRACE_MS ((BENCH_STALL_S + 20) * 1000)
 
@@ -76,65 +71,25 @@ static void guest_out(void *opaque, uint16_t port, uint32_t value, unsigned size
     }
 }
 
-/* The value of the first line "KEY=..."; NULL if there is none. */
-static const char *find_value(const struct cell *cell, const char *key)
-{
-    size_t len = strlen(key);
-
-    for (const char *line = cell->report; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (!strncmp(line, key, len) && line[len] == '=') {
-            return line + len + 1;
-        }
-    }
-    return NULL;
-}
-
 static int read_report(const struct cell *cell, struct bench_result *out, struct error *err)
 {
-    double requests = 0, kicks = 0, interrupts = 0, cpu, elapsed;
-    const struct {
-        const char *key;
-        double *value;
-    } figures[] = {
-        {"requests", &requests},
-        {"iops", &out->iops},
-        {"lat_mean_ns", &out->lat_mean_ns},
-        {"lat_p50_ns", &out->lat_p50_ns},
-        {"lat_p99_ns", &out->lat_p99_ns},
-        {"kicks", &kicks},
-        {"interrupts", &interrupts},
+    const struct bench_clocks clocks = {
+        .elapsed_ns = cell->begin.clock_ns ? cell->end.clock_ns - cell->begin.clock_ns : 0,
+        .iothread_ns = cell->end.iothread_ns - cell->begin.iothread_ns,
+        .exits = cell->end.exits - cell->begin.exits,
     };
 
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        const char *text = find_value(cell, figures[i].key);
-
-        if (!text) {
-            return error_set(err, -EPROTO, "the bench guest did not report '%s'", figures[i].key);
-        }
-        *figures[i].value = strtod(text, NULL);
-    }
-    elapsed = (double)(cell->end.clock_ns - cell->begin.clock_ns);
-    if (requests < 1 || !cell->begin.clock_ns || elapsed <= 0) {
-        return error_set(err, -EPROTO, "the bench guest made no request; give it more --time");
-    }
-    cpu = (double)(cell->end.iothread_ns - cell->begin.iothread_ns);
-    out->cpu = cpu / elapsed;
-    out->cpu_ns = cpu / requests;
-    out->kicks = kicks / requests;
-    out->interrupts = interrupts / requests;
-    out->vcpu_exits = (double)(cell->end.exits - cell->begin.exits) / requests;
-    return 0;
+    return bench_guest_report(cell->report, &clocks, out, err);
 }
 
 /* What the guest says of its own failure, else what the machine says. */
 static int failure(const struct cell *cell, enum machine_end how, const char *message,
                    struct error *err)
 {
-    const char *why = find_value(cell, "error");
+    int ret = bench_guest_failure(cell->report, err);
 
-    if (why) {
-        return error_set(err, -EIO, "the bench guest failed: %.*s", (int)strcspn(why, "\n"), why);
+    if (ret < 0) {
+        return ret;
     }
     if (how >= MACHINE_TRIPLE_FAULT) {
         return error_set(err, -EIO, "the bench guest crashed: %s", message);
@@ -196,12 +151,11 @@ static int run_machine(struct cell *cell, const struct machine_config *mc, unsig
     return ret;
 }
 
-int bench_cell(const struct bench_config *c, const struct bench_group *group,
-               const struct bench_variant *variant, unsigned run, int stop_fd, struct trace *trace,
-               struct bench_result *out, struct error *err)
+static int run_cell(const struct bench_config *c, const struct bench_group *group,
+                    const struct bench_variant *variant, unsigned run, int stop_fd,
+                    struct trace *trace, struct bench_result *out, struct error *err)
 {
     const struct bench_target *t = group->target;
-    uint64_t buffers = group->depth * (c->bs + 4096);
     struct cell cell = {.len = 0};
     struct iothread_config io = {.id = "io0"};
     struct machine_disk disk = {
@@ -220,7 +174,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
     char append[256];
     struct machine_config mc = {
         .cpus = 1,
-        .memory = (BENCH_BUFFERS_START + buffers + MEMORY_SPARE) & ~(MEMORY_ALIGN - 1),
+        .memory = bench_guest_memory(c, group),
         .kernel_data = bench_guest_start,
         .kernel_size = (size_t)(bench_guest_end - bench_guest_start),
         .append = append,
@@ -235,10 +189,18 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
     poll_params_default(&io.poll);
     io.poll.policy = variant->policy;
     io.poll.max_ns = variant->max_ns;
-    snprintf(append, sizeof(append),
-             "depth=%u bs=%" PRIu64 " rw=%s order=%s pause=%" PRIu64 "ns wait=%s time=%" PRIu64
-             "ns seed=%u ring=%s",
-             group->depth, c->bs, c->rw, c->order ? "seq" : "random", group->pause_ns,
-             c->wait ? "irq" : "poll", c->time_ns, run + 1, variant->packed ? "packed" : "split");
+    bench_guest_append(c, group, variant, run, append, sizeof(append));
     return run_machine(&cell, &mc, variant->idle, c->time_ns, stop_fd, out, err);
 }
+
+static bool takes_every_cell(const struct bench_config *c, const struct bench_group *group,
+                             const struct bench_variant *variant)
+{
+    return true;
+}
+
+const struct bench_runner bench_runner_pollux = {
+    .name = "pollux",
+    .takes = takes_every_cell,
+    .run = run_cell,
+};

@@ -236,8 +236,13 @@ static void add_variant(struct bench_plan *p, const struct bench_config *c,
 {
     for (unsigned i = 0; i < c->idle.n; i++) {
         for (unsigned k = 0; k < c->rings.n; k++) {
-            p->variants[p->nr_variants++] =
-                (struct bench_variant){policy, max_ns, (unsigned)c->idle.v[i], c->rings.v[k] == 1};
+            p->variants[p->nr_variants++] = (struct bench_variant){
+                .runner = &bench_runner_pollux,
+                .policy = policy,
+                .max_ns = max_ns,
+                .idle = (unsigned)c->idle.v[i],
+                .packed = c->rings.v[k] == 1,
+            };
         }
     }
 }

@@ -89,6 +89,19 @@ const char *bench_format_time(uint64_t ns, char *buf, size_t size)
 
 /* --- the table --- */
 
+/* "cost", "block+1024", "qemu grow-shrink/packed", "bare" */
+static void name_variant(const struct bench_variant *v, char *buf, size_t size)
+{
+    bool ours = v->runner == &bench_runner_pollux;
+    char idle[16] = "";
+
+    if (v->idle) {
+        snprintf(idle, sizeof(idle), "+%u", v->idle);
+    }
+    snprintf(buf, size, "%s%s%s%s%s", ours ? "" : v->runner->name, ours || !v->policy ? "" : " ",
+             v->policy ? v->policy->name : "", idle, v->packed ? "/packed" : "");
+}
+
 static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *out)
 {
     const struct bench_group *group = &p->groups[g];
@@ -96,7 +109,7 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
     char pause[32], max_ns[32] = "", ratio[48] = "", name[48];
     struct bench_summary s;
 
-    snprintf(name, sizeof(name), "%s", variant->policy->name);
+    name_variant(variant, name, sizeof(name));
 
     bench_summarise(p, g, v, &s);
     if (variant->max_ns) {
@@ -104,12 +117,6 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
     }
     if (s.ratio > 0 && v > 0) {
         snprintf(ratio, sizeof(ratio), "%.2f (%.2f-%.2f)", s.ratio, s.ratio_min, s.ratio_max);
-    }
-    if (variant->idle) {
-        snprintf(name, sizeof(name), "%s+%u", variant->policy->name, variant->idle);
-    }
-    if (variant->packed) {
-        strcat(name, "/packed");
     }
     fprintf(out, "%-6s %-9s %5u %6s  %-18s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
             group->target->name, group->target->engine->name, group->depth,
@@ -125,7 +132,9 @@ void bench_print_table(const struct bench_plan *p, FILE *out)
             "CPU us", "kicks", "IOPS to block");
     for (unsigned g = 0; g < p->nr_groups; g++) {
         for (unsigned v = 0; p->done[g] > 0 && v < p->nr_variants; v++) {
-            print_row(p, g, v, out);
+            if (bench_cell_exists(p, g, v)) {
+                print_row(p, g, v, out);
+            }
         }
     }
     fprintf(out,
@@ -159,12 +168,12 @@ static json_t *cell_json(const struct bench_plan *p, unsigned g, unsigned v)
     for (unsigned i = 0; i < p->done[g]; i++) {
         json_array_append_new(runs, result_json(bench_result_at(p, g, v, i)));
     }
-    o = json_pack("{s:s, s:s, s:i, s:I, s:s, s:I, s:i, s:s, s:o, s:o}", "disk", group->target->name,
-                  "engine", group->target->engine->name, "depth", (int)group->depth, "pause_ns",
-                  (json_int_t)group->pause_ns, "policy", variant->policy->name, "poll_max_ns",
-                  (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle, "ring",
-                  variant->packed ? "packed" : "split", "median", result_json(&s.median), "runs",
-                  runs);
+    o = json_pack(
+        "{s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:i, s:s, s:o, s:o}", "runner", variant->runner->name,
+        "disk", group->target->name, "engine", group->target->engine->name, "depth",
+        (int)group->depth, "pause_ns", (json_int_t)group->pause_ns, "policy", variant->policy->name,
+        "poll_max_ns", (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle, "ring",
+        variant->packed ? "packed" : "split", "median", result_json(&s.median), "runs", runs);
     if (o && s.ratio > 0) {
         json_object_set_new(o, "iops_to_block",
                             json_pack("{s:f, s:f, s:f}", "median", s.ratio, "min", s.ratio_min,
@@ -186,7 +195,9 @@ static json_t *plan_json(const struct bench_plan *p)
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
     for (unsigned g = 0; g < p->nr_groups; g++) {
         for (unsigned v = 0; p->done[g] > 0 && v < p->nr_variants; v++) {
-            json_array_append_new(cells, cell_json(p, g, v));
+            if (bench_cell_exists(p, g, v)) {
+                json_array_append_new(cells, cell_json(p, g, v));
+            }
         }
     }
     return json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:f, s:i, s:o}", "format", 1,

@@ -76,11 +76,14 @@ static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsig
         if (pr->tty || v == 0) {
             show_progress(pr, p, g, run);
         }
-        if (trace) {
+        if (!bench_cell_exists(p, g, v)) {
+            continue;
+        }
+        if (trace && p->variants[v].runner == &bench_runner_pollux) {
             name_group(trace, &p->groups[g], &p->variants[v]);
         }
-        ret = bench_cell(p->config, &p->groups[g], &p->variants[v], run, stop_fd, trace,
-                         bench_result_at(p, g, v, run), err);
+        ret = p->variants[v].runner->run(p->config, &p->groups[g], &p->variants[v], run, stop_fd,
+                                         trace, bench_result_at(p, g, v, run), err);
         if (ret < 0) {
             return ret;
         }
@@ -90,11 +93,23 @@ static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsig
     return 0;
 }
 
+static unsigned count_cells(const struct bench_plan *p)
+{
+    unsigned n = 0;
+
+    for (unsigned g = 0; g < p->nr_groups; g++) {
+        for (unsigned v = 0; v < p->nr_variants; v++) {
+            n += bench_cell_exists(p, g, v);
+        }
+    }
+    return n;
+}
+
 static int run_plan(struct bench_plan *p, int stop_fd, struct trace *trace, struct error *err)
 {
     struct progress pr = {
         .tty = isatty(STDERR_FILENO),
-        .total = p->nr_groups * p->nr_variants * p->nr_runs,
+        .total = count_cells(p) * p->nr_runs,
         .start = seconds_now(),
     };
     int ret = 0;

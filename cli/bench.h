@@ -52,13 +52,6 @@ struct bench_group {
     uint64_t pause_ns;
 };
 
-struct bench_variant {
-    const struct poll_policy_ops *policy;
-    uint64_t max_ns; /* 0 for block */
-    unsigned idle;   /* handlers in the I/O thread that never have anything to do */
-    bool packed;     /* the guest drives a packed ring */
-};
-
 /* One run, or the medians of several. */
 struct bench_result {
     double iops, lat_mean_ns, lat_p50_ns, lat_p99_ns;
@@ -67,6 +60,36 @@ struct bench_result {
     double kicks;      /* per request, as the guest counts */
     double interrupts; /* per request */
     double vcpu_exits; /* to user space, per request */
+};
+
+struct bench_variant {
+    const struct bench_runner *runner;
+    const struct poll_policy_ops *policy; /* NULL: the runner knows no such thing */
+    uint64_t max_ns;                      /* 0 for block */
+    unsigned idle; /* handlers in the I/O thread that never have anything to do */
+    bool packed;   /* the guest drives a packed ring */
+};
+
+/* Who runs the variant: Pollux, or what it is compared with. */
+struct bench_runner {
+    const char *name; /* "pollux": in table and JSON */
+
+    /**
+     * takes - does this cell mean anything here?
+     * Where it does not, the cell is left out: see bench_cell_exists().
+     */
+    bool (*takes)(const struct bench_config *c, const struct bench_group *group,
+                  const struct bench_variant *variant);
+
+    /**
+     * run - one run in a fresh machine
+     * @trace: NULL: none
+     * @stop_fd: when it becomes readable the run ends at once
+     * Return: 0 and @out; -EINTR when stopped; else -errno and @err.
+     */
+    int (*run)(const struct bench_config *c, const struct bench_group *group,
+               const struct bench_variant *variant, unsigned run, int stop_fd, struct trace *trace,
+               struct bench_result *out, struct error *err);
 };
 
 struct bench_plan {
@@ -83,6 +106,13 @@ static inline struct bench_result *bench_result_at(const struct bench_plan *p, u
                                                    unsigned variant, unsigned run)
 {
     return &p->results[((size_t)group * p->nr_variants + variant) * p->nr_runs + run];
+}
+
+static inline bool bench_cell_exists(const struct bench_plan *p, unsigned group, unsigned variant)
+{
+    const struct bench_variant *v = &p->variants[variant];
+
+    return v->runner->takes(p->config, &p->groups[group], v);
 }
 
 /* --- bench-options.c --- */
@@ -116,15 +146,39 @@ void bench_target_close(struct bench_target *t);
 
 /* --- bench-cell.c --- */
 
+extern const struct bench_runner bench_runner_pollux;
+
+/* --- bench-guest.c --- */
+
+/* Differences between the guest's two marks. */
+struct bench_clocks {
+    uint64_t elapsed_ns;
+    uint64_t iothread_ns; /* CPU time of the I/O thread */
+    uint64_t exits;       /* of the vCPU, to user space; 0 where nobody counts them */
+};
+
+/* Bytes of memory that the guest needs for this. */
+uint64_t bench_guest_memory(const struct bench_config *c, const struct bench_group *group);
+
+/* The guest's command line. */
+void bench_guest_append(const struct bench_config *c, const struct bench_group *group,
+                        const struct bench_variant *variant, unsigned run, char *buf, size_t size);
+
+/* The value of the first line "KEY=..." of a report; it ends with the line. NULL: none. */
+const char *bench_guest_value(const char *report, const char *key);
+
 /**
- * bench_cell - one run in a fresh machine
- * @trace: NULL: none
- * @stop_fd: when it becomes readable the run ends at once
- * Return: 0 and @out; -EINTR when stopped; else -errno and @err.
+ * bench_guest_report - figures from what the guest printed and the host's clocks
+ * Return: 0 and @out, or -EPROTO and @err.
  */
-int bench_cell(const struct bench_config *c, const struct bench_group *group,
-               const struct bench_variant *variant, unsigned run, int stop_fd, struct trace *trace,
-               struct bench_result *out, struct error *err);
+int bench_guest_report(const char *report, const struct bench_clocks *clocks,
+                       struct bench_result *out, struct error *err);
+
+/**
+ * bench_guest_failure - what the guest says of its own failure
+ * Return: -EIO and @err, or 0 if it says nothing.
+ */
+int bench_guest_failure(const char *report, struct error *err);
 
 /* --- bench-idle.c --- */
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/* What the bench guest is told and what it says, whoever runs it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/bench.h"
+#include "guest-images/bench/bench-guest.h"
+
+/* What the guest takes, in whole huge pages, with some to spare. */
+#define MEMORY_ALIGN (2ull << 20)
+#define MEMORY_SPARE (16ull << 20)
+
+uint64_t bench_guest_memory(const struct bench_config *c, const struct bench_group *group)
+{
+    uint64_t buffers = group->depth * (c->bs + 4096);
+
+    return (BENCH_BUFFERS_START + buffers + MEMORY_SPARE) & ~(MEMORY_ALIGN - 1);
+}
+
+void bench_guest_append(const struct bench_config *c, const struct bench_group *group,
+                        const struct bench_variant *variant, unsigned run, char *buf, size_t size)
+{
+    snprintf(buf, size,
+             "depth=%u bs=%" PRIu64 " rw=%s order=%s pause=%" PRIu64 "ns wait=%s time=%" PRIu64
+             "ns seed=%u ring=%s",
+             group->depth, c->bs, c->rw, c->order ? "seq" : "random", group->pause_ns,
+             c->wait ? "irq" : "poll", c->time_ns, run + 1, variant->packed ? "packed" : "split");
+}
+
+const char *bench_guest_value(const char *report, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (const char *line = report; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!strncmp(line, key, len) && line[len] == '=') {
+            return line + len + 1;
+        }
+    }
+    return NULL;
+}
+
+int bench_guest_report(const char *report, const struct bench_clocks *clocks,
+                       struct bench_result *out, struct error *err)
+{
+    double requests = 0, kicks = 0, interrupts = 0;
+    const struct {
+        const char *key;
+        double *value;
+    } figures[] = {
+        {"requests", &requests},
+        {"iops", &out->iops},
+        {"lat_mean_ns", &out->lat_mean_ns},
+        {"lat_p50_ns", &out->lat_p50_ns},
+        {"lat_p99_ns", &out->lat_p99_ns},
+        {"kicks", &kicks},
+        {"interrupts", &interrupts},
+    };
+
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        const char *text = bench_guest_value(report, figures[i].key);
+
+        if (!text) {
+            return error_set(err, -EPROTO, "the bench guest did not report '%s'", figures[i].key);
+        }
+        *figures[i].value = strtod(text, NULL);
+    }
+    if (requests < 1 || !clocks->elapsed_ns) {
+        return error_set(err, -EPROTO, "the bench guest made no request; give it more --time");
+    }
+    out->cpu = (double)clocks->iothread_ns / (double)clocks->elapsed_ns;
+    out->cpu_ns = (double)clocks->iothread_ns / requests;
+    out->kicks = kicks / requests;
+    out->interrupts = interrupts / requests;
+    out->vcpu_exits = (double)clocks->exits / requests;
+    return 0;
+}
+
+int bench_guest_failure(const char *report, struct error *err)
+{
+    const char *why = bench_guest_value(report, "error");
+
+    return why ? error_set(err, -EIO, "the bench guest failed: %.*s", (int)strcspn(why, "\n"), why)
+               : 0;
+}
