@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 
 #include "cli/bench.h"
+#include "cli/median.h"
 #include "cli/version.h"
 
 /* Every figure of a result, once: for medians and for JSON. */
@@ -33,19 +33,6 @@ static const struct {
 static double *figure(const struct bench_result *r, unsigned i)
 {
     return (double *)((uintptr_t)r + figures[i].offset);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, unsigned n)
-{
-    qsort(v, n, sizeof(*v), compare);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
 void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* pollux bench: run the plan, show progress, leave what is done when interrupted. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/trace-file.h"
 
 #define TRACE_EVENTS_PER_CELL (1u << 16)
@@ -123,21 +121,6 @@ static int run_plan(struct bench_plan *p, int stop_fd, struct trace *trace, stru
     return ret;
 }
 
-/* Return: a descriptor that becomes readable on SIGINT, SIGTERM and SIGHUP, or -errno. */
-static int watch_signals(void)
-{
-    sigset_t set;
-    int fd;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return fd < 0 ? -errno : fd;
-}
-
 static bool any_done(const struct bench_plan *p)
 {
     for (unsigned g = 0; g < p->nr_groups; g++) {
@@ -159,7 +142,6 @@ static int report(const struct command *cmd, const struct bench_plan *p)
 
 static int run_and_report(const struct command *cmd, struct bench_plan *p)
 {
-    struct signalfd_siginfo info;
     struct trace_file trace;
     struct error err;
     int fd, ret, status = EXIT_STATUS_OK;
@@ -167,11 +149,10 @@ static int run_and_report(const struct command *cmd, struct bench_plan *p)
     if (trace_file_open(&trace, p->config->trace, TRACE_EVENTS_PER_CELL, &err) < 0) {
         return command_fail(cmd, err.msg);
     }
-    fd = watch_signals();
-    ret = fd < 0 ? error_set(&err, fd, "cannot watch signals: %s", strerror(-fd))
-                 : run_plan(p, fd, trace.trace, &err);
-    if (ret == -EINTR && read(fd, &info, sizeof(info)) == sizeof(info)) {
-        status = EXIT_STATUS_SIGNAL + (int)info.ssi_signo;
+    fd = interrupt_watch(&err);
+    ret = fd < 0 ? fd : run_plan(p, fd, trace.trace, &err);
+    if (ret == -EINTR) {
+        status = interrupt_status(fd);
     } else if (ret < 0) {
         status = command_fail(cmd, err.msg);
     }
