@@ -67,6 +67,7 @@ int poll_policy_init(struct poll_policy *p, const struct poll_params *params)
 {
     list_init(&p->sources);
     list_init(&p->owed);
+    list_init(&p->fired);
     p->data = malloc(data_size());
     if (!p->data) {
         return -ENOMEM;
@@ -108,16 +109,22 @@ uint64_t poll_policy_window(struct poll_policy *p, uint64_t now)
     return poll_budget_cut(&p->budget, now, window);
 }
 
-void poll_policy_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w)
+void poll_policy_event(struct poll_policy *p, struct poll_source *s)
 {
-    if (p->asked && p->ops->event) {
-        p->ops->event(p, s, w);
-    }
+    list_add_tail(&p->fired, &s->fired_node);
 }
 
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w)
 {
     poll_budget_spend(&p->budget, w->polled_ns);
+    while (!list_empty(&p->fired)) {
+        struct poll_source *s = list_entry(p->fired.next, struct poll_source, fired_node);
+
+        list_del(&s->fired_node);
+        if (p->asked && p->ops->event) {
+            p->ops->event(p, s, w);
+        }
+    }
     if (p->asked && p->ops->wait_done) {
         p->ops->wait_done(p, w);
     }
@@ -138,6 +145,7 @@ int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigne
 {
     list_init(&s->node);
     list_init(&s->owed_node);
+    list_init(&s->fired_node);
     s->expected = expected;
     s->record_id = 0;
     s->data = calloc(1, source_data_size());
@@ -159,6 +167,7 @@ void poll_source_destroy(struct poll_source *s)
 {
     list_del(&s->node);
     list_del(&s->owed_node);
+    list_del(&s->fired_node);
     free(s->data);
     s->data = NULL;
 }

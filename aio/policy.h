@@ -66,6 +66,7 @@ struct poll_wait {
 struct poll_source {
     struct list node;         /* in poll_policy.sources while the source is in the poll set */
     struct list owed_node;    /* in poll_policy.owed, if @expected is known */
+    struct list fired_node;   /* in poll_policy.fired, between event and wait_done */
     const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
     unsigned record_id;       /* private to the recorder of waits; 0: none yet */
     void *data;
@@ -81,6 +82,7 @@ struct poll_policy {
     struct poll_params params;
     struct list sources; /* of struct poll_source, by node */
     struct list owed;    /* of struct poll_source, by owed_node */
+    struct list fired;   /* of struct poll_source, by fired_node: what ended the present wait */
     struct poll_budget budget;
     bool asked; /* the policy was asked for the present wait and will be told how it ended */
     void *data;
@@ -104,12 +106,13 @@ struct poll_policy_ops {
 
     /**
      * event - @s was ready at the end of wait @w
-     * Called for every polled source that was ready, before wait_done. May be NULL.
+     * Called for every polled source that was ready and has not been removed since, before
+     * wait_done. May be NULL.
      */
     void (*event)(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
 
     /**
-     * wait_done - the wait is over
+     * wait_done - the wait is over, and what ended it has been served
      * Called once for each window() call. May be NULL.
      */
     void (*wait_done)(struct poll_policy *p, const struct poll_wait *w);
@@ -173,12 +176,14 @@ void poll_policy_change(struct poll_policy *p, const struct poll_params *params)
 uint64_t poll_policy_window(struct poll_policy *p, uint64_t now);
 
 /**
- * poll_policy_event - @s was ready at the end of wait @w; before poll_policy_wait_done()
+ * poll_policy_event - @s was ready at the end of the wait; before poll_policy_wait_done()
+ * Only notes it: learning would take its time from the latency of the event.
  */
-void poll_policy_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
+void poll_policy_event(struct poll_policy *p, struct poll_source *s);
 
 /**
- * poll_policy_wait_done - the wait is over: account for what was polled, and let the policy learn
+ * poll_policy_wait_done - wait @w is over: account for what was polled, and let the policy learn
+ * Best called when the events have been served. Sources may have been removed meanwhile.
  */
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w);
 

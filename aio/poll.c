@@ -205,7 +205,8 @@ static void block(AioContext *ctx, struct poll_wait *w)
     stat_add(&ctx->stats.blocked_ns, w->blocked_ns);
 }
 
-static void teach(AioContext *ctx, const struct poll_wait *w)
+/* Which of the sources that are ready ended the wait. */
+static void note_events(AioContext *ctx, const struct poll_wait *w)
 {
     uint64_t fired = 0;
     struct list *at;
@@ -216,11 +217,10 @@ static void teach(AioContext *ctx, const struct poll_wait *w)
 
         /* A descriptor may have fired for what was taken by polling long ago: that is no event. */
         if (h->ops->poll && (!h->revents || h->ops->poll(h->opaque))) {
-            poll_policy_event(&ctx->policy, &h->source, w);
+            poll_policy_event(&ctx->policy, &h->source);
             fired |= ctx->recorder ? wait_recorder_bit(ctx->recorder, h) : 0;
         }
     }
-    poll_policy_wait_done(&ctx->policy, w);
     if (ctx->recorder) {
         wait_recorder_add(ctx->recorder, w, fired);
     }
@@ -258,45 +258,47 @@ static void note_window(AioContext *ctx, uint64_t ns)
     store_relaxed(&ctx->stats.window_ns, ns);
 }
 
-/* The loop is idle: wait until something is ready. Return: the clock at the end. */
-static uint64_t wait_for_event(AioContext *ctx, uint64_t now)
+/*
+ * The loop is idle at @w->start_ns: wait until something is ready.
+ * Return: whether the policy is to learn from it.
+ */
+static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
 {
-    struct poll_wait w = {.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
-    int64_t timeout = aio_timers_timeout(ctx, now);
-    bool pollable = ctx->policy.params.max_ns && !list_empty(&ctx->policy.sources);
+    int64_t timeout = aio_timers_timeout(ctx, w->start_ns);
+    bool learn = ctx->policy.params.max_ns && !list_empty(&ctx->policy.sources);
     bool found = false;
 
-    if (pollable) {
-        w.window_ns = poll_policy_window(&ctx->policy, now);
+    if (learn) {
+        w->window_ns = poll_policy_window(&ctx->policy, w->start_ns);
     }
-    note_window(ctx, w.window_ns);
-    if (w.window_ns) {
-        uint64_t limit = w.window_ns < (uint64_t)timeout ? w.window_ns : (uint64_t)timeout;
+    note_window(ctx, w->window_ns);
+    if (w->window_ns) {
+        uint64_t limit = w->window_ns < (uint64_t)timeout ? w->window_ns : (uint64_t)timeout;
 
-        polling_begin(ctx, now);
-        trace_run_poll_handlers_begin(ctx->trace, ctx, w.window_ns, timeout);
-        found = spin(ctx, &w, limit);
+        polling_begin(ctx, w->start_ns);
+        trace_run_poll_handlers_begin(ctx->trace, ctx, w->window_ns, timeout);
+        found = spin(ctx, w, limit);
         trace_run_poll_handlers_end(ctx->trace, ctx, found, timeout);
-        stat_add(&ctx->stats.polled_ns, w.polled_ns);
+        stat_add(&ctx->stats.polled_ns, w->polled_ns);
     }
-    if (!found && w.window_ns >= (uint64_t)timeout) {
-        w.outcome = POLL_TIMER;
+    if (!found && w->window_ns >= (uint64_t)timeout) {
+        w->outcome = POLL_TIMER;
     } else if (!found && !polling_end(ctx)) {
-        if (w.window_ns) {
+        if (w->window_ns) {
             stat_add(&ctx->stats.poll_misses, 1);
         }
-        block(ctx, &w);
-        if (list_empty(&ctx->ready) && aio_timers_timeout(ctx, w.end_ns) == 0) {
-            w.outcome = POLL_TIMER;
+        block(ctx, w);
+        if (list_empty(&ctx->ready) && aio_timers_timeout(ctx, w->end_ns) == 0) {
+            w->outcome = POLL_TIMER;
         }
     } else {
         stat_add(&ctx->stats.poll_hits, 1);
     }
-    charge(ctx, &w);
-    if (pollable) {
-        teach(ctx, &w);
+    charge(ctx, w);
+    if (learn) {
+        note_events(ctx, w);
     }
-    return w.end_ns;
+    return learn;
 }
 
 static bool dispatch(AioContext *ctx, uint64_t now)
@@ -336,7 +338,8 @@ static bool dispatch(AioContext *ctx, uint64_t now)
 bool aio_poll(AioContext *ctx, bool blocking)
 {
     uint64_t now = ctx->clock();
-    bool busy, ran;
+    struct poll_wait w = {.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
+    bool busy, ran, learn = false;
 
     aio_assert_owner(ctx);
     assert(!ctx->in_poll);
@@ -356,7 +359,8 @@ bool aio_poll(AioContext *ctx, bool blocking)
         busy |= poll_pass(ctx);
     }
     if (!busy) {
-        now = wait_for_event(ctx, now);
+        learn = wait_for_event(ctx, &w);
+        now = w.end_ns;
     } else if (!ctx->polling || !blocking ||
                (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
         look_at_fds(ctx, now);
@@ -367,6 +371,9 @@ bool aio_poll(AioContext *ctx, bool blocking)
     ran |= aio_bh_run(ctx);
     ran |= aio_timers_run(ctx, now);
     ran |= aio_deferred_run(ctx);
+    if (learn) {
+        poll_policy_wait_done(&ctx->policy, &w);
+    }
     if (ran) {
         stat_add(&ctx->stats.turns, 1);
     }

@@ -94,7 +94,7 @@ void replay_wait(struct replay *r, const struct wait_record *w)
     pw.end_ns = r->now;
     for (unsigned i = 0; i < r->nr_sources; i++) {
         if (w->fired >> i & 1) {
-            poll_policy_event(&r->policy, &r->sources[i], &pw);
+            poll_policy_event(&r->policy, &r->sources[i]);
         }
     }
     poll_policy_wait_done(&r->policy, &pw);
