@@ -10,7 +10,7 @@
 #define GUEST_IMAGES_BENCH_BENCH_GUEST_H
 
 /* Increased whenever a key changes its meaning or goes away; the guest prints it as `abi=`. */
-#define BENCH_ABI_VERSION 1
+#define BENCH_ABI_VERSION 2
 
 /* Text: one byte per outb, lines end in '\n'. With `console=serial` it goes to COM1 instead. */
 #define BENCH_PORT_DEBUG 0xe9
@@ -47,12 +47,14 @@
 #define BENCH_STALL_S 10
 
 /* Limits the options are checked against. */
-#define BENCH_MAX_DISKS 4
-#define BENCH_MAX_DEPTH 128
-#define BENCH_MIN_BS    512
-#define BENCH_MAX_BS    (1024 * 1024)
+#define BENCH_MAX_DISKS  4
+#define BENCH_MAX_QUEUES 4 /* of a disk */
+#define BENCH_MAX_DEPTH  128
+#define BENCH_MIN_BS     512
+#define BENCH_MAX_BS     (1024 * 1024)
 
-/* The image ends below. Data buffers, disks * depth * bs rounded up to pages, begin here. */
+/* The image ends below. Data buffers, disks * queues * depth * bs rounded up to pages, begin here.
+ */
 #define BENCH_BUFFERS_START 0x400000
 
 #ifndef __ASSEMBLER__

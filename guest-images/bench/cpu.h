@@ -73,6 +73,11 @@ static inline uint32_t mmio_read32(uint64_t address)
     return *(volatile uint32_t *)(uintptr_t)address;
 }
 
+static inline uint16_t mmio_read16(uint64_t address)
+{
+    return *(volatile uint16_t *)(uintptr_t)address;
+}
+
 static inline void mmio_write32(uint64_t address, uint32_t value)
 {
     *(volatile uint32_t *)(uintptr_t)address = value;

@@ -109,6 +109,54 @@ static unsigned parse_mix(const char *text)
     return (unsigned)quantity("rw=mixed", text, plain, 0, 100);
 }
 
+static const char *const pause_names[] = {
+    [PAUSE_FIXED] = "fixed",   [PAUSE_EXPONENTIAL] = "exp", [PAUSE_BIMODAL] = "bimodal",
+    [PAUSE_ON_OFF] = "on-off", [PAUSE_ON_OFF + 1] = 0,
+};
+
+/* The text up to the next ':' into @part. What follows it, or NULL at the end. */
+static const char *cut_part(const char *text, char part[WORD_MAX])
+{
+    while (*text && *text != ':')
+        *part++ = *text++;
+    *part = 0;
+    return *text ? text + 1 : 0;
+}
+
+static const char *pause_time(const char *text, uint64_t *value)
+{
+    char part[WORD_MAX];
+
+    if (!text)
+        fail(BENCH_EXIT_USAGE, "pause: a value is missing");
+    text = cut_part(text, part);
+    *value = quantity("pause", part, times, 0, 10000000000);
+    return text;
+}
+
+/* TIME, exp:MEAN, bimodal:SHORT:LONG:PERCENT or on-off:ON:OFF */
+static void parse_pause(struct pause *p, const char *text)
+{
+    char part[WORD_MAX];
+    const char *rest = cut_part(text, part);
+    uint64_t percent = 0;
+
+    if (rest)
+        p->kind = (enum pause_kind)choice("pause", part, pause_names);
+    rest = pause_time(rest ? rest : text, &p->a);
+    if (p->kind >= PAUSE_BIMODAL)
+        rest = pause_time(rest, &p->b);
+    if (p->kind == PAUSE_BIMODAL) {
+        if (!rest)
+            fail(BENCH_EXIT_USAGE, "pause=%s: a percentage is missing", text);
+        rest = cut_part(rest, part);
+        percent = quantity("pause", part, plain, 0, 100);
+    }
+    p->percent = (unsigned)percent;
+    if (rest)
+        fail(BENCH_EXIT_USAGE, "pause=%s: too many values", text);
+}
+
 /* SIZE@ADDRESS:IRQ, as Linux has it. */
 static void parse_device(struct options *o, const char *text)
 {
@@ -166,7 +214,7 @@ static void parse_rest(struct options *o, const char *key, const char *value)
     else if (same(key, "hist"))
         o->hist = boolean(key, value);
     else if (same(key, "pause"))
-        o->pause_ns = quantity(key, value, times, 0, 10000000000);
+        parse_pause(&o->pause, value);
     else if (same(key, "time"))
         o->time_ns = quantity(key, value, times, 0, any);
     else if (same(key, "requests"))
@@ -183,6 +231,8 @@ static void parse_rest(struct options *o, const char *key, const char *value)
         o->queue_size = (unsigned)quantity(key, value, plain, 0, 1024);
     else if (same(key, "disks"))
         o->disks = (unsigned)quantity(key, value, plain, 1, BENCH_MAX_DISKS);
+    else if (same(key, "queues"))
+        o->queues = (unsigned)quantity(key, value, plain, 1, BENCH_MAX_QUEUES);
     else if (same(key, DEVICE_KEY))
         parse_device(o, value);
     else if (!same(key, "console") && !same(key, "ctl"))
@@ -221,6 +271,7 @@ static void parse_words(struct options *o, const char *cmdline, enum pass pass)
 void options_parse(struct options *o, const char *cmdline)
 {
     o->depth = 1;
+    o->queues = 1;
     o->event_idx = true;
     o->bs = 4096;
     o->read_percent = 100;
@@ -257,5 +308,7 @@ void options_report(const struct options *o)
     say("depth=%u\nbs=%u\nread_percent=%u\norder=%s\nwait=%s\nring=%s\n", o->depth, o->bs,
         o->read_percent, o->random ? "random" : "seq", o->wait_irq ? "irq" : "poll",
         o->packed ? "packed" : "split");
-    say("pause_ns=%lu\ndisks=%u\nflush_every=%u\n", o->pause_ns, o->disks, o->flush_every);
+    say("pause=%s\npause_ns=%lu\npause_b_ns=%lu\npause_percent=%u\n", pause_names[o->pause.kind],
+        o->pause.a, o->pause.b, o->pause.percent);
+    say("disks=%u\nqueues=%u\nflush_every=%u\n", o->disks, o->queues, o->flush_every);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "guest-images/bench/bench-guest.h"
+#include "guest-images/bench/pause.h"
 
 struct disk_place {
     uint64_t mmio;
@@ -28,15 +29,16 @@ struct options {
     bool hist;
     bool ctl;
     bool serial;
-    uint64_t pause_ns;
-    uint64_t time_ns;  /* 0: no limit */
-    uint64_t requests; /* 0: no limit; flushes are not counted */
+    struct pause pause; /* ns */
+    uint64_t time_ns;   /* 0: no limit */
+    uint64_t requests;  /* 0: no limit; flushes are not counted */
     uint64_t warmup;
     uint64_t region; /* bytes from the start of each disk, 0: all of it */
     uint64_t seed;
-    unsigned flush_every; /* one flush after so many requests, 0: none */
+    unsigned flush_every; /* one flush after so many writes, 0: none */
     unsigned queue_size;  /* 0: the smallest that holds @depth requests */
     unsigned disks;       /* 0: all that were found */
+    unsigned queues;      /* of each disk */
     unsigned found;
     struct disk_place place[BENCH_MAX_DISKS];
 };

@@ -96,7 +96,7 @@ static inline void packed_publish(struct ring *ring)
     }
     if (kick) {
         ring->kicks++;
-        mmio_write32(ring->notify, 0);
+        mmio_write32(ring->notify, ring->index);
     }
 }
 

@@ -68,6 +68,7 @@ struct ring {
     uint16_t taken;      /* used entries taken so far */
     uint16_t used_event; /* last one written */
     uint64_t notify;     /* QUEUE_NOTIFY's address */
+    uint32_t index;      /* of the queue: what is written there */
     uint64_t kicks;
     /* of a packed ring */
     struct packed_desc *first; /* of what is added and not published */
@@ -81,7 +82,7 @@ unsigned split_stride(unsigned depth, unsigned max, bool indirect);
 
 /**
  * ring_init - build all chains
- * @ring:     caller has set memory, requests, size, depth, event_idx, notify
+ * @ring:     caller has set memory, requests, size, depth, event_idx, notify, index
  * @stride:   from split_stride()
  * @indirect: put chains into tables of their own
  * @buffers:  first data buffer, the next is @buffer_step bytes on
@@ -127,7 +128,7 @@ static inline void split_publish(struct ring *ring)
         kick = !(*(volatile uint16_t *)&ring->memory->used.flags & USED_NO_NOTIFY);
     if (kick) {
         ring->kicks++;
-        mmio_write32(ring->notify, 0);
+        mmio_write32(ring->notify, ring->index);
     }
 }
 

@@ -2,11 +2,12 @@
 /*
  * run.c - the measured loop
  *
- * A sweep takes all completions of a disk, turns each into the next request, and publishes these
+ * A sweep takes all completions of a queue, turns each into the next request, and publishes these
  * with one write to avail->idx. The TSC is read once for a batch: that is when the guest saw it.
  *
  * With a pause, completions are taken one by one: the guest works on each for so long before it
- * submits the next request, as a program with one thread does.
+ * submits the next request, as a program with one thread does. Only what is on and off takes all
+ * that there is: while it is on it has no pause.
  */
 #include "guest-images/bench/clock.h"
 #include "guest-images/bench/cpu.h"
@@ -41,36 +42,36 @@ static inline uint64_t random_below(struct workload *w, uint64_t limit)
     return (uint64_t)((unsigned __int128)random64(w) * limit >> 64);
 }
 
-static inline uint64_t next_sector(struct workload *w, struct disk *disk)
+static inline uint64_t next_sector(struct workload *w, struct queue *queue)
 {
     uint64_t block;
 
     if (w->random) {
-        block = random_below(w, disk->blocks);
+        block = random_below(w, queue->blocks);
     } else {
-        block = disk->next_block++;
-        if (unlikely(disk->next_block == disk->blocks))
-            disk->next_block = 0;
+        block = queue->next_block++;
+        if (unlikely(queue->next_block == queue->blocks))
+            queue->next_block = 0;
     }
-    return block * disk->sectors_per_block;
+    return block * queue->sectors_per_block;
 }
 
 /* Sectors say where they belong, so that data of another place or time is noticed. */
-static void stamp(const struct disk *disk, const struct request *request)
+static void stamp(const struct queue *queue, const struct request *request)
 {
     uint64_t *word = request->data;
 
-    for (uint64_t i = 0; i < disk->sectors_per_block; i++, word += 64) {
+    for (uint64_t i = 0; i < queue->sectors_per_block; i++, word += 64) {
         word[0] = bench_verify_word(request->sector + i);
         word[63] = ~word[0];
     }
 }
 
-static void check(struct results *results, const struct disk *disk, const struct request *request)
+static void check(struct results *results, const struct queue *queue, const struct request *request)
 {
     uint64_t *word = request->data;
 
-    for (uint64_t i = 0; i < disk->sectors_per_block; i++, word += 64) {
+    for (uint64_t i = 0; i < queue->sectors_per_block; i++, word += 64) {
         uint64_t want = bench_verify_word(request->sector + i);
 
         results->mismatches += word[0] != want || word[63] != ~want;
@@ -79,18 +80,18 @@ static void check(struct results *results, const struct disk *disk, const struct
 }
 
 /* Make @request the next one and put it into the avail ring. False if it is a flush. */
-static inline bool submit(struct workload *w, struct disk *disk, struct request *request,
+static inline bool submit(struct workload *w, struct queue *queue, struct request *request,
                           uint64_t now)
 {
     enum request_type type = request->type;
 
     request->start = now;
-    if (unlikely(w->flush_every) && disk->until_flush-- == 0) {
-        disk->until_flush = w->flush_every;
+    if (unlikely(w->flush_every) && queue->until_flush == 0) {
+        queue->until_flush = w->flush_every;
         if (type != REQUEST_FLUSH)
-            ring_set_type(&disk->ring, request, REQUEST_FLUSH);
+            ring_set_type(&queue->ring, request, REQUEST_FLUSH);
         request->sector = 0;
-        ring_add(&disk->ring, request);
+        ring_add(&queue->ring, request);
         return false;
     }
     if (unlikely(w->mixed || type == REQUEST_FLUSH)) {
@@ -98,40 +99,43 @@ static inline bool submit(struct workload *w, struct disk *disk, struct request 
             random_below(w, 100) < w->read_percent ? REQUEST_READ : REQUEST_WRITE;
 
         if (type != want)
-            ring_set_type(&disk->ring, request, want);
+            ring_set_type(&queue->ring, request, want);
     }
-    request->sector = next_sector(w, disk);
+    if (request->type == REQUEST_WRITE)
+        queue->until_flush--;
+    request->sector = next_sector(w, queue);
     if (unlikely(w->verify) && request->type == REQUEST_WRITE)
-        stamp(disk, request);
-    ring_add(&disk->ring, request);
+        stamp(queue, request);
+    ring_add(&queue->ring, request);
     return true;
 }
 
-static void broken(const struct disk *disk, const char *what)
+static void broken(const struct bench *bench, const struct queue *queue, const char *what)
 {
-    const struct ring *ring = &disk->ring;
+    const struct ring *ring = &queue->ring;
+    const struct virtio_disk *disk = &bench->disks[queue->disk];
 
-    fail(BENCH_EXIT_DEVICE, "disk at 0x%lx: %s: %u taken, used->idx %u, device status 0x%x",
-         disk->device.mmio, what, ring->taken, ring->memory->used.idx,
-         virtio_disk_status(&disk->device));
+    fail(BENCH_EXIT_DEVICE, "disk at 0x%lx, queue %u: %s: %u taken, used->idx %u, status 0x%x",
+         disk->mmio, ring->index, what, ring->taken, ring->memory->used.idx,
+         virtio_disk_status(disk));
 }
 
 static void stalled(const struct bench *bench)
 {
-    for (unsigned i = 0; i < bench->disk_count; i++) {
-        const struct disk *disk = &bench->disks[i];
-        const struct ring *ring = &disk->ring;
+    for (unsigned i = 0; i < bench->queue_count; i++) {
+        const struct queue *queue = &bench->queues[i];
+        const struct ring *ring = &queue->ring;
 
-        say("stalled_disk=%u in_flight=%u published=%u used_idx=%u taken=%u used_flags=%u "
+        say("stalled_disk=%u queue=%u in_flight=%u published=%u used_idx=%u taken=%u used_flags=%u "
             "avail_event=%u kicks=%lu interrupts=%lu device_status=0x%x\n",
-            i, disk->in_flight, ring->published, ring->memory->used.idx, ring->taken,
-            ring->memory->used.flags, ring_avail_event(ring), ring->kicks, irq_count[i],
-            virtio_disk_status(&disk->device));
+            queue->disk, ring->index, queue->in_flight, ring->published, ring->memory->used.idx,
+            ring->taken, ring->memory->used.flags, ring_avail_event(ring), ring->kicks,
+            irq_count[queue->disk], virtio_disk_status(&bench->disks[queue->disk]));
     }
     fail(BENCH_EXIT_STALLED, "no completion for %u seconds", BENCH_STALL_S);
 }
 
-static inline void complete(struct bench *bench, struct disk *disk, struct request *request,
+static inline void complete(struct bench *bench, struct queue *queue, struct request *request,
                             uint32_t len, uint64_t now)
 {
     struct results *results = &bench->results;
@@ -140,14 +144,15 @@ static inline void complete(struct bench *bench, struct disk *disk, struct reque
     request->status = STATUS_UNTAKEN;
     if (unlikely(status != STATUS_OK)) {
         if (status == STATUS_UNTAKEN)
-            broken(disk, "a request that was not in flight, or has no status, was completed");
+            broken(bench, queue,
+                   "a request that was not in flight, or has no status, was completed");
         results->errors++;
         results->last_error = status;
     } else if (unlikely(len != request->used_len)) {
         results->bad_lengths++;
     }
     if (unlikely(bench->workload.verify) && request->type == REQUEST_READ)
-        check(results, disk, request);
+        check(results, queue, request);
     histogram_add(unlikely(request->type == REQUEST_FLUSH) ? &results->flush : &results->data,
                   now - request->start);
 }
@@ -162,63 +167,63 @@ static inline uint64_t spin_until(uint64_t deadline)
     return now;
 }
 
-/* Take what has completed on @disk and submit as many, while @left is not 0. False: nothing. */
-static inline bool sweep(struct bench *bench, struct disk *disk, uint64_t *left, uint64_t deadline,
-                         uint64_t *last)
+/* Take what has completed in @queue and submit as many, while @left is not 0. False: nothing. */
+static inline bool sweep(struct bench *bench, struct queue *queue, uint64_t *left,
+                         uint64_t deadline, uint64_t *last)
 {
     struct workload *w = &bench->workload;
-    uint16_t n = ring_pending(&disk->ring);
+    uint16_t n = ring_pending(&queue->ring);
     uint64_t now;
 
     if (!n)
         return false;
-    if (unlikely(n > disk->in_flight))
-        broken(disk, "used->idx is ahead of what was submitted");
+    if (unlikely(n > queue->in_flight))
+        broken(bench, queue, "used->idx is ahead of what was submitted");
     now = rdtsc();
     *last = now;
     if (unlikely(now >= deadline))
         *left = 0;
-    if (w->pause_ticks)
+    if (w->pausing && w->pause.kind != PAUSE_ON_OFF)
         n = 1;
     for (uint16_t i = 0; i < n && i < PREFETCH; i++)
-        ring_prefetch(&disk->ring, i);
+        ring_prefetch(&queue->ring, i);
     for (; n; n--) {
         struct request *request;
         uint32_t len;
 
         if (n > PREFETCH)
-            ring_prefetch(&disk->ring, PREFETCH);
-        request = ring_take(&disk->ring, &len);
+            ring_prefetch(&queue->ring, PREFETCH);
+        request = ring_take(&queue->ring, &len);
 
         if (unlikely(!request))
-            broken(disk, "the used ring names no request");
-        complete(bench, disk, request, len, now);
+            broken(bench, queue, "the used ring names no request");
+        complete(bench, queue, request, len, now);
         if (likely(*left)) {
-            if (w->pause_ticks)
-                now = spin_until(now + w->pause_ticks);
-            *left -= submit(w, disk, request, now);
+            if (w->pausing)
+                now = spin_until(now + pause_next(&w->pause, now, random64(w)));
+            *left -= submit(w, queue, request, now);
         } else {
-            disk->in_flight--;
+            queue->in_flight--;
         }
     }
-    if (disk->ring.avail_next != disk->ring.published)
-        ring_publish(&disk->ring);
+    if (queue->ring.avail_next != queue->ring.published)
+        ring_publish(&queue->ring);
     return true;
 }
 
-/* Fill each disk's queue to its depth. */
+/* Fill each queue to its depth. */
 static void start(struct bench *bench, uint64_t *left)
 {
-    for (unsigned i = 0; i < bench->disk_count; i++) {
-        struct disk *disk = &bench->disks[i];
+    for (unsigned i = 0; i < bench->queue_count; i++) {
+        struct queue *queue = &bench->queues[i];
 
-        disk->until_flush = bench->workload.flush_every;
-        for (unsigned slot = 0; slot < disk->ring.depth && *left; slot++) {
-            *left -= submit(&bench->workload, disk, &disk->ring.requests[slot], rdtsc());
-            disk->in_flight++;
+        queue->until_flush = bench->workload.flush_every;
+        for (unsigned slot = 0; slot < queue->ring.depth && *left; slot++) {
+            *left -= submit(&bench->workload, queue, &queue->ring.requests[slot], rdtsc());
+            queue->in_flight++;
         }
-        if (disk->ring.avail_next != disk->ring.published)
-            ring_publish(&disk->ring);
+        if (queue->ring.avail_next != queue->ring.published)
+            ring_publish(&queue->ring);
     }
 }
 
@@ -228,20 +233,20 @@ static inline void wait_irq(struct bench *bench, struct patience *patience)
     uint64_t ticks = timer_ticks, interrupts = 0, begin = rdtsc();
     bool ready = false;
 
-    for (unsigned i = 0; i < bench->disk_count; i++) {
-        ready |= ring_arm(&bench->disks[i].ring);
+    for (unsigned i = 0; i < bench->disk_count; i++)
         interrupts += irq_count[i];
-    }
+    for (unsigned i = 0; i < bench->queue_count; i++)
+        ready |= ring_arm(&bench->queues[i].ring);
     if (!ready)
         call_cpl0(cpl0_wait);
-    for (unsigned i = 0; i < bench->disk_count; i++) {
-        ring_disarm(&bench->disks[i].ring);
+    for (unsigned i = 0; i < bench->queue_count; i++)
+        ring_disarm(&bench->queues[i].ring);
+    for (unsigned i = 0; i < bench->disk_count; i++)
         interrupts -= irq_count[i];
-    }
     if (unlikely(timer_ticks != ticks) && !interrupts) {
         if (rdtsc() - begin > ns_to_ticks(LONG_WAIT_NS))
-            for (unsigned i = 0; i < bench->disk_count; i++)
-                bench->results.rescued += ring_pending(&bench->disks[i].ring) != 0;
+            for (unsigned i = 0; i < bench->queue_count; i++)
+                bench->results.rescued += ring_pending(&bench->queues[i].ring) != 0;
         if (timer_ticks - patience->since > BENCH_STALL_S)
             stalled(bench);
     }
@@ -266,10 +271,10 @@ static void clear(struct bench *bench)
     results->rescued = 0;
     histogram_clear(&results->data);
     histogram_clear(&results->flush);
-    for (unsigned i = 0; i < bench->disk_count; i++) {
-        bench->disks[i].ring.kicks = 0;
+    for (unsigned i = 0; i < bench->queue_count; i++)
+        bench->queues[i].ring.kicks = 0;
+    for (unsigned i = 0; i < bench->disk_count; i++)
         irq_count[i] = 0;
-    }
 }
 
 static inline __attribute__((always_inline)) void run(struct bench *bench, uint64_t requests,
@@ -284,19 +289,20 @@ static inline __attribute__((always_inline)) void run(struct bench *bench, uint6
     if (__builtin_add_overflow(begin, ticks, &deadline))
         deadline = UINT64_MAX;
     patience.since = irq ? timer_ticks : begin;
+    pause_start(&bench->workload.pause, begin);
     start(bench, &left);
     do {
         progress = false;
         in_flight = 0;
-        for (unsigned i = 0; i < bench->disk_count; i++) {
-            struct disk *disk = &bench->disks[i];
+        for (unsigned i = 0; i < bench->queue_count; i++) {
+            struct queue *queue = &bench->queues[i];
 
-            if (sweep(bench, disk, &left, deadline, &last)) {
+            if (sweep(bench, queue, &left, deadline, &last)) {
                 if (!irq)
-                    ring_keep_disarmed(&disk->ring);
+                    ring_keep_disarmed(&queue->ring);
                 progress = true;
             }
-            in_flight += disk->in_flight;
+            in_flight += queue->in_flight;
         }
         if (progress)
             patience.since = irq ? timer_ticks : last;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * run.h - the measured loop: keep `depth` requests in flight on each disk
+ * run.h - the measured loop: keep `depth` requests in flight in each queue
  */
 #ifndef GUEST_IMAGES_BENCH_RUN_H
 #define GUEST_IMAGES_BENCH_RUN_H
 
 #include "guest-images/bench/bench-guest.h"
 #include "guest-images/bench/histogram.h"
+#include "guest-images/bench/pause.h"
 #include "guest-images/bench/ring.h"
 #include "guest-images/bench/virtio-mmio.h"
 
-/* What requests to make. One random number generator serves all disks. */
+/* What requests to make. One random number generator serves all queues. */
 struct workload {
     uint64_t random_state;
     bool random;
@@ -18,17 +19,20 @@ struct workload {
     bool verify;
     uint8_t read_percent;
     uint32_t flush_every;
-    uint64_t pause_ticks;
+    struct pause pause; /* TSC ticks */
+    bool pausing;
 };
 
-struct disk {
+/* A queue of a disk, and what goes into it. */
+struct queue {
     struct ring ring;
     uint64_t blocks;            /* of bs bytes, in the region in use */
     uint64_t sectors_per_block; /* bs / 512 */
-    uint64_t next_block;        /* order=seq */
+    uint64_t first_block;       /* order=seq: the queues of a disk begin far from each other */
+    uint64_t next_block;
     uint32_t until_flush;
     unsigned in_flight;
-    struct virtio_disk device;
+    unsigned disk;
 };
 
 /* What one run found. */
@@ -46,8 +50,9 @@ struct results {
 struct bench {
     struct workload workload;
     struct results results;
-    unsigned disk_count;
-    struct disk disks[BENCH_MAX_DISKS];
+    unsigned disk_count, queue_count;
+    struct virtio_disk disks[BENCH_MAX_DISKS];
+    struct queue queues[BENCH_MAX_DISKS * BENCH_MAX_QUEUES];
 };
 
 /**

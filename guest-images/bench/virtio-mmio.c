@@ -40,6 +40,7 @@ enum reg {
 #define CONFIG_CAPACITY 0
 #define CONFIG_SIZE_MAX 8
 #define CONFIG_BLK_SIZE 20
+#define CONFIG_QUEUES   34
 
 #define RESET_TRIES 100000
 
@@ -116,6 +117,9 @@ static void read_config(struct virtio_disk *disk)
             disk->size_max = get(disk, REG_CONFIG + CONFIG_SIZE_MAX);
         if (disk->features & VIRTIO_BLK_F_BLK_SIZE)
             disk->blk_size = get(disk, REG_CONFIG + CONFIG_BLK_SIZE);
+        disk->queues = 1;
+        if (disk->features & VIRTIO_BLK_F_MQ)
+            disk->queues = mmio_read16(disk->mmio + REG_CONFIG + CONFIG_QUEUES);
     } while (get(disk, REG_CONFIG_GENERATION) != generation);
 }
 
@@ -132,26 +136,30 @@ void virtio_disk_open(struct virtio_disk *disk, uint64_t mmio, uint64_t wanted)
     read_config(disk);
 }
 
-unsigned virtio_disk_queue_max(const struct virtio_disk *disk)
+unsigned virtio_disk_queue_max(const struct virtio_disk *disk, unsigned index)
 {
-    set(disk, REG_QUEUE_SEL, 0);
-    expect(disk, REG_QUEUE_READY, 0, "queue 0 is in use already");
+    set(disk, REG_QUEUE_SEL, index);
+    expect(disk, REG_QUEUE_READY, 0, "a queue is in use already");
     return get(disk, REG_QUEUE_SIZE_MAX);
 }
 
-void virtio_disk_start(const struct virtio_disk *disk, unsigned size, const void *desc,
-                       const void *avail, const void *used)
+void virtio_disk_set_queue(const struct virtio_disk *disk, unsigned index, unsigned size,
+                           const void *desc, const void *avail, const void *used)
 {
-    const uint32_t live =
-        STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK;
-
-    set(disk, REG_QUEUE_SEL, 0);
+    set(disk, REG_QUEUE_SEL, index);
     set(disk, REG_QUEUE_SIZE, size);
     set64(disk, REG_QUEUE_DESC, desc);
     set64(disk, REG_QUEUE_DRIVER, avail);
     set64(disk, REG_QUEUE_DEVICE, used);
     set(disk, REG_QUEUE_READY, 1);
-    expect(disk, REG_QUEUE_READY, 1, "queue 0 did not become ready");
+    expect(disk, REG_QUEUE_READY, 1, "a queue did not become ready");
+}
+
+void virtio_disk_start(const struct virtio_disk *disk)
+{
+    const uint32_t live =
+        STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK;
+
     set(disk, REG_STATUS, live);
     expect(disk, REG_STATUS, live, "DRIVER_OK did not stay set");
 }

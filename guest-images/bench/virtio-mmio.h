@@ -13,6 +13,7 @@
 #define VIRTIO_BLK_F_RO        (1ull << 5)
 #define VIRTIO_BLK_F_BLK_SIZE  (1ull << 6)
 #define VIRTIO_BLK_F_FLUSH     (1ull << 9)
+#define VIRTIO_BLK_F_MQ        (1ull << 12)
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
 #define VIRTIO_F_EVENT_IDX     (1ull << 29)
 #define VIRTIO_F_VERSION_1     (1ull << 32)
@@ -24,6 +25,7 @@ struct virtio_disk {
     uint64_t sectors;  /* capacity, of 512 bytes each */
     uint32_t size_max; /* longest segment, 0 without VIRTIO_BLK_F_SIZE_MAX */
     uint32_t blk_size;
+    uint16_t queues; /* 1 without VIRTIO_BLK_F_MQ */
 };
 
 /*
@@ -34,12 +36,15 @@ struct virtio_disk {
 /* Reset, check what it is, agree on those of @wanted that it offers, read its configuration. */
 void virtio_disk_open(struct virtio_disk *disk, uint64_t mmio, uint64_t wanted);
 
-/* The longest queue 0 that the device can do. */
-unsigned virtio_disk_queue_max(const struct virtio_disk *disk);
+/* The longest queue @index that the device can do. */
+unsigned virtio_disk_queue_max(const struct virtio_disk *disk, unsigned index);
 
-/* Give queue 0 its memory and go to DRIVER_OK. */
-void virtio_disk_start(const struct virtio_disk *disk, unsigned size, const void *desc,
-                       const void *avail, const void *used);
+/* Give queue @index its memory. */
+void virtio_disk_set_queue(const struct virtio_disk *disk, unsigned index, unsigned size,
+                           const void *desc, const void *avail, const void *used);
+
+/* Go to DRIVER_OK. */
+void virtio_disk_start(const struct virtio_disk *disk);
 
 uint32_t virtio_disk_status(const struct virtio_disk *disk);
 uint64_t virtio_disk_notify_address(const struct virtio_disk *disk);

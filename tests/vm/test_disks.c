@@ -158,7 +158,7 @@ static uint64_t done(struct machine *m, unsigned disk)
 }
 
 /* Each sector comes from where the guest asks for it, and goes there. */
-static void verify(const char *append)
+static void verify(const char *append, unsigned queues)
 {
     struct setup s;
     char message[4096];
@@ -166,6 +166,7 @@ static void verify(const char *append)
 
     prepare(&s, append);
     s.disks[0] = s.disks[1];
+    s.disks[0].nr_queues = queues;
     s.config.nr_disks = 1;
     ck_assert_msg(machine_new(&s.config, &s.m, &s.err) == 0, "%s", s.err.msg);
     ck_assert_int_eq(machine_start(s.m, &s.err), 0);
@@ -180,14 +181,68 @@ static void verify(const char *append)
 
 START_TEST(guest_reads_what_it_wrote_waiting_by_polling)
 {
-    verify("console=serial wait=poll depth=8 rw=mixed:50 verify=1 requests=500 time=0");
+    verify("console=serial wait=poll depth=8 rw=mixed:50 verify=1 requests=500 time=0", 1);
 }
 END_TEST
 
 START_TEST(guest_reads_what_it_wrote_waiting_by_interrupt)
 {
-    verify("console=serial wait=irq depth=8 rw=mixed:50 verify=1 requests=500 time=0");
+    verify("console=serial wait=irq depth=8 rw=mixed:50 verify=1 requests=500 time=0", 1);
     ck_assert_ptr_null(strstr(report, "interrupts=0\n"));
+}
+END_TEST
+
+START_TEST(guest_drives_several_queues_of_a_disk)
+{
+    verify("console=serial queues=3 wait=poll depth=8 rw=mixed:50 verify=1 requests=500 time=0", 4);
+    ck_assert_ptr_nonnull(strstr(report, "disk=0 queue=2 "));
+    verify("console=serial queues=4 wait=irq depth=8 rw=mixed:50 verify=1 requests=500 time=0", 4);
+    ck_assert_ptr_nonnull(strstr(report, "disk=0 queue=3 "));
+    ck_assert_ptr_null(strstr(report, "interrupts=0\n"));
+}
+END_TEST
+
+/* A value of the guest's report. */
+static double reported(const char *key)
+{
+    const char *at = strstr(report, key);
+
+    ck_assert_msg(at, "no %s in:\n%s", key, report);
+    return strtod(at + strlen(key), NULL);
+}
+
+/* Pauses make up nearly all of the time, so it tells their mean, well above what noise adds. */
+static const struct {
+    const char *pause;
+    double mean_ns;
+} pauses[] = {
+    {"200us", 200e3},
+    {"exp:200us", 200e3},
+    {"bimodal:100us:1100us:90", 200e3},
+    {"on-off:1ns:200us", 200e3},
+};
+
+START_TEST(pauses_have_the_length_they_should)
+{
+    char append[128];
+    double ns;
+
+    snprintf(append, sizeof(append), "console=serial pause=%s requests=1000 warmup=10 time=0",
+             pauses[_i].pause);
+    verify(append, 1);
+    ns = reported("\nelapsed_ns=") / reported("\nrequests=");
+    ck_assert_double_ge(ns, pauses[_i].mean_ns * 0.8); /* what chance may take off */
+}
+END_TEST
+
+START_TEST(a_flush_follows_every_n_writes)
+{
+    double flushes;
+
+    verify("console=serial rw=mixed:50 flush_every=4 requests=1000 warmup=0 time=0", 1);
+    flushes = reported("\nflushes=");
+    ck_assert_double_ge(flushes, 100); /* of 500 writes or so */
+    ck_assert_double_le(flushes, 150);
 }
 END_TEST
 
@@ -407,6 +462,10 @@ int main(void)
     tcase_add_checked_fixture(t, make_image, remove_image);
     tcase_add_test(t, guest_reads_what_it_wrote_waiting_by_polling);
     tcase_add_test(t, guest_reads_what_it_wrote_waiting_by_interrupt);
+    tcase_add_test(t, guest_drives_several_queues_of_a_disk);
+    tcase_add_loop_test(t, pauses_have_the_length_they_should, 0,
+                        sizeof(pauses) / sizeof(pauses[0]));
+    tcase_add_test(t, a_flush_follows_every_n_writes);
     tcase_add_test(t, machine_ends_with_requests_in_flight);
     tcase_add_test(t, end_of_the_machine_waits_for_a_slow_disk);
     tcase_add_test(t, what_is_wrong_is_said_and_nothing_is_left_behind);
