@@ -638,6 +638,44 @@ START_TEST(the_policy_is_told_of_a_hit)
 }
 END_TEST
 
+static void assert_not_told_yet(struct source *s)
+{
+    ck_assert_uint_eq(told.windows, told.waits + 1);
+    ck_assert_uint_eq(told.events, 0);
+}
+
+/* An event is not kept waiting while the policy learns from it. */
+START_TEST(the_policy_is_told_when_the_event_was_served)
+{
+    AioContext *ctx = loop_with_spy(_i, LONG_NS, WINDOW_NS);
+    struct source s = {.event_after_looks = 100, .then = assert_not_told_yet};
+
+    source_add(&s, ctx);
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.polled, 1);
+    ck_assert_uint_eq(told.waits, 1);
+    ck_assert_uint_eq(told.events, 1);
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
+START_TEST(the_policy_is_not_told_of_sources_that_are_gone)
+{
+    AioContext *ctx = loop_with_spy(_i, LONG_NS, WINDOW_NS);
+    struct source other = {0}, s = {.event_after_looks = 100, .then = source_remove};
+
+    source_add(&other, ctx);
+    source_add(&s, ctx);
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.polled, 1);
+    ck_assert_uint_eq(told.waits, 1);
+    ck_assert_uint_eq(told.events, 0);
+    source_remove(&other);
+    loop_free(ctx);
+}
+END_TEST
+
 START_TEST(the_policy_is_told_of_a_miss)
 {
     AioContext *ctx = loop_with_spy(_i, LONG_NS, WINDOW_NS);
@@ -879,6 +917,8 @@ int main(void)
 
     t = tcase_create("teaching");
     tcase_add_loop_test(t, the_policy_is_told_of_a_hit, 0, n);
+    tcase_add_loop_test(t, the_policy_is_told_when_the_event_was_served, 0, n);
+    tcase_add_loop_test(t, the_policy_is_not_told_of_sources_that_are_gone, 0, n);
     tcase_add_loop_test(t, the_policy_is_told_of_a_miss, 0, n);
     tcase_add_loop_test(t, the_policy_is_told_of_waits_it_wanted_to_block_in, 0, n);
     tcase_add_loop_test(t, the_window_is_cut_at_the_cap, 0, n);
