@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "cli/account.h"
 #include "cli/stats.h"
@@ -32,6 +33,46 @@ static void print_disk(const char *name, struct virtio_device *dev, FILE *out)
             s.kept, s.ignored);
 }
 
+static void print_stages(const char *name, enum blk_latency_op op,
+                         const struct blk_histogram stages[BLK_LATENCY_STAGES], FILE *out)
+{
+    const double us = 1e3;
+
+    for (unsigned i = 0; i < BLK_LATENCY_STAGES; i++) {
+        const struct blk_histogram *h = &stages[i];
+
+        fprintf(out, "%s:   %-15s %-22s %9.2f %9.2f %9.2f %9.2f %9.2f %9" PRIu64 "\n", name,
+                blk_latency_op_name(op), blk_latency_stage_name(i), blk_histogram_mean(h) / us,
+                (double)blk_histogram_quantile(h, 0.5) / us,
+                (double)blk_histogram_quantile(h, 0.99) / us,
+                (double)blk_histogram_quantile(h, 0.999) / us, (double)h->max_ns / us, h->timed);
+    }
+}
+
+static void print_latency(const char *name, struct virtio_device *dev, FILE *out)
+{
+    struct blk_latency *latency = malloc(sizeof(*latency));
+    bool titled = false;
+
+    if (!latency) {
+        fprintf(out, "%s: out of memory\n", name);
+        return;
+    }
+    virtio_blk_get_latency(dev, latency);
+    for (unsigned op = 0; op < BLK_LATENCY_OPS; op++) {
+        if (!latency->of[op][BLK_SEEN_TO_USED].timed) {
+            continue;
+        }
+        if (!titled) {
+            fprintf(out, "%s:   %-15s %-22s %9s %9s %9s %9s %9s %9s\n", name, "us", "", "mean",
+                    "p50", "p99", "p99.9", "max", "timed");
+            titled = true;
+        }
+        print_stages(name, op, latency->of[op], out);
+    }
+    free(latency);
+}
+
 void stats_print(struct machine *m, const struct machine_config *config, FILE *out)
 {
     for (unsigned i = 0; i < config->cpus; i++) {
@@ -43,5 +84,6 @@ void stats_print(struct machine *m, const struct machine_config *config, FILE *o
     }
     for (unsigned i = 0; i < config->nr_disks; i++) {
         print_disk(config->disks[i].name, machine_disk(m, i), out);
+        print_latency(config->disks[i].name, machine_disk(m, i), out);
     }
 }

@@ -46,6 +46,11 @@ static void submit_merged(struct blk_queue *q, struct blk_request *first)
     first->io.iov = first->data.iov;
     first->io.iovcnt = (int)q->run.cnt;
     first->io.cb = split_done;
+    for (struct blk_request *r = first; r; r = r->next) {
+        if (blk_timed(r)) {
+            blk_sample_submitted(r);
+        }
+    }
     for (struct blk_request *r = first->next; r; r = r->next) {
         trace_request_submitted(q->trace, q->engine, &r->io, r->io.op, r->io.offset);
     }

@@ -47,12 +47,16 @@ static void publish(void *opaque)
 {
     struct blk_queue *q = opaque;
     bool wanted = virtq_publish(&q->vq->vq);
+    uint64_t shown_ns = q->sampler.nr_used ? aio_now(q->ctx) : 0;
 
     trace_interrupt(q->trace, q, wanted);
     if (wanted) {
         stat_add(&q->stats.interrupts, 1);
         aio_count_syscall(&q->kick);
         virtio_queue_interrupt(&q->blk->dev, q->vq);
+    }
+    if (__builtin_expect(shown_ns != 0, 0)) {
+        blk_sample_shown(q, shown_ns);
     }
 }
 
@@ -73,6 +77,9 @@ void blk_queue_complete(struct blk_request *r, uint32_t written)
 
     virtq_push(&q->vq->vq, r->chain.head, written);
     trace_request_used(q->trace, q, &r->io, written);
+    if (blk_timed(r)) {
+        blk_sample_used(r);
+    }
     q->free[q->nr_free++] = r;
     store_relaxed(&q->in_flight, q->in_flight - 1);
     if (q->stopping && q->in_flight == 0) {
@@ -120,10 +127,15 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
         trace_request_seen(q->trace, q, &req->io);
     } while (n < BATCH && n < *budget && virtq_batch_left(vq));
 
+    q->sampler.until -= (int)n;
+    if (__builtin_expect(q->sampler.until < 0, 0)) {
+        blk_sample_seen(q, batch, n);
+    }
     *budget -= n;
     store_relaxed(&q->in_flight, q->in_flight + n);
     for (unsigned i = 0; i < n; i++) {
         if (blk_request_start(batch[i]) < 0) {
+            batch[i]->timing.stride = 0;
             q->free[q->nr_free++] = batch[i];
             store_relaxed(&q->in_flight, q->in_flight - 1);
         }
@@ -310,7 +322,9 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
 
     q->requests = calloc(nr, sizeof(*q->requests));
     q->free = calloc(nr, sizeof(*q->free));
-    if (!q->requests || !q->free) {
+    q->latency = calloc(1, sizeof(*q->latency));
+    q->sampler.used = calloc(vq->size_max, sizeof(*q->sampler.used));
+    if (!q->requests || !q->free || !q->latency || !q->sampler.used) {
         return -ENOMEM;
     }
     for (unsigned i = nr; i-- > 0;) {
@@ -324,6 +338,8 @@ void blk_queue_destroy(struct blk_queue *q)
 {
     assert(!q->active);
     free(q->bounce_mem);
+    free(q->sampler.used);
+    free(q->latency);
     free(q->free);
     free(q->requests);
     sem_destroy(&q->quiet);

@@ -128,6 +128,9 @@ void blk_request_submit(struct blk_request *r)
         r->io.iov = r->data.iov;
         r->io.iovcnt = r->data.cnt;
     }
+    if (blk_timed(r)) {
+        blk_sample_submitted(r);
+    }
     n = engine_submit(r->q->engine, &r->io);
     if (n < 0) {
         host_error(r, n, strerror(-n));
@@ -168,6 +171,9 @@ void blk_request_done(struct engine_req *io, ssize_t res)
         return;
     }
     if (r->bounce && io->op == ENGINE_READ) {
+        if (blk_timed(r)) {
+            blk_sample_completed(r);
+        }
         iov_scatter(&r->data, r->bounce, res);
     }
     r->left -= res;

@@ -2,8 +2,8 @@
 /*
  * What the files of the block device share: the device (virtio-blk.c), one of its queues
  * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c), on ranges
- * (blk-range.c), that failed (blk-keep.c). Nothing outside
- * virtq/ includes it.
+ * (blk-range.c), that failed (blk-keep.c), that are timed (blk-sample.c). Nothing outside virtq/
+ * includes it.
  */
 #ifndef POLLUX_VIRTQ_INTERNAL_H
 #define POLLUX_VIRTQ_INTERNAL_H
@@ -27,6 +27,15 @@
 
 struct blk_queue;
 
+/* Of a request that is timed; ns of the loop's clock, 0: not yet. */
+struct blk_timing {
+    unsigned stride;        /* requests that it stands for; 0: it is not timed */
+    enum blk_latency_op op; /* set when it is given back */
+    uint64_t seen_ns;
+    uint64_t submitted_ns; /* for the first time */
+    uint64_t completed_ns; /* for the last time */
+};
+
 struct blk_request {
     struct engine_req io;
     struct blk_queue *q;
@@ -39,6 +48,7 @@ struct blk_request {
     struct iovec bounce_iov;
     struct list node;         /* q->waiting or q->kept */
     struct blk_request *next; /* of the run that it belongs to */
+    struct blk_timing timing;
     unsigned nr_ranges, next_range;
     struct virtio_blk_discard_write_zeroes ranges[BLK_RANGES_MAX];
     struct virtq_chain chain;
@@ -49,6 +59,15 @@ struct blk_run {
     struct blk_request *first, *last;
     unsigned cnt;   /* buffers */
     uint64_t bytes; /* of all */
+};
+
+/* Chooses the requests that are timed. */
+struct blk_sampler {
+    int until;        /* so many requests before the next one */
+    unsigned sparse;  /* step of the stride */
+    uint64_t seen_ns; /* when the last one was seen */
+    unsigned nr_used;
+    struct blk_timing *used; /* of requests given back that the driver was not shown yet */
 };
 
 /* All but what is marked belongs to the I/O thread. */
@@ -64,6 +83,7 @@ struct blk_queue {
     bool polling;
     bool stopping; /* no new chains; the last request out posts @quiet */
     unsigned in_flight;
+    struct blk_sampler sampler;
 
     /* Free requests, last used first out: its memory is still in the cache. */
     struct blk_request **free;
@@ -79,6 +99,7 @@ struct blk_queue {
     struct blk_run run;         /* grows until the end of the turn */
 
     struct virtio_blk_stats stats; /* read by any thread */
+    struct blk_latency *latency;   /* likewise */
 
     /* Fixed, or of the thread that starts and stops the device. */
     unsigned index;
@@ -230,5 +251,36 @@ void blk_keep(struct blk_request *r, const char *what);
 
 /* blk_fail_kept - the queue stops: fail what it kept */
 void blk_fail_kept(struct blk_queue *q);
+
+/* --- blk-sample.c; all in the I/O thread --- */
+
+/**
+ * blk_sample_seen - some of the @n requests of @batch, which were just taken, are to be timed
+ * To be called when sampler.until, less @n, has gone below 0.
+ */
+void blk_sample_seen(struct blk_queue *q, struct blk_request **batch, unsigned n);
+
+/**
+ * blk_sample_submitted - a timed request goes to the engine, maybe not for the first time
+ * blk_sample_completed - a timed request is back from it, and there is more to do than to give it
+ *                        to the driver
+ */
+void blk_sample_submitted(struct blk_request *r);
+void blk_sample_completed(struct blk_request *r);
+
+/**
+ * blk_sample_used - a timed request is given back; it is free, and timed no more
+ */
+void blk_sample_used(struct blk_request *r);
+
+/**
+ * blk_sample_shown - the driver was shown all that was given back, at @now
+ */
+void blk_sample_shown(struct blk_queue *q, uint64_t now);
+
+static inline bool blk_timed(const struct blk_request *r)
+{
+    return __builtin_expect(r->timing.stride != 0, 0);
+}
 
 #endif

@@ -358,3 +358,13 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
         out->in_flight += load_relaxed(&blk->queues[i].in_flight);
     }
 }
+
+void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out)
+{
+    struct blk *blk = blk_of(dev);
+
+    memset(out, 0, sizeof(*out));
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        blk_latency_add(out, blk->queues[i].latency);
+    }
+}

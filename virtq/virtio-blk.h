@@ -7,6 +7,7 @@
 
 #include "aio/engine.h"
 #include "iothread/iothread.h"
+#include "virtq/blk-latency.h"
 #include "virtq/virtio.h"
 
 #define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
@@ -87,6 +88,13 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
  * Context: any thread.
  */
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
+
+/**
+ * virtio_blk_get_latency - where the time of requests went since the device was made
+ * @out: overwritten
+ * Context: any thread; a request that ends just now may be in some of the histograms only.
+ */
+void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out);
 
 /**
  * virtio_blk_watch - the watchdog's look at the device; wakes queues that were forgotten
