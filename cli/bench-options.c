@@ -115,6 +115,10 @@ const struct option bench_options[] = {
      .plain = true,
      .keys = KEY("ring", .kind = OPTION_CHOICE, .list = true, .metavar = "RING",
                  .choice = ring_name, AT(rings))},
+    {.name = "against",
+     .help = "run the same guest under QEMU, in turn, with each --poll-max-ns",
+     .plain = true,
+     .keys = KEY("against", .metavar = "qemu[=PATH]", .min = 1, AT(against))},
     {.name = "runs",
      .help = "runs of each cell; default 5",
      .plain = true,
@@ -231,6 +235,27 @@ static void add_groups(struct bench_plan *p, const struct bench_config *c)
     }
 }
 
+/* QEMU with the same cap, in the turn right after ours, once for each. */
+static void add_counterpart(struct bench_plan *p, const struct bench_variant *ours)
+{
+    struct bench_variant theirs = {
+        .runner = &bench_runner_qemu,
+        .policy = ours->max_ns ? bench_qemu_policy(&p->qemu) : &poll_policy_block,
+        .max_ns = ours->max_ns,
+        .packed = ours->packed,
+    };
+
+    for (unsigned i = 0; i < p->nr_variants; i++) {
+        const struct bench_variant *v = &p->variants[i];
+
+        if (v->runner == theirs.runner && v->max_ns == theirs.max_ns &&
+            v->packed == theirs.packed) {
+            return;
+        }
+    }
+    p->variants[p->nr_variants++] = theirs;
+}
+
 static void add_variant(struct bench_plan *p, const struct bench_config *c,
                         const struct poll_policy_ops *policy, uint64_t max_ns)
 {
@@ -243,6 +268,9 @@ static void add_variant(struct bench_plan *p, const struct bench_config *c,
                 .idle = (unsigned)c->idle.v[i],
                 .packed = c->rings.v[k] == 1,
             };
+            if (c->against) {
+                add_counterpart(p, &p->variants[p->nr_variants - 1]);
+            }
         }
     }
 }
@@ -297,6 +325,10 @@ static int check_lists(const struct bench_config *c, struct error *err)
     if (c->size % 4096) {
         return error_set(err, -EINVAL, "--size: must be a multiple of 4K");
     }
+    if (c->against && strcmp(c->against, "qemu") != 0 && strncmp(c->against, "qemu=/", 6) != 0 &&
+        strncmp(c->against, "qemu=.", 6) != 0) {
+        return error_set(err, -EINVAL, "--against: takes qemu, or qemu=PATH with a path");
+    }
     return check_rw(c->rw, err);
 }
 
@@ -306,6 +338,9 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
 
     p->config = c;
     p->nr_runs = (unsigned)c->runs;
+    if (ret == 0 && c->against) {
+        ret = bench_qemu_probe(c, &p->qemu, err);
+    }
     if (ret == 0) {
         ret = add_targets(p, c, err);
     }

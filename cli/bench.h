@@ -29,6 +29,7 @@ struct bench_config {
     const char *disk;          /* an image of the user's */
     const char *dir;           /* where the scratch file goes */
     const char *trace;         /* a file, or NULL */
+    const char *against;       /* "qemu", "qemu=PATH" or NULL */
     const char *rw;
     uint64_t size, bs, runs, time_ns;
     unsigned order, wait;
@@ -92,8 +93,15 @@ struct bench_runner {
                struct bench_result *out, struct error *err);
 };
 
+/* The QEMU we compare with. */
+struct bench_qemu {
+    char version[32];
+    unsigned major, minor;
+};
+
 struct bench_plan {
     const struct bench_config *config;
+    struct bench_qemu qemu;
     unsigned nr_targets, nr_groups, nr_variants, nr_runs;
     struct bench_target targets[BENCH_TARGETS_MAX];
     struct bench_group groups[BENCH_GROUPS_MAX];
@@ -179,6 +187,22 @@ int bench_guest_report(const char *report, const struct bench_clocks *clocks,
  * Return: -EIO and @err, or 0 if it says nothing.
  */
 int bench_guest_failure(const char *report, struct error *err);
+
+/* --- bench-qemu.c --- */
+
+extern const struct bench_runner bench_runner_qemu;
+
+/* What @c names: a path, or a name to be looked for along PATH. */
+const char *bench_qemu_program(const struct bench_config *c);
+
+/**
+ * bench_qemu_probe - which version of QEMU that is
+ * Return: 0 and @out, or -errno and @err.
+ */
+int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struct error *err);
+
+/* The rule by which its iothread polls. */
+const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu);
 
 /* --- bench-idle.c --- */
 

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The same guest under QEMU, for comparison: a microvm with one virtio-mmio disk on an iothread.
+ *
+ * QEMU is given what suits it best: no image format between the device and the file, O_DIRECT, its
+ * engine of the same kind, memory as large, and a null disk that neither waits nor writes zeroes.
+ * The guest prints `mark=begin` and `mark=end` there, from the vCPU's thread, which waits until the
+ * byte is in the pipe; the clocks are read when they arrive, some tens of microseconds later.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/bench.h"
+#include "cli/child.h"
+#include "guest-images/bench/bench-guest.h"
+
+#define DEFAULT_PROGRAM "qemu-system-x86_64"
+#define VERSION_MS      10000
+#define GRACE_MS        ((BENCH_STALL_S + 20) * 1000)
+#define IOTHREAD        "io0"
+
+/* isa-debug-exit turns an exit code into this. */
+#define QEMU_STATUS(code) ((code) << 1 | 1)
+
+struct qemu_sample {
+    uint64_t clock_ns, iothread_ns;
+};
+
+struct qemu_run {
+    struct child child;
+    int schedstat_fd; /* of the iothread; -1: not found yet */
+    struct qemu_sample begin, end;
+    char report[8192];
+    size_t len;
+};
+
+const char *bench_qemu_program(const struct bench_config *c)
+{
+    const char *path = strchr(c->against, '=');
+
+    return path ? path + 1 : DEFAULT_PROGRAM;
+}
+
+int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struct error *err)
+{
+    const char *program = bench_qemu_program(c), *at;
+    char text[512], *argv[] = {(char *)program, "--version", NULL};
+    struct child child;
+    ssize_t n;
+    int ret = child_start(&child, argv, (const int[]){-1}, -1, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    n = child_read_all(&child, text, sizeof(text), VERSION_MS);
+    child_end(&child, NULL, 0);
+    at = n > 0 ? strstr(text, "QEMU emulator version ") : NULL;
+    if (!at || sscanf(at, "QEMU emulator version %u.%u", &out->major, &out->minor) != 2) {
+        return error_set(err, -EINVAL, "'%s --version' does not say that it is QEMU", program);
+    }
+    at += strlen("QEMU emulator version ");
+    snprintf(out->version, sizeof(out->version), "%.*s", (int)strcspn(at, " \n"), at);
+    return 0;
+}
+
+const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu)
+{
+    bool weighted = qemu->major > 11 || (qemu->major == 11 && qemu->minor >= 1);
+
+    return weighted ? &poll_policy_weighted : &poll_policy_grow_shrink;
+}
+
+/* --- what it is told --- */
+
+/* QEMU's engine of the same kind, NULL if it has none. */
+static const char *aio_name(const struct bench_target *t)
+{
+    static const struct {
+        const char *ours, *theirs;
+    } names[] = {{"linux-aio", "native"}, {"io_uring", "io_uring"}, {"threads", "threads"}};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!strcmp(t->engine->name, names[i].ours)) {
+            return names[i].theirs;
+        }
+    }
+    return NULL;
+}
+
+static json_t *block_node(const struct bench_target *t)
+{
+    struct stat st;
+    bool device = t->file && stat(t->file, &st) == 0 && S_ISBLK(st.st_mode);
+
+    if (!t->file) {
+        return json_pack("{s:s, s:s, s:I, s:b, s:b}", "driver", "null-co", "node-name", "disk0",
+                         "size", (json_int_t)t->size, "read-zeroes", 0, "read-only", t->readonly);
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:b}}", "driver",
+                     device ? "host_device" : "file", "node-name", "disk0", "filename", t->file,
+                     "aio", aio_name(t), "read-only", t->readonly, "cache", "direct", t->direct);
+}
+
+static char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static char *format(const char *fmt, ...)
+{
+    char *text;
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vasprintf(&text, fmt, args);
+    va_end(args);
+    return n < 0 ? NULL : text;
+}
+
+/* Options that are not the same each time. */
+struct qemu_words {
+    char *memory, *blockdev, *iothread, *device, *kernel, *append;
+};
+
+static int make_words(struct qemu_words *w, const struct bench_config *c,
+                      const struct bench_group *group, const struct bench_variant *variant,
+                      unsigned run, int kernel_fd)
+{
+    json_t *node = block_node(group->target);
+    char append[256];
+
+    bench_guest_append(c, group, variant, run, append, sizeof(append));
+    *w = (struct qemu_words){
+        .memory = format("%" PRIu64 "M", bench_guest_memory(c, group) >> 20),
+        .blockdev = node ? json_dumps(node, JSON_COMPACT) : NULL,
+        .iothread = format("iothread,id=" IOTHREAD ",poll-max-ns=%" PRIu64, variant->max_ns),
+        .device = format("virtio-blk-device,drive=disk0,iothread=" IOTHREAD
+                         ",num-queues=1,packed=%s,request-merging=%s",
+                         variant->packed ? "on" : "off", c->merge ? "on" : "off"),
+        .kernel = format("/proc/self/fd/%d", kernel_fd),
+        .append = format("ctl=0 %s", append),
+    };
+    json_decref(node);
+    return w->memory && w->blockdev && w->iothread && w->device && w->kernel && w->append ? 0
+                                                                                          : -ENOMEM;
+}
+
+static void free_words(struct qemu_words *w)
+{
+    free(w->memory);
+    free(w->blockdev);
+    free(w->iothread);
+    free(w->device);
+    free(w->kernel);
+    free(w->append);
+}
+
+/* The ELF image as a file. Return: a descriptor or -errno. */
+static int kernel_file(void)
+{
+    size_t size = (size_t)(bench_guest_end - bench_guest_start);
+    int fd = memfd_create("bench-guest", MFD_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : write(fd, bench_guest_start, size);
+    int ret = n < 0 ? -errno : (size_t)n == size ? fd : -EIO;
+
+    if (ret < 0 && fd >= 0) {
+        close(fd);
+    }
+    return ret;
+}
+
+static int start_qemu(struct qemu_run *q, const struct bench_config *c,
+                      const struct bench_group *group, const struct bench_variant *variant,
+                      unsigned run, int stop_fd, struct error *err)
+{
+    int kernel = kernel_file(), ret;
+    struct qemu_words w = {.memory = NULL};
+
+    if (kernel < 0) {
+        return error_set(err, kernel, "cannot make a file of the bench guest: %s",
+                         strerror(-kernel));
+    }
+    ret = make_words(&w, c, group, variant, run, kernel);
+    if (ret < 0) {
+        error_set(err, ret, "out of memory");
+    } else {
+        /* clang-format off */
+        char *argv[] = {
+            (char *)bench_qemu_program(c),
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-name", "pollux-bench,debug-threads=on",
+            "-M", "microvm,acpi=off", "-accel", "kvm", "-cpu", "host,arch-capabilities=off", "-smp", "1",
+            "-m", w.memory,
+            "-global", "virtio-mmio.force-legacy=false",
+            "-chardev", "stdio,id=out,signal=off",
+            "-device", "isa-debugcon,iobase=0xe9,chardev=out",
+            "-device", "isa-debug-exit,iobase=0xf4",
+            "-object", w.iothread,
+            "-blockdev", w.blockdev,
+            "-device", w.device,
+            "-kernel", w.kernel,
+            "-append", w.append,
+            NULL,
+        };
+        /* clang-format on */
+        const int fds[] = {kernel, group->target->fd, -1};
+
+        ret = child_start(&q->child, argv, fds, stop_fd, err);
+    }
+    free_words(&w);
+    close(kernel);
+    return ret;
+}
+
+/* --- what it does --- */
+
+/* Return: its schedstat file, or -1. */
+static int open_schedstat(pid_t pid)
+{
+    char path[96], comm[32] = "";
+    struct dirent *e;
+    DIR *dir;
+    int fd = -1;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    dir = opendir(path);
+    while (dir && fd < 0 && (e = readdir(dir))) {
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%.16s/comm", pid, e->d_name);
+        f = fopen(path, "re");
+        if (f && fgets(comm, sizeof(comm), f) && !strcmp(comm, "IO " IOTHREAD "\n")) {
+            snprintf(path, sizeof(path), "/proc/%d/task/%.16s/schedstat", pid, e->d_name);
+            fd = open(path, O_RDONLY | O_CLOEXEC);
+        }
+        if (f) {
+            fclose(f);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    return fd;
+}
+
+static void take_sample(struct qemu_run *q, struct qemu_sample *s)
+{
+    struct timespec ts;
+    char text[96] = "";
+
+    if (pread(q->schedstat_fd, text, sizeof(text) - 1, 0) <= 0) {
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    *s = (struct qemu_sample){
+        .clock_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec,
+        .iothread_ns = strtoull(text, NULL, 10),
+    };
+}
+
+/* The guest's marks, looked for in what is new since @from. */
+static void look_for_marks(struct qemu_run *q)
+{
+    const char *mark;
+
+    if (q->schedstat_fd < 0) {
+        q->schedstat_fd = open_schedstat(q->child.pid);
+    }
+    if (!q->begin.clock_ns && strstr(q->report, "\nmark=begin\n")) {
+        take_sample(q, &q->begin);
+    }
+    mark = q->begin.clock_ns ? strstr(q->report, "\nmark=end\n") : NULL;
+    if (!q->end.clock_ns && mark) {
+        take_sample(q, &q->end);
+    }
+}
+
+static int follow(struct qemu_run *q, uint64_t time_ns, struct error *err)
+{
+    int timeout_ms = (int)(time_ns / 1000000) + GRACE_MS;
+    ssize_t n;
+
+    do {
+        n = child_read(&q->child, q->report + q->len, sizeof(q->report) - q->len - 1, timeout_ms);
+        if (n > 0) {
+            q->len += (size_t)n;
+            q->report[q->len] = '\0';
+            look_for_marks(q);
+        }
+    } while (n > 0 && q->len + 1 < sizeof(q->report));
+    if (n > 0) {
+        return error_set(err, -EPROTO, "QEMU prints more than the bench guest would");
+    }
+    return n == -ETIMEDOUT ? error_set(err, (int)n, "the bench guest did not end under QEMU")
+           : n < 0         ? error_set(err, (int)n, "cannot read from QEMU: %s", strerror((int)-n))
+                           : 0;
+}
+
+static int judge(const struct qemu_run *q, int status, const char *complaint,
+                 struct bench_result *out, struct error *err)
+{
+    const struct bench_clocks clocks = {
+        .elapsed_ns = q->begin.clock_ns ? q->end.clock_ns - q->begin.clock_ns : 0,
+        .iothread_ns = q->end.iothread_ns - q->begin.iothread_ns,
+    };
+
+    if (status == QEMU_STATUS(BENCH_EXIT_OK)) {
+        return q->end.clock_ns
+                   ? bench_guest_report(q->report, &clocks, out, err)
+                   : error_set(err, -EIO, "no CPU time of QEMU's iothread: /proc has no schedstat");
+    }
+    if (bench_guest_failure(q->report, err) < 0) {
+        return -EIO;
+    }
+    return error_set(err, -EIO, "QEMU ended with status %d%s%s", status, *complaint ? ": " : "",
+                     complaint);
+}
+
+static int run_qemu(const struct bench_config *c, const struct bench_group *group,
+                    const struct bench_variant *variant, unsigned run, int stop_fd,
+                    struct trace *trace, struct bench_result *out, struct error *err)
+{
+    struct qemu_run q = {.schedstat_fd = -1};
+    char complaint[ERROR_MSG_MAX / 2];
+    int ret = start_qemu(&q, c, group, variant, run, stop_fd, err), status;
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = follow(&q, c->time_ns, err);
+    status = child_end(&q.child, complaint, sizeof(complaint));
+    if (q.schedstat_fd >= 0) {
+        close(q.schedstat_fd);
+    }
+    return ret < 0 ? ret : judge(&q, status, complaint, out, err);
+}
+
+static bool qemu_takes(const struct bench_config *c, const struct bench_group *group,
+                       const struct bench_variant *variant)
+{
+    const struct bench_target *t = group->target;
+    const char *aio = t->file ? aio_name(t) : "";
+
+    return aio && (t->direct || strcmp(aio, "native") != 0);
+}
+
+const struct bench_runner bench_runner_qemu = {
+    .name = "qemu",
+    .takes = qemu_takes,
+    .run = run_qemu,
+};
