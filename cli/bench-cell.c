@@ -151,6 +151,8 @@ static int run_machine(struct cell *cell, const struct machine_config *mc, unsig
     return ret;
 }
 
+static const char *const disk_names[BENCH_MAX_DISKS] = {"disk0", "disk1", "disk2", "disk3"};
+
 static int run_cell(const struct bench_config *c, const struct bench_group *group,
                     const struct bench_variant *variant, unsigned run, int stop_fd,
                     struct trace *trace, struct bench_result *out, struct error *err)
@@ -158,17 +160,7 @@ static int run_cell(const struct bench_config *c, const struct bench_group *grou
     const struct bench_target *t = group->target;
     struct cell cell = {.len = 0};
     struct iothread_config io = {.id = "io0"};
-    struct machine_disk disk = {
-        .name = "disk0",
-        .image = {.path = t->file,
-                  .size = t->file ? 0 : t->size,
-                  .readonly = t->readonly,
-                  .direct = t->direct},
-        .engine = t->engine,
-        .iothreads = {io.id},
-        .packed = variant->packed,
-        .merge = c->merge,
-    };
+    struct machine_disk disks[BENCH_MAX_DISKS];
     struct machine_ports ports = {
         .first = BENCH_PORT_FIRST, .count = BENCH_PORT_COUNT, .out = guest_out, .opaque = &cell};
     char append[256];
@@ -180,12 +172,27 @@ static int run_cell(const struct bench_config *c, const struct bench_group *grou
         .append = append,
         .iothreads = &io,
         .nr_iothreads = 1,
-        .disks = &disk,
-        .nr_disks = 1,
+        .disks = disks,
+        .nr_disks = (unsigned)c->disks,
         .ports = &ports,
         .trace = trace,
     };
 
+    for (unsigned i = 0; i < c->disks; i++) {
+        disks[i] = (struct machine_disk){
+            .name = disk_names[i],
+            .image = {.path = t->file,
+                      .size = t->file ? 0 : t->size,
+                      .readonly = t->readonly,
+                      .direct = t->direct,
+                      .share_rw = c->disks > 1},
+            .engine = t->engine,
+            .iothreads = {io.id},
+            .nr_queues = (unsigned)c->queues,
+            .packed = variant->packed,
+            .merge = c->merge,
+        };
+    }
     poll_params_default(&io.poll);
     io.poll.policy = variant->policy;
     io.poll.max_ns = variant->max_ns;

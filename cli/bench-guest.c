@@ -14,7 +14,7 @@
 
 uint64_t bench_guest_memory(const struct bench_config *c, const struct bench_group *group)
 {
-    uint64_t buffers = group->depth * (c->bs + 4096);
+    uint64_t buffers = group->depth * (group->bs + 4096) * c->disks * c->queues;
 
     return (BENCH_BUFFERS_START + buffers + MEMORY_SPARE) & ~(MEMORY_ALIGN - 1);
 }
@@ -23,10 +23,12 @@ void bench_guest_append(const struct bench_config *c, const struct bench_group *
                         const struct bench_variant *variant, unsigned run, char *buf, size_t size)
 {
     snprintf(buf, size,
-             "depth=%u bs=%" PRIu64 " rw=%s order=%s pause=%" PRIu64 "ns wait=%s time=%" PRIu64
-             "ns seed=%u ring=%s",
-             group->depth, c->bs, c->rw, c->order ? "seq" : "random", group->pause_ns,
-             c->wait ? "irq" : "poll", c->time_ns, run + 1, variant->packed ? "packed" : "split");
+             "depth=%u queues=%" PRIu64 " bs=%" PRIu64
+             " rw=%s order=%s pause=%s wait=%s time=%" PRIu64
+             "ns seed=%u ring=%s flush_every=%" PRIu64,
+             group->depth, c->queues, group->bs, c->rw, c->order ? "seq" : "random", group->pause,
+             c->wait ? "irq" : "poll", c->time_ns, run + 1, variant->packed ? "packed" : "split",
+             c->fsync);
 }
 
 const char *bench_guest_value(const char *report, const char *key)

@@ -42,15 +42,18 @@ static const char *ring_name(unsigned i)
 
 const struct option bench_options[] = {
     {.name = "depth",
-     .help = "requests in flight; default 1,32",
+     .help = "requests in flight in each queue; default 1,32",
      .plain = true,
      .keys = KEY("depth", .kind = OPTION_NUMBER, .list = true, .metavar = "N", .min = 1,
                  .max = BENCH_MAX_DEPTH, AT(depths))},
     {.name = "pause",
-     .help = "the guest waits so long before each request; default 0",
+     .help =
+         "the guest waits so long before each request; default 0. Always the same TIME, or\n"
+         "                              - exp:MEAN: exponentially distributed\n"
+         "                              - bimodal:SHORT:LONG:PERCENT: so many percent are SHORT\n"
+         "                              - on-off:ON:OFF: no pause for ON, then one of OFF",
      .plain = true,
-     .keys = KEY("pause", .kind = OPTION_TIME, .list = true, .metavar = "TIME", .max = 1000000000,
-                 AT(pauses))},
+     .keys = KEY("pause", .list = true, .metavar = "PAUSE", .min = 1, AT(pauses))},
     {.name = "policy",
      .help = "how the I/O thread waits; default block,grow-shrink,cost",
      .plain = true,
@@ -91,12 +94,27 @@ const struct option bench_options[] = {
     {.name = "bs",
      .help = "bytes of a request; default 4096",
      .plain = true,
-     .keys = KEY("bs", .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MIN_BS,
-                 .max = BENCH_MAX_BS, AT(bs))},
+     .keys = KEY("bs", .kind = OPTION_SIZE, .list = true, .metavar = "SIZE", .min = BENCH_MIN_BS,
+                 .max = BENCH_MAX_BS, AT(block_sizes))},
     {.name = "rw",
      .help = "read, write, or mixed:P with P percent reads; default read",
      .plain = true,
      .keys = KEY("rw", .metavar = "read|write|mixed:P", .min = 1, AT(rw))},
+    {.name = "fsync",
+     .help = "a flush after every N writes of a queue; default none",
+     .plain = true,
+     .keys = KEY("fsync", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = UINT32_MAX,
+                 AT(fsync))},
+    {.name = "disks",
+     .help = "disks of the guest, all on the same file and I/O thread; default 1",
+     .plain = true,
+     .keys = KEY("disks", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_MAX_DISKS,
+                 AT(disks))},
+    {.name = "queues",
+     .help = "virtqueues of each disk; default 1",
+     .plain = true,
+     .keys = KEY("queues", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_MAX_QUEUES,
+                 AT(queues))},
     {.name = "order",
      .help = "default random",
      .plain = true,
@@ -143,7 +161,10 @@ void bench_config_init(struct bench_config *c)
 {
     *c = (struct bench_config){
         .depths = {2, {1, 32}},
-        .pauses = {1, {0}},
+        .pauses = {1, {(uintptr_t) "0"}},
+        .block_sizes = {1, {4096}},
+        .disks = 1,
+        .queues = 1,
         .policies = {3,
                      {choice_index(choice_policy, "block"),
                       choice_index(choice_policy, "grow-shrink"),
@@ -157,7 +178,6 @@ void bench_config_init(struct bench_config *c)
         .dir = ".",
         .rw = "read",
         .size = 256 << 20,
-        .bs = 4096,
         .runs = 5,
         .time_ns = 800000000,
     };
@@ -222,16 +242,15 @@ static int add_targets(struct bench_plan *p, const struct bench_config *c, struc
 
 static void add_groups(struct bench_plan *p, const struct bench_config *c)
 {
-    for (unsigned t = 0; t < p->nr_targets; t++) {
-        for (unsigned d = 0; d < c->depths.n; d++) {
-            for (unsigned i = 0; i < c->pauses.n; i++) {
-                p->groups[p->nr_groups++] = (struct bench_group){
-                    .target = &p->targets[t],
-                    .depth = (unsigned)c->depths.v[d],
-                    .pause_ns = c->pauses.v[i],
-                };
-            }
-        }
+    const unsigned per_target = c->block_sizes.n * c->depths.n * c->pauses.n;
+
+    for (unsigned i = 0; i < p->nr_targets * per_target; i++) {
+        p->groups[p->nr_groups++] = (struct bench_group){
+            .target = &p->targets[i / per_target],
+            .bs = c->block_sizes.v[i / c->pauses.n / c->depths.n % c->block_sizes.n],
+            .depth = (unsigned)c->depths.v[i / c->pauses.n % c->depths.n],
+            .pause = p->pauses[i % c->pauses.n],
+        };
     }
 }
 
@@ -306,6 +325,16 @@ static void add_variants(struct bench_plan *p, const struct bench_config *c)
     }
 }
 
+static uint64_t largest(const struct option_list *list)
+{
+    uint64_t max = 0;
+
+    for (unsigned i = 0; i < list->n; i++) {
+        max = list->v[i] > max ? list->v[i] : max;
+    }
+    return max;
+}
+
 static int check_lists(const struct bench_config *c, struct error *err)
 {
     for (unsigned i = 0; i < c->engines.n; i++) {
@@ -319,8 +348,10 @@ static int check_lists(const struct bench_config *c, struct error *err)
     if (c->rings.n > 2) {
         return error_set(err, -EINVAL, "--ring: there are only split and packed");
     }
-    if (c->bs % BENCH_MIN_BS) {
-        return error_set(err, -EINVAL, "--bs: must be a multiple of %d", BENCH_MIN_BS);
+    for (unsigned i = 0; i < c->block_sizes.n; i++) {
+        if (c->block_sizes.v[i] % BENCH_MIN_BS) {
+            return error_set(err, -EINVAL, "--bs: must be a multiple of %d", BENCH_MIN_BS);
+        }
     }
     if (c->size % 4096) {
         return error_set(err, -EINVAL, "--size: must be a multiple of 4K");
@@ -329,7 +360,26 @@ static int check_lists(const struct bench_config *c, struct error *err)
         strncmp(c->against, "qemu=.", 6) != 0) {
         return error_set(err, -EINVAL, "--against: takes qemu, or qemu=PATH with a path");
     }
+    if (c->fsync && !strcmp(c->rw, "read")) {
+        return error_set(err, -EINVAL, "--fsync needs writes: --rw write or --rw mixed:P");
+    }
+    if (largest(&c->block_sizes) * largest(&c->depths) * c->disks * c->queues > BENCH_MEMORY_MAX) {
+        return error_set(err, -EINVAL,
+                         "--bs, --depth, --disks and --queues together would need more than %llu "
+                         "MiB for data",
+                         BENCH_MEMORY_MAX >> 20);
+    }
     return check_rw(c->rw, err);
+}
+
+static int parse_pauses(struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < c->pauses.n; i++) {
+        ret = bench_pause_parse((const char *)(uintptr_t)c->pauses.v[i], p->pauses[i], err);
+    }
+    return ret;
 }
 
 int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct error *err)
@@ -340,6 +390,9 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
     p->nr_runs = (unsigned)c->runs;
     if (ret == 0 && c->against) {
         ret = bench_qemu_probe(c, &p->qemu, err);
+    }
+    if (ret == 0) {
+        ret = parse_pauses(p, c, err);
     }
     if (ret == 0) {
         ret = add_targets(p, c, err);

@@ -59,21 +59,6 @@ void bench_summarise(const struct bench_plan *p, unsigned group, unsigned varian
     out->ratio_max = v[n - 1];
 }
 
-const char *bench_format_time(uint64_t ns, char *buf, size_t size)
-{
-    if (ns == 0) {
-        return "0";
-    }
-    if (ns % 1000000 == 0) {
-        snprintf(buf, size, "%" PRIu64 "ms", ns / 1000000);
-    } else if (ns % 1000 == 0) {
-        snprintf(buf, size, "%" PRIu64 "us", ns / 1000);
-    } else {
-        snprintf(buf, size, "%" PRIu64 "ns", ns);
-    }
-    return buf;
-}
-
 /* --- the table --- */
 
 /* "cost", "block+1024", "qemu grow-shrink/packed", "bare" */
@@ -93,7 +78,7 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
 {
     const struct bench_group *group = &p->groups[g];
     const struct bench_variant *variant = &p->variants[v];
-    char pause[32], max_ns[32] = "", ratio[48] = "", name[48];
+    char max_ns[32] = "", ratio[48] = "", name[48];
     struct bench_summary s;
 
     name_variant(variant, name, sizeof(name));
@@ -106,10 +91,9 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
         snprintf(ratio, sizeof(ratio), "%.2f (%.2f-%.2f)", s.ratio, s.ratio_min, s.ratio_max);
     }
     fprintf(out, "%-6s %-9s %5u %6s  %-18s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
-            group->target->name, group->target->engine->name, group->depth,
-            bench_format_time(group->pause_ns, pause, sizeof(pause)), name, max_ns, s.median.iops,
-            s.median.lat_mean_ns / 1e3, s.median.lat_p50_ns / 1e3, s.median.lat_p99_ns / 1e3,
-            s.median.cpu, s.median.cpu_ns / 1e3, s.median.kicks, ratio);
+            group->target->name, group->target->engine->name, group->depth, group->pause, name,
+            max_ns, s.median.iops, s.median.lat_mean_ns / 1e3, s.median.lat_p50_ns / 1e3,
+            s.median.lat_p99_ns / 1e3, s.median.cpu, s.median.cpu_ns / 1e3, s.median.kicks, ratio);
 }
 
 void bench_print_table(const struct bench_plan *p, FILE *out)
@@ -155,12 +139,13 @@ static json_t *cell_json(const struct bench_plan *p, unsigned g, unsigned v)
     for (unsigned i = 0; i < p->done[g]; i++) {
         json_array_append_new(runs, result_json(bench_result_at(p, g, v, i)));
     }
-    o = json_pack(
-        "{s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:i, s:s, s:o, s:o}", "runner", variant->runner->name,
-        "disk", group->target->name, "engine", group->target->engine->name, "depth",
-        (int)group->depth, "pause_ns", (json_int_t)group->pause_ns, "policy", variant->policy->name,
-        "poll_max_ns", (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle, "ring",
-        variant->packed ? "packed" : "split", "median", result_json(&s.median), "runs", runs);
+    o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:I, s:i, s:s, s:o, s:o}", "runner",
+                  variant->runner->name, "disk", group->target->name, "engine",
+                  group->target->engine->name, "bs", (json_int_t)group->bs, "depth",
+                  (int)group->depth, "pause", group->pause, "policy", variant->policy->name,
+                  "poll_max_ns", (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle,
+                  "ring", variant->packed ? "packed" : "split", "median", result_json(&s.median),
+                  "runs", runs);
     if (o && s.ratio > 0) {
         json_object_set_new(o, "iops_to_block",
                             json_pack("{s:f, s:f, s:f}", "median", s.ratio, "min", s.ratio_min,
@@ -187,11 +172,12 @@ static json_t *plan_json(const struct bench_plan *p)
             }
         }
     }
-    return json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:f, s:i, s:o}", "format", 1,
-                     "pollux", POLLUX_VERSION, "date", date, "kernel", u.release, "bs",
-                     (json_int_t)c->bs, "rw", c->rw, "order", c->order ? "seq" : "random", "wait",
-                     c->wait ? "irq" : "poll", "run_seconds", (double)c->time_ns / 1e9,
-                     "runs_planned", (int)p->nr_runs, "cells", cells);
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:i, s:o}", "format",
+                     1, "pollux", POLLUX_VERSION, "date", date, "kernel", u.release, "rw", c->rw,
+                     "order", c->order ? "seq" : "random", "wait", c->wait ? "irq" : "poll",
+                     "fsync", (json_int_t)c->fsync, "disks", (json_int_t)c->disks, "queues",
+                     (json_int_t)c->queues, "run_seconds", (double)c->time_ns / 1e9, "runs_planned",
+                     (int)p->nr_runs, "cells", cells);
 }
 
 int bench_print_json(const struct bench_plan *p, FILE *out)

@@ -124,16 +124,35 @@ int bench_target_scratch(struct bench_target *t, const struct bench_config *c,
 int bench_target_disk(struct bench_target *t, const struct bench_config *c,
                       const struct engine_ops *engine, struct error *err)
 {
+    const struct image_config image_config = {
+        .path = c->disk, .readonly = reads_only(c), .direct = can_direct(c->disk)};
+    struct image image;
+    uint64_t size;
+    int ret;
+
     if (!reads_only(c) && !c->overwrite) {
         return error_set(err, -EINVAL,
                          "--rw %s would destroy what is on '%s'; add --overwrite if that is meant",
                          c->rw, c->disk);
     }
+    ret = image_open(&image, &image_config, err);
+    if (ret < 0) {
+        return ret;
+    }
+    size = image_size(&image);
+    image_close(&image);
+    for (unsigned i = 0; i < c->block_sizes.n; i++) {
+        if (c->block_sizes.v[i] > size) {
+            return error_set(err, -EINVAL, "--bs: %" PRIu64 " bytes are more than '%s' has",
+                             c->block_sizes.v[i], c->disk);
+        }
+    }
     *t = (struct bench_target){
         .name = "disk",
         .engine = engine,
         .file = c->disk,
-        .direct = can_direct(c->disk),
+        .size = size,
+        .direct = image_config.direct,
         .readonly = reads_only(c),
         .fd = -1,
     };

@@ -2,6 +2,7 @@
 /* pollux bench: run the plan, show progress, leave what is done when interrupted. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,16 +30,14 @@ static time_t seconds_now(void)
 /* On a terminal one line that moves, else a line for each group. */
 static void show_progress(struct progress *pr, const struct bench_plan *p, unsigned g, unsigned run)
 {
-    const struct bench_group *group = &p->groups[g];
     time_t spent = seconds_now() - pr->start;
-    char pause[32];
+    char name[160];
 
     if (!pr->tty && run > 0) {
         return;
     }
-    fprintf(stderr, "%s%u of %u: %s, %s, depth %u, pause %s", pr->tty ? "\r\033[K" : "", pr->done,
-            pr->total, group->target->name, group->target->engine->name, group->depth,
-            bench_format_time(group->pause_ns, pause, sizeof(pause)));
+    bench_name_group(&p->groups[g], name, sizeof(name));
+    fprintf(stderr, "%s%u of %u: %s", pr->tty ? "\r\033[K" : "", pr->done, pr->total, name);
     if (pr->done > 0) {
         fprintf(stderr, "; about %ld s left", (long)(spent * (pr->total - pr->done) / pr->done));
     }
@@ -56,10 +55,12 @@ static void end_progress(const struct progress *pr)
 static void name_group(struct trace *trace, const struct bench_group *group,
                        const struct bench_variant *v)
 {
-    char name[128], pause[32], max[32];
+    char name[256], max[32];
+    size_t len;
 
-    snprintf(name, sizeof(name), "%s, depth %u, pause %s, %s %s", group->target->name, group->depth,
-             bench_format_time(group->pause_ns, pause, sizeof(pause)), v->policy->name,
+    bench_name_group(group, name, sizeof(name));
+    len = strlen(name);
+    snprintf(name + len, sizeof(name) - len, ", %s %s", v->policy->name,
              bench_format_time(v->max_ns, max, sizeof(max)));
     trace_group(trace, name);
 }

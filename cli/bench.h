@@ -2,10 +2,10 @@
 /*
  * pollux bench: the bench guest in a fresh machine for each run.
  *
- * A plan is a list of groups: what is asked of which disk. Each group has the same variants, one
- * for each way for the I/O thread to wait. The runs of a group take turns, variant after variant,
- * so that a slow moment of the host meets all of them, and the ratio to blocking mode is taken
- * within a turn.
+ * A plan is a list of groups: what is asked of which disk, a workload. Each group has the same
+ * variants, one for each way for the I/O thread to wait. The runs of a group take turns, variant
+ * after variant, so that a slow moment of the host meets all of them, and the ratio to blocking
+ * mode is taken within a turn.
  */
 #ifndef POLLUX_CLI_BENCH_H
 #define POLLUX_CLI_BENCH_H
@@ -19,19 +19,24 @@
 
 #define BENCH_RUNS_MAX     100
 #define BENCH_TARGETS_MAX  16
-#define BENCH_GROUPS_MAX   (BENCH_TARGETS_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
+#define BENCH_GROUPS_MAX   (BENCH_TARGETS_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
 #define BENCH_VARIANTS_MAX (2 * OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
 #define BENCH_IDLE_MAX     4096
+#define BENCH_PAUSE_MAX    64
+#define BENCH_MEMORY_MAX   (1ull << 30) /* of a guest's buffers */
 
 struct bench_config {
-    struct option_list depths, pauses, policies, engines, idle, rings;
+    struct option_list depths, block_sizes, policies, engines, idle, rings;
+    struct option_list pauses; /* texts, see bench_pause_parse() */
     struct option_list max_ns; /* empty: what suits each policy */
     const char *disk;          /* an image of the user's */
     const char *dir;           /* where the scratch file goes */
     const char *trace;         /* a file, or NULL */
     const char *against;       /* "qemu", "qemu=PATH" or NULL */
     const char *rw;
-    uint64_t size, bs, runs, time_ns;
+    uint64_t size, runs, time_ns;
+    uint64_t fsync;         /* a flush after so many writes; 0: none */
+    uint64_t disks, queues; /* queues of each disk; --depth is of each queue */
     unsigned order, wait;
     bool overwrite, json, merge;
 };
@@ -49,8 +54,9 @@ struct bench_target {
 
 struct bench_group {
     const struct bench_target *target;
+    uint64_t bs;
     unsigned depth;
-    uint64_t pause_ns;
+    const char *pause; /* in the plan */
 };
 
 /* One run, or the medians of several. */
@@ -104,6 +110,7 @@ struct bench_plan {
     struct bench_qemu qemu;
     unsigned nr_targets, nr_groups, nr_variants, nr_runs;
     struct bench_target targets[BENCH_TARGETS_MAX];
+    char pauses[OPTION_LIST_MAX][BENCH_PAUSE_MAX];
     struct bench_group groups[BENCH_GROUPS_MAX];
     struct bench_variant variants[BENCH_VARIANTS_MAX]; /* block first, if it is there */
     struct bench_result *results;                      /* see bench_result_at() */
@@ -140,7 +147,8 @@ void bench_plan_destroy(struct bench_plan *p);
 /* --- bench-target.c --- */
 
 /**
- * bench_target_* - an engine without a file, a scratch file in @dir, or the user's disk
+ * bench_target_* - an engine without a file, a scratch file in @dir, or the user's disk, which is
+ * looked at: what is wrong with it is known before anything runs
  * Return: 0 or -errno and @err. bench_target_close() releases.
  */
 void bench_target_null(struct bench_target *t, const struct bench_config *c,
@@ -233,9 +241,25 @@ void bench_print_table(const struct bench_plan *p, FILE *out);
  */
 int bench_print_json(const struct bench_plan *p, FILE *out);
 
+/* --- bench-names.c --- */
+
+/**
+ * bench_pause_parse - TIME, exp:MEAN, bimodal:SHORT:LONG:PERCENT or on-off:ON:OFF
+ * @out: the same in the shortest form, as the guest takes it too
+ * Return: 0 or -EINVAL and @err.
+ */
+int bench_pause_parse(const char *text, char out[BENCH_PAUSE_MAX], struct error *err);
+
 /**
  * bench_format_time - "0", "50us", "32768ns"
+ * bench_format_size - "512", "4K", "1M"
  */
 const char *bench_format_time(uint64_t ns, char *buf, size_t size);
+const char *bench_format_size(uint64_t bytes, char *buf, size_t size);
+
+/**
+ * bench_name_group - "memory, linux-aio, 4K, depth 1, pause exp:50us"
+ */
+void bench_name_group(const struct bench_group *group, char *buf, size_t size);
 
 #endif

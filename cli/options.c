@@ -110,6 +110,7 @@ static int parse_list(const struct option *o, char *text, void *target, struct e
         union {
             uint64_t number;
             unsigned choice;
+            const char *text;
         } v;
         int ret = option_value(o->keys, where, cut_value(text, &rest), &v, err);
 
@@ -119,7 +120,9 @@ static int parse_list(const struct option *o, char *text, void *target, struct e
         if (list->n == OPTION_LIST_MAX) {
             return error_set(err, -EINVAL, "%s: takes at most %d values", where, OPTION_LIST_MAX);
         }
-        list->v[list->n++] = o->keys->kind == OPTION_CHOICE ? v.choice : v.number;
+        list->v[list->n++] = o->keys->kind == OPTION_CHOICE   ? v.choice
+                             : o->keys->kind == OPTION_STRING ? (uintptr_t)v.text
+                                                              : v.number;
     }
     return 0;
 }

@@ -30,7 +30,7 @@ enum option_kind {
     OPTION_CHOICE, /* unsigned, index into the choices */
 };
 
-/* What a key with @list takes: values separated by commas. */
+/* What a key with @list takes: values separated by commas; a string's is its address. */
 struct option_list {
     unsigned n;
     uint64_t v[OPTION_LIST_MAX];
