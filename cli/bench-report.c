@@ -61,17 +61,19 @@ void bench_summarise(const struct bench_plan *p, unsigned group, unsigned varian
 
 /* --- the table --- */
 
-/* "cost", "block+1024", "qemu grow-shrink/packed", "bare" */
-static void name_variant(const struct bench_variant *v, char *buf, size_t size)
+void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size_t size)
 {
     bool ours = v->runner == &bench_runner_pollux;
-    char idle[16] = "";
+    char idle[16] = "", max_ns[24] = "";
 
     if (v->idle) {
         snprintf(idle, sizeof(idle), "+%u", v->idle);
     }
-    snprintf(buf, size, "%s%s%s%s%s", ours ? "" : v->runner->name, ours || !v->policy ? "" : " ",
-             v->policy ? v->policy->name : "", idle, v->packed ? "/packed" : "");
+    if (cap && v->max_ns) {
+        snprintf(max_ns, sizeof(max_ns), " %" PRIu64, v->max_ns);
+    }
+    snprintf(buf, size, "%s%s%s%s%s%s", ours ? "" : v->runner->name, ours || !v->policy ? "" : " ",
+             v->policy ? v->policy->name : "", idle, v->packed ? "/packed" : "", max_ns);
 }
 
 static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *out)
@@ -81,7 +83,7 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
     char max_ns[32] = "", ratio[48] = "", name[48];
     struct bench_summary s;
 
-    name_variant(variant, name, sizeof(name));
+    bench_variant_name(variant, false, name, sizeof(name));
 
     bench_summarise(p, g, v, &s);
     if (variant->max_ns) {
@@ -94,6 +96,16 @@ static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *
             group->target->name, group->target->engine->name, group->depth, group->pause, name,
             max_ns, s.median.iops, s.median.lat_mean_ns / 1e3, s.median.lat_p50_ns / 1e3,
             s.median.lat_p99_ns / 1e3, s.median.cpu, s.median.cpu_ns / 1e3, s.median.kicks, ratio);
+}
+
+static bool has_others(const struct bench_plan *p)
+{
+    for (unsigned v = 0; v < p->nr_variants; v++) {
+        if (p->variants[v].runner != &bench_runner_pollux) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void bench_print_table(const struct bench_plan *p, FILE *out)
@@ -114,6 +126,9 @@ void bench_print_table(const struct bench_plan *p, FILE *out)
             "a second;\nCPU us: its CPU time per request; kicks: notifications per request; last: "
             "ratio of IOPS to\nblocking mode, taken within each turn: median (min-max).\n",
             p->nr_runs);
+    if (has_others(p)) {
+        bench_print_against(p, out);
+    }
 }
 
 /* --- JSON --- */
@@ -132,24 +147,28 @@ static json_t *cell_json(const struct bench_plan *p, unsigned g, unsigned v)
 {
     const struct bench_group *group = &p->groups[g];
     const struct bench_variant *variant = &p->variants[v];
-    json_t *runs = json_array(), *o;
+    json_t *runs = json_array(), *against, *o;
     struct bench_summary s;
 
     bench_summarise(p, g, v, &s);
     for (unsigned i = 0; i < p->done[g]; i++) {
         json_array_append_new(runs, result_json(bench_result_at(p, g, v, i)));
     }
-    o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:I, s:i, s:s, s:o, s:o}", "runner",
-                  variant->runner->name, "disk", group->target->name, "engine",
-                  group->target->engine->name, "bs", (json_int_t)group->bs, "depth",
-                  (int)group->depth, "pause", group->pause, "policy", variant->policy->name,
-                  "poll_max_ns", (json_int_t)variant->max_ns, "idle_handlers", (int)variant->idle,
-                  "ring", variant->packed ? "packed" : "split", "median", result_json(&s.median),
-                  "runs", runs);
+    o = json_pack(
+        "{s:s, s:s, s:s, s:I, s:i, s:s, s:s?, s:I, s:i, s:s, s:o, s:o}", "runner",
+        variant->runner->name, "disk", group->target->name, "engine", group->target->engine->name,
+        "bs", (json_int_t)group->bs, "depth", (int)group->depth, "pause", group->pause, "policy",
+        variant->policy ? variant->policy->name : NULL, "poll_max_ns", (json_int_t)variant->max_ns,
+        "idle_handlers", (int)variant->idle, "ring", variant->packed ? "packed" : "split", "median",
+        result_json(&s.median), "runs", runs);
     if (o && s.ratio > 0) {
         json_object_set_new(o, "iops_to_block",
                             json_pack("{s:f, s:f, s:f}", "median", s.ratio, "min", s.ratio_min,
                                       "max", s.ratio_max));
+    }
+    against = bench_against_json(p, g, v);
+    if (o && against) {
+        json_object_set_new(o, "against", against);
     }
     return o;
 }
@@ -172,10 +191,11 @@ static json_t *plan_json(const struct bench_plan *p)
             }
         }
     }
-    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:i, s:o}", "format",
-                     1, "pollux", POLLUX_VERSION, "date", date, "kernel", u.release, "rw", c->rw,
-                     "order", c->order ? "seq" : "random", "wait", c->wait ? "irq" : "poll",
-                     "fsync", (json_int_t)c->fsync, "disks", (json_int_t)c->disks, "queues",
+    return json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:i, s:o}",
+                     "format", 1, "pollux", POLLUX_VERSION, "date", date, "kernel", u.release,
+                     "qemu", p->qemu.version[0] ? p->qemu.version : NULL, "rw", c->rw, "order",
+                     c->order ? "seq" : "random", "wait", c->wait ? "irq" : "poll", "fsync",
+                     (json_int_t)c->fsync, "disks", (json_int_t)c->disks, "queues",
                      (json_int_t)c->queues, "run_seconds", (double)c->time_ns / 1e9, "runs_planned",
                      (int)p->nr_runs, "cells", cells);
 }

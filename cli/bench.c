@@ -65,14 +65,16 @@ static void name_group(struct trace *trace, const struct bench_group *group,
     trace_group(trace, name);
 }
 
-/* Every variant once. */
+/* Every variant once; the other way round in every second turn, so that a host that becomes slower
+ * or faster favours none. */
 static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsigned run,
                     int stop_fd, struct trace *trace, struct error *err)
 {
-    for (unsigned v = 0; v < p->nr_variants; v++) {
+    for (unsigned i = 0; i < p->nr_variants; i++) {
+        unsigned v = run % 2 ? p->nr_variants - 1 - i : i;
         int ret;
 
-        if (pr->tty || v == 0) {
+        if (pr->tty || i == 0) {
             show_progress(pr, p, g, run);
         }
         if (!bench_cell_exists(p, g, v)) {

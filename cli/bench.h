@@ -212,6 +212,14 @@ int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struc
 /* The rule by which its iothread polls. */
 const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu);
 
+/* --- bench-against.c --- */
+
+/* A table of ratios between Pollux and all others that the plan has. */
+void bench_print_against(const struct bench_plan *p, FILE *out);
+
+/* The same of one cell, as a list to be released; NULL if there is nothing to compare it with. */
+struct json_t *bench_against_json(const struct bench_plan *p, unsigned group, unsigned variant);
+
 /* --- bench-idle.c --- */
 
 struct bench_idle;
@@ -249,6 +257,12 @@ int bench_print_json(const struct bench_plan *p, FILE *out);
  * Return: 0 or -EINVAL and @err.
  */
 int bench_pause_parse(const char *text, char out[BENCH_PAUSE_MAX], struct error *err);
+
+/**
+ * bench_variant_name - "cost", "block+1024", "qemu grow-shrink/packed", "bare"
+ * @cap: with poll-max-ns: "cost 200000"
+ */
+void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size_t size);
 
 /**
  * bench_format_time - "0", "50us", "32768ns"
