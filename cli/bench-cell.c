@@ -2,6 +2,7 @@
 /* One run: the bench guest in a fresh machine, its report read, the I/O thread's clock sampled. */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,7 +14,9 @@
 #define GRACE_MS ((BENCH_STALL_S + 20) * 1000)
 
 struct sample {
-    uint64_t clock_ns, iothread_ns, exits;
+    struct bench_noise noise;
+    struct aio_stats loop;
+    uint64_t clock_ns, process_ns, vcpu_ns, exits;
 };
 
 /* Written by the vCPU thread, read after machine_wait(). */
@@ -26,31 +29,33 @@ struct cell {
     size_t len;
 };
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static void take_sample(struct cell *cell, struct sample *s)
 {
-    *s = (struct sample){
-        .clock_ns = now_ns(),
-        .iothread_ns = iothread_cpu_ns(machine_iothread(cell->machine, 0)),
-        .exits = machine_vcpu_exits(cell->machine, 0),
-    };
+    s->clock_ns = clock_ns(CLOCK_MONOTONIC);
+    s->process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    s->vcpu_ns = machine_vcpu_cpu_ns(cell->machine, 0);
+    s->exits = machine_vcpu_exits(cell->machine, 0);
+    aio_get_stats(iothread_ctx(machine_iothread(cell->machine, 0)), &s->loop);
 }
 
 static void guest_control(struct cell *cell, uint32_t word)
 {
     switch (BENCH_CTL_COMMAND(word)) {
     case BENCH_CTL_BEGIN:
+        bench_noise_sample(&cell->begin.noise, "/proc/self");
         take_sample(cell, &cell->begin);
         break;
     case BENCH_CTL_END:
         take_sample(cell, &cell->end);
+        bench_noise_sample(&cell->end.noise, "/proc/self");
         break;
     case BENCH_CTL_EXIT:
         cell->exit_code = BENCH_CTL_ARGUMENT(word);
@@ -71,15 +76,29 @@ static void guest_out(void *opaque, uint16_t port, uint32_t value, unsigned size
     }
 }
 
+/* The engine's workers count as I/O threads: what is not the vCPU's. */
 static int read_report(const struct cell *cell, struct bench_result *out, struct error *err)
 {
+    const struct sample *begin = &cell->begin, *end = &cell->end;
+    const uint64_t vcpu_ns = end->vcpu_ns - begin->vcpu_ns;
     const struct bench_clocks clocks = {
-        .elapsed_ns = cell->begin.clock_ns ? cell->end.clock_ns - cell->begin.clock_ns : 0,
-        .iothread_ns = cell->end.iothread_ns - cell->begin.iothread_ns,
-        .exits = cell->end.exits - cell->begin.exits,
+        .elapsed_ns = begin->clock_ns ? end->clock_ns - begin->clock_ns : 0,
+        .iothread_ns = end->process_ns - begin->process_ns - vcpu_ns,
+        .exits = end->exits - begin->exits,
     };
+    double requests;
+    int ret = bench_guest_report(cell->report, &clocks, out, err);
 
-    return bench_guest_report(cell->report, &clocks, out, err);
+    if (ret < 0) {
+        return ret;
+    }
+    requests = strtod(bench_guest_value(cell->report, "requests"), NULL);
+    out->vcpu_cpu = (double)vcpu_ns / (double)clocks.elapsed_ns;
+    out->vcpu_cpu_ns = (double)vcpu_ns / requests;
+    out->poll_hits = (double)(end->loop.poll_hits - begin->loop.poll_hits) / requests;
+    out->poll_misses = (double)(end->loop.poll_misses - begin->loop.poll_misses) / requests;
+    bench_noise_result(&begin->noise, &end->noise, out);
+    return 0;
 }
 
 /* What the guest says of its own failure, else what the machine says. */

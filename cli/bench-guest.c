@@ -44,34 +44,41 @@ const char *bench_guest_value(const char *report, const char *key)
     return NULL;
 }
 
+static int guest_number(const char *report, const char *key, double *out, struct error *err)
+{
+    const char *text = bench_guest_value(report, key);
+
+    if (!text) {
+        return error_set(err, -EPROTO, "the bench guest did not report '%s'", key);
+    }
+    *out = strtod(text, NULL);
+    return 0;
+}
+
 int bench_guest_report(const char *report, const struct bench_clocks *clocks,
                        struct bench_result *out, struct error *err)
 {
-    double requests = 0, kicks = 0, interrupts = 0;
-    const struct {
-        const char *key;
-        double *value;
-    } figures[] = {
-        {"requests", &requests},
-        {"iops", &out->iops},
-        {"lat_mean_ns", &out->lat_mean_ns},
-        {"lat_p50_ns", &out->lat_p50_ns},
-        {"lat_p99_ns", &out->lat_p99_ns},
-        {"kicks", &kicks},
-        {"interrupts", &interrupts},
-    };
+    double requests = 0, kicks = 0, interrupts = 0, bs = 0;
+    const struct bench_figure *f;
+    const char *text;
 
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        const char *text = bench_guest_value(report, figures[i].key);
-
-        if (!text) {
-            return error_set(err, -EPROTO, "the bench guest did not report '%s'", figures[i].key);
-        }
-        *figures[i].value = strtod(text, NULL);
+    if (guest_number(report, "requests", &requests, err) < 0 ||
+        guest_number(report, "kicks", &kicks, err) < 0 ||
+        guest_number(report, "interrupts", &interrupts, err) < 0 ||
+        guest_number(report, "bs", &bs, err) < 0) {
+        return -EPROTO;
     }
     if (requests < 1 || !clocks->elapsed_ns) {
         return error_set(err, -EPROTO, "the bench guest made no request; give it more --time");
     }
+    bench_result_unknown(out);
+    for (unsigned i = 0; (f = bench_figure_at(i)); i++) {
+        text = bench_guest_value(report, f->name);
+        if (text) {
+            *bench_figure(out, f) = strtod(text, NULL);
+        }
+    }
+    out->mb_per_s = out->iops * bs / 1e6;
     out->cpu = (double)clocks->iothread_ns / (double)clocks->elapsed_ns;
     out->cpu_ns = (double)clocks->iothread_ns / requests;
     out->kicks = kicks / requests;

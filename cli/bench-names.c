@@ -43,6 +43,21 @@ void bench_name_group(const struct bench_group *group, char *buf, size_t size)
              strcmp(group->pause, "0") ? group->pause : "");
 }
 
+void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size_t size)
+{
+    bool ours = v->runner == &bench_runner_pollux;
+    char idle[16] = "", max_ns[24] = "";
+
+    if (v->idle) {
+        snprintf(idle, sizeof(idle), "+%u", v->idle);
+    }
+    if (cap && v->max_ns) {
+        snprintf(max_ns, sizeof(max_ns), " %" PRIu64, v->max_ns);
+    }
+    snprintf(buf, size, "%s%s%s%s%s%s", ours ? "" : v->runner->name, ours || !v->policy ? "" : " ",
+             v->policy ? v->policy->name : "", idle, v->packed ? "/packed" : "", max_ns);
+}
+
 #define PAUSE_LIMIT_NS 1000000000
 
 static const struct option_key time_key = {.kind = OPTION_TIME, .max = PAUSE_LIMIT_NS};

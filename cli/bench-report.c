@@ -1,101 +1,105 @@
 // SPDX-License-Identifier: MIT
-/* What the bench found: a table for people, JSON for programs. */
-#include <errno.h>
+/* What the bench found, as a table for people. */
 #include <inttypes.h>
-#include <jansson.h>
-#include <stddef.h>
+#include <math.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
 
 #include "cli/bench.h"
-#include "cli/median.h"
-#include "cli/version.h"
 
-/* Every figure of a result, once: for medians and for JSON. */
-static const struct {
-    const char *name;
-    size_t offset;
-} figures[] = {
-    {"iops", offsetof(struct bench_result, iops)},
-    {"lat_mean_ns", offsetof(struct bench_result, lat_mean_ns)},
-    {"lat_p50_ns", offsetof(struct bench_result, lat_p50_ns)},
-    {"lat_p99_ns", offsetof(struct bench_result, lat_p99_ns)},
-    {"iothread_cpu_s_per_s", offsetof(struct bench_result, cpu)},
-    {"iothread_cpu_ns_per_request", offsetof(struct bench_result, cpu_ns)},
-    {"kicks_per_request", offsetof(struct bench_result, kicks)},
-    {"interrupts_per_request", offsetof(struct bench_result, interrupts)},
-    {"vcpu_exits_per_request", offsetof(struct bench_result, vcpu_exits)},
+#define NAME_WIDTH 18
+
+struct column {
+    const char *title, *figure;
+    int width, decimals;
+    double unit; /* of the figure, in that of the title */
 };
 
-#define NR_FIGURES (sizeof(figures) / sizeof(figures[0]))
+/* At most 120 characters together with the name, the cap and the ratio. */
+static const struct column columns[] = {
+    {"IOPS", "iops", 8, 0, 1},
+    {"MB/s", "mb_per_s", 7, 1, 1},
+    {"mean us", "lat_mean_ns", 7, 2, 1e3},
+    {"p50 us", "lat_p50_ns", 7, 2, 1e3},
+    {"p99 us", "lat_p99_ns", 7, 2, 1e3},
+    {"p99.9", "lat_p99.9_ns", 7, 1, 1e3},
+    {"CPU/s", "iothread_cpu_s_per_s", 5, 2, 1},
+    {"CPU us", "iothread_cpu_ns_per_request", 7, 2, 1e3},
+    {"kicks", "kicks_per_request", 6, 3, 1},
+    {NULL, NULL, 0, 0, 0},
+};
 
-static double *figure(const struct bench_result *r, unsigned i)
+static const struct column more_columns[] = {
+    {"p99.99", "lat_p99.99_ns", 8, 1, 1e3},
+    {"max us", "lat_max_ns", 8, 1, 1e3},
+    {"flush us", "flush_lat_mean_ns", 8, 1, 1e3},
+    {"vCPU/s", "vcpu_cpu_s_per_s", 6, 2, 1},
+    {"vCPU us", "vcpu_cpu_ns_per_request", 7, 2, 1e3},
+    {"exits", "vcpu_exits_per_request", 6, 3, 1},
+    {"irqs", "interrupts_per_request", 6, 3, 1},
+    {"hits", "poll_hits_per_request", 6, 3, 1},
+    {"misses", "poll_misses_per_request", 6, 3, 1},
+    {"guest us", "stage_guest_ns", 8, 2, 1e3},
+    {"submit", "stage_seen_to_submitted_ns", 6, 2, 1e3},
+    {"device", "stage_submitted_to_completed_ns", 8, 2, 1e3},
+    {"finish", "stage_completed_to_used_ns", 6, 2, 1e3},
+    {"steal/s", "steal_s_per_s", 7, 3, 1},
+    {"wait/s", "runqueue_s_per_s", 6, 3, 1},
+    {"preempt/s", "involuntary_switches_per_s", 9, 0, 1},
+    {NULL, NULL, 0, 0, 0},
+};
+
+static void print_titles(const struct column *c, FILE *out)
 {
-    return (double *)((uintptr_t)r + figures[i].offset);
+    for (; c->title; c++) {
+        fprintf(out, " %*s", c->width, c->title);
+    }
 }
 
-void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
-                     struct bench_summary *out)
+static void print_figures(const struct column *c, const struct bench_result *r, FILE *out)
 {
-    unsigned n = p->done[group];
-    double v[BENCH_RUNS_MAX];
+    for (; c->title; c++) {
+        double value = *bench_figure(r, bench_figure_find(c->figure));
 
-    *out = (struct bench_summary){.ratio = 0};
-    for (unsigned f = 0; n > 0 && f < NR_FIGURES; f++) {
-        for (unsigned i = 0; i < n; i++) {
-            v[i] = *figure(bench_result_at(p, group, variant, i), f);
+        if (isnan(value)) {
+            fprintf(out, " %*s", c->width, "-");
+        } else {
+            fprintf(out, " %*.*f", c->width, c->decimals, value / c->unit);
         }
-        *figure(&out->median, f) = median(v, n);
     }
-    if (n == 0 || p->variants[0].policy != &poll_policy_block) {
-        return;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        v[i] = bench_result_at(p, group, variant, i)->iops / bench_result_at(p, group, 0, i)->iops;
-    }
-    out->ratio = median(v, n);
-    out->ratio_min = v[0]; /* sorted now */
-    out->ratio_max = v[n - 1];
 }
 
-/* --- the table --- */
-
-void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size_t size)
+static void print_row(const struct bench_plan *p, unsigned g, unsigned v, bool wide, FILE *out)
 {
-    bool ours = v->runner == &bench_runner_pollux;
-    char idle[16] = "", max_ns[24] = "";
-
-    if (v->idle) {
-        snprintf(idle, sizeof(idle), "+%u", v->idle);
-    }
-    if (cap && v->max_ns) {
-        snprintf(max_ns, sizeof(max_ns), " %" PRIu64, v->max_ns);
-    }
-    snprintf(buf, size, "%s%s%s%s%s%s", ours ? "" : v->runner->name, ours || !v->policy ? "" : " ",
-             v->policy ? v->policy->name : "", idle, v->packed ? "/packed" : "", max_ns);
-}
-
-static void print_row(const struct bench_plan *p, unsigned g, unsigned v, FILE *out)
-{
-    const struct bench_group *group = &p->groups[g];
     const struct bench_variant *variant = &p->variants[v];
     char max_ns[32] = "", ratio[48] = "", name[48];
     struct bench_summary s;
 
-    bench_variant_name(variant, false, name, sizeof(name));
-
     bench_summarise(p, g, v, &s);
+    bench_variant_name(variant, false, name, sizeof(name));
     if (variant->max_ns) {
         snprintf(max_ns, sizeof(max_ns), "%" PRIu64, variant->max_ns);
     }
     if (s.ratio > 0 && v > 0) {
         snprintf(ratio, sizeof(ratio), "%.2f (%.2f-%.2f)", s.ratio, s.ratio_min, s.ratio_max);
     }
-    fprintf(out, "%-6s %-9s %5u %6s  %-18s %7s %9.0f %8.2f %8.2f %8.2f %6.2f %8.2f %6.3f  %s\n",
-            group->target->name, group->target->engine->name, group->depth, group->pause, name,
-            max_ns, s.median.iops, s.median.lat_mean_ns / 1e3, s.median.lat_p50_ns / 1e3,
-            s.median.lat_p99_ns / 1e3, s.median.cpu, s.median.cpu_ns / 1e3, s.median.kicks, ratio);
+    fprintf(out, "%s %-*s %7s", s.median.noisy ? "~" : " ", NAME_WIDTH, name, max_ns);
+    print_figures(columns, &s.median, out);
+    fprintf(out, "  %*s", wide ? -18 : 0, ratio);
+    if (wide) {
+        print_figures(more_columns, &s.median, out);
+    }
+    fputc('\n', out);
+}
+
+static void print_head(bool wide, FILE *out)
+{
+    fprintf(out, "  %-*s %7s", NAME_WIDTH, "policy", "max-ns");
+    print_titles(columns, out);
+    fprintf(out, "  %*s", wide ? -18 : 0, "IOPS to block");
+    if (wide) {
+        print_titles(more_columns, out);
+    }
+    fputc('\n', out);
 }
 
 static bool has_others(const struct bench_plan *p)
@@ -108,104 +112,65 @@ static bool has_others(const struct bench_plan *p)
     return false;
 }
 
-void bench_print_table(const struct bench_plan *p, FILE *out)
+static bool any_noisy(const struct bench_plan *p)
 {
-    fprintf(out, "%-6s %-9s %5s %6s  %-18s %7s %9s %8s %8s %8s %6s %8s %6s  %s\n", "disk", "engine",
-            "depth", "pause", "policy", "max-ns", "IOPS", "mean us", "p50 us", "p99 us", "CPU/s",
-            "CPU us", "kicks", "IOPS to block");
+    struct bench_summary s;
+
     for (unsigned g = 0; g < p->nr_groups; g++) {
         for (unsigned v = 0; p->done[g] > 0 && v < p->nr_variants; v++) {
             if (bench_cell_exists(p, g, v)) {
-                print_row(p, g, v, out);
+                bench_summarise(p, g, v, &s);
+                if (s.median.noisy) {
+                    return true;
+                }
             }
         }
     }
-    fprintf(out,
-            "\nMedians of up to %u runs. us: latency; CPU/s: seconds of CPU that the I/O thread "
-            "takes in "
-            "a second;\nCPU us: its CPU time per request; kicks: notifications per request; last: "
-            "ratio of IOPS to\nblocking mode, taken within each turn: median (min-max).\n",
-            p->nr_runs);
+    return false;
+}
+
+static void print_legend(const struct bench_plan *p, bool wide, FILE *out)
+{
+    fprintf(
+        out,
+        "\nMedians of up to %u runs. mean, p50, p99, p99.9: latency in us; CPU/s: seconds of CPU "
+        "that the I/O thread\ntakes in a second; CPU us: its CPU time per request; kicks: "
+        "notifications per request; last: ratio of IOPS to\nblocking mode, taken within each "
+        "turn: median (min-max).\n",
+        p->nr_runs);
+    if (wide) {
+        fprintf(out,
+                "p99.99, max, flush: latency; vCPU: CPU time of the guest's processor; exits: to "
+                "user space; irqs: interrupts; hits,\nmisses: of polling; all per request. guest, "
+                "submit, device, finish: where the time of a request went, us: on the way\nto the "
+                "device and back, until it was submitted, until it was done, until the guest could "
+                "see it. steal, wait, preempt:\nwhat the host did beside.\n");
+    }
+    if (any_noisy(p)) {
+        fprintf(out, "~ the host was busy with something else in most runs, though they were "
+                     "repeated: do not rely on these.\n");
+    }
+}
+
+void bench_print_table(const struct bench_plan *p, bool wide, FILE *out)
+{
+    char name[256];
+
+    print_head(wide, out);
+    for (unsigned g = 0; g < p->nr_groups; g++) {
+        if (p->done[g] == 0) {
+            continue;
+        }
+        bench_name_group(&p->groups[g], name, sizeof(name));
+        fprintf(out, "%s\n", name);
+        for (unsigned v = 0; v < p->nr_variants; v++) {
+            if (bench_cell_exists(p, g, v)) {
+                print_row(p, g, v, wide, out);
+            }
+        }
+    }
+    print_legend(p, wide, out);
     if (has_others(p)) {
         bench_print_against(p, out);
     }
-}
-
-/* --- JSON --- */
-
-static json_t *result_json(const struct bench_result *r)
-{
-    json_t *o = json_object();
-
-    for (unsigned i = 0; i < NR_FIGURES; i++) {
-        json_object_set_new(o, figures[i].name, json_real(*figure(r, i)));
-    }
-    return o;
-}
-
-static json_t *cell_json(const struct bench_plan *p, unsigned g, unsigned v)
-{
-    const struct bench_group *group = &p->groups[g];
-    const struct bench_variant *variant = &p->variants[v];
-    json_t *runs = json_array(), *against, *o;
-    struct bench_summary s;
-
-    bench_summarise(p, g, v, &s);
-    for (unsigned i = 0; i < p->done[g]; i++) {
-        json_array_append_new(runs, result_json(bench_result_at(p, g, v, i)));
-    }
-    o = json_pack(
-        "{s:s, s:s, s:s, s:I, s:i, s:s, s:s?, s:I, s:i, s:s, s:o, s:o}", "runner",
-        variant->runner->name, "disk", group->target->name, "engine", group->target->engine->name,
-        "bs", (json_int_t)group->bs, "depth", (int)group->depth, "pause", group->pause, "policy",
-        variant->policy ? variant->policy->name : NULL, "poll_max_ns", (json_int_t)variant->max_ns,
-        "idle_handlers", (int)variant->idle, "ring", variant->packed ? "packed" : "split", "median",
-        result_json(&s.median), "runs", runs);
-    if (o && s.ratio > 0) {
-        json_object_set_new(o, "iops_to_block",
-                            json_pack("{s:f, s:f, s:f}", "median", s.ratio, "min", s.ratio_min,
-                                      "max", s.ratio_max));
-    }
-    against = bench_against_json(p, g, v);
-    if (o && against) {
-        json_object_set_new(o, "against", against);
-    }
-    return o;
-}
-
-static json_t *plan_json(const struct bench_plan *p)
-{
-    const struct bench_config *c = p->config;
-    json_t *cells = json_array();
-    char date[32];
-    struct utsname u;
-    time_t now = time(NULL);
-    struct tm tm;
-
-    uname(&u);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-    for (unsigned g = 0; g < p->nr_groups; g++) {
-        for (unsigned v = 0; p->done[g] > 0 && v < p->nr_variants; v++) {
-            if (bench_cell_exists(p, g, v)) {
-                json_array_append_new(cells, cell_json(p, g, v));
-            }
-        }
-    }
-    return json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:i, s:o}",
-                     "format", 1, "pollux", POLLUX_VERSION, "date", date, "kernel", u.release,
-                     "qemu", p->qemu.version[0] ? p->qemu.version : NULL, "rw", c->rw, "order",
-                     c->order ? "seq" : "random", "wait", c->wait ? "irq" : "poll", "fsync",
-                     (json_int_t)c->fsync, "disks", (json_int_t)c->disks, "queues",
-                     (json_int_t)c->queues, "run_seconds", (double)c->time_ns / 1e9, "runs_planned",
-                     (int)p->nr_runs, "cells", cells);
-}
-
-int bench_print_json(const struct bench_plan *p, FILE *out)
-{
-    json_t *root = plan_json(p);
-    int ret = root ? json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
-
-    json_decref(root);
-    fputc('\n', out);
-    return ret < 0 ? -ENOMEM : 0;
 }

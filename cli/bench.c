@@ -139,7 +139,7 @@ static int report(const struct command *cmd, const struct bench_plan *p)
     if (p->config->json) {
         return bench_print_json(p, stdout) < 0 ? command_fail(cmd, "out of memory") : 0;
     }
-    bench_print_table(p, stdout);
+    bench_print_table(p, p->config->wide, stdout);
     return EXIT_STATUS_OK;
 }
 

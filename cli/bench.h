@@ -10,6 +10,7 @@
 #ifndef POLLUX_CLI_BENCH_H
 #define POLLUX_CLI_BENCH_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "aio/engine.h"
@@ -38,7 +39,7 @@ struct bench_config {
     uint64_t fsync;         /* a flush after so many writes; 0: none */
     uint64_t disks, queues; /* queues of each disk; --depth is of each queue */
     unsigned order, wait;
-    bool overwrite, json, merge;
+    bool overwrite, json, wide, merge;
 };
 
 /* What is measured. */
@@ -59,14 +60,29 @@ struct bench_group {
     const char *pause; /* in the plan */
 };
 
-/* One run, or the medians of several. */
+/* One run, or the medians of several. What is not known is not a number; see bench-figures.c for
+ * names. */
 struct bench_result {
-    double iops, lat_mean_ns, lat_p50_ns, lat_p99_ns;
-    double cpu;        /* seconds of the I/O thread per second */
-    double cpu_ns;     /* of the I/O thread per request */
-    double kicks;      /* per request, as the guest counts */
-    double interrupts; /* per request */
-    double vcpu_exits; /* to user space, per request */
+    double iops, mb_per_s;
+    double lat_mean_ns, lat_p1_ns, lat_p10_ns, lat_p25_ns, lat_p50_ns, lat_p75_ns, lat_p90_ns,
+        lat_p95_ns, lat_p99_ns, lat_p99_5_ns, lat_p99_9_ns, lat_p99_95_ns, lat_p99_99_ns,
+        lat_max_ns;
+    double flush_lat_mean_ns, flush_lat_p99_ns; /* not in the figures above */
+    double cpu;                                 /* seconds of the I/O thread per second */
+    double cpu_ns;                              /* of the I/O thread per request */
+    double vcpu_cpu, vcpu_cpu_ns;               /* the same of the vCPU */
+    double kicks;                               /* per request, as the guest counts */
+    double interrupts;                          /* per request */
+    double vcpu_exits;                          /* to user space, per request */
+    double poll_hits, poll_misses;              /* per request */
+    /* Where the time of a request went, mean: on the way to the device and back, and in it. */
+    double stage_guest_ns, stage_submit_ns, stage_device_ns, stage_finish_ns;
+    double steal;     /* seconds per second that a hypervisor below took from all CPUs */
+    double runqueue;  /* seconds per second that threads waited for a CPU, all together */
+    double switches;  /* involuntary, per second */
+    double noise;     /* share of the time that the host took away; no figure of its own */
+    bool noisy;       /* of medians: more than half of the runs are */
+    unsigned repeats; /* runs that were thrown away for their noise */
 };
 
 struct bench_variant {
@@ -164,6 +180,59 @@ void bench_target_close(struct bench_target *t);
 
 extern const struct bench_runner bench_runner_pollux;
 
+/* --- bench-figures.c --- */
+
+/* A double in struct bench_result. */
+struct bench_figure {
+    const char *name; /* with its unit; where the guest reports it, its key */
+    size_t offset;
+};
+
+/**
+ * bench_figure_at - the @i-th figure; NULL past the last one
+ * bench_figure_find - by name; NULL if there is none
+ */
+const struct bench_figure *bench_figure_at(unsigned i);
+const struct bench_figure *bench_figure_find(const char *name);
+
+static inline double *bench_figure(const struct bench_result *r, const struct bench_figure *f)
+{
+    return (double *)((uintptr_t)r + f->offset);
+}
+
+/* No figure is known. */
+void bench_result_unknown(struct bench_result *r);
+
+/* Of the complete turns: medians, and the ratio of IOPS to blocking mode, turn by turn. */
+struct bench_summary {
+    struct bench_result median;
+    double ratio, ratio_min, ratio_max; /* 0 if blocking mode was not measured */
+};
+
+void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
+                     struct bench_summary *out);
+
+/* --- bench-noise.c --- */
+
+/* Since the start of the host, or of the threads. */
+struct bench_noise {
+    uint64_t at_ns;
+    uint64_t steal_ns;    /* of all CPUs */
+    uint64_t runqueue_ns; /* ready to run, and not running: all threads together */
+    uint64_t times_run;   /* that threads were given a CPU */
+    uint64_t switches;    /* involuntary */
+};
+
+/**
+ * bench_noise_sample - of the threads that a process has now; takes a tenth of a millisecond or so
+ * @proc: "/proc/self"
+ */
+void bench_noise_sample(struct bench_noise *n, const char *proc);
+
+/* Noise between two samples, into its figures. */
+void bench_noise_result(const struct bench_noise *begin, const struct bench_noise *end,
+                        struct bench_result *out);
+
 /* --- bench-guest.c --- */
 
 /* Differences between the guest's two marks. */
@@ -185,6 +254,7 @@ const char *bench_guest_value(const char *report, const char *key);
 
 /**
  * bench_guest_report - figures from what the guest printed and the host's clocks
+ * All others are made unknown.
  * Return: 0 and @out, or -EPROTO and @err.
  */
 int bench_guest_report(const char *report, const struct bench_clocks *clocks,
@@ -233,15 +303,10 @@ void bench_idle_remove(struct bench_idle *idle);
 
 /* --- bench-report.c --- */
 
-/* Of the complete turns: medians, and the ratio of IOPS to blocking mode, turn by turn. */
-struct bench_summary {
-    struct bench_result median;
-    double ratio, ratio_min, ratio_max; /* 0 if blocking mode was not measured */
-};
+/* @wide: every figure */
+void bench_print_table(const struct bench_plan *p, bool wide, FILE *out);
 
-void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
-                     struct bench_summary *out);
-void bench_print_table(const struct bench_plan *p, FILE *out);
+/* --- bench-json.c --- */
 
 /**
  * bench_print_json - all runs and medians as one JSON object
