@@ -7,6 +7,11 @@
  * take the wait for a disk that hangs. Trying again goes on where the disk failed; nothing of a
  * request that was moved is moved twice. A queue that is stopped (reset, end of the machine) keeps
  * nothing: what it has fails.
+ *
+ * Some things cannot be mended. When a flush of the host's page cache fails, Linux has dropped what
+ * it could not write, and the next flush finds nothing to complain about. So such a flush is never
+ * tried again, and every later one fails as well: none may tell the guest that lost data is
+ * durable.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,17 +19,26 @@
 
 #include "virtq/internal.h"
 
+static bool in_page_cache(const struct image *image)
+{
+    return image->fd >= 0 && !image->direct;
+}
+
 enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
 {
-    const struct blk *blk = r->q->blk;
+    struct blk *blk = r->q->blk;
     enum virtio_blk_on_error policy = r->io.op == ENGINE_READ ? blk->rerror : blk->werror;
+    bool lost = r->io.op == ENGINE_FLUSH && in_page_cache(blk->image);
 
+    if (lost) {
+        store_relaxed(&blk->lossy, true);
+    }
     if (policy == VIRTIO_BLK_ENOSPC) {
         policy = num == -ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
     }
     /* -EINVAL is an engine's that won't take it, as of a disk that was cut short: nothing to mend.
      */
-    if (policy == VIRTIO_BLK_STOP && (r->q->stopping || num == -EINVAL)) {
+    if (policy == VIRTIO_BLK_STOP && (r->q->stopping || num == -EINVAL || lost)) {
         policy = VIRTIO_BLK_REPORT;
     }
     return policy;

@@ -294,6 +294,10 @@ static void flush(struct blk_request *r)
     r->io.offset = 0;
     r->total = r->left = 0;
     r->data.cnt = 0;
+    if (load_relaxed(&r->q->blk->lossy)) {
+        host_error(r, -EIO, "an earlier one failed, and what was to be written is lost");
+        return;
+    }
     blk_request_submit(r);
 }
 

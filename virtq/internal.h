@@ -136,6 +136,7 @@ struct blk {
     void (*stop)(void *opaque, const char *why);
     void *stop_opaque;
     bool stopped; /* atomic; @stop was called */
+    bool lossy;   /* atomic; the host's page cache has dropped what it could not write */
     unsigned seg_max;
     unsigned block_size; /* what the guest is told is the smallest unit; a power of 2 */
     char serial[VIRTIO_BLK_SERIAL_MAX];
