@@ -12,8 +12,12 @@ skip() { echo "$*" >"$WORK/why"; exit 77; }
 # make_disk NAME MIB: an image of zeroes in $WORK.
 make_disk() { truncate -s "$(($2 << 20))" "$WORK/$1" || fail "cannot make the disk image $1"; }
 
+# hear: is given what the console says while the guest runs. A case that reacts to it has its own.
+hear() { cat; }
+
 # boot TEST INITRD APPEND [pollux option...]: boot the guest, let it run its test TEST, and fail
-# unless it passed and the machine then ended well. The console is left in $WORK/console.
+# unless it passed and the machine then ended well. The console is left in $WORK/console; what is
+# written to $KEYBOARD, if there is one, the guest reads.
 boot() {
     local name="$1" initrd="$2" append="$3" status line
     shift 3
@@ -23,9 +27,9 @@ boot() {
     {
         timeout -k 5 "$LIMIT" "$POLLUX" run --kernel "$GUEST/vmlinuz" --initrd "$GUEST/$initrd" \
             --append "console=ttyS0 ${VERBOSITY-quiet} panic=-1 pollux.run=$name $append" "$@" \
-            </dev/null 2>&1
+            <"${KEYBOARD:-/dev/null}" 2>&1
         echo $? >"$WORK/status"
-    } | tee "$WORK/console"
+    } | tee "$WORK/console" | hear
     status=$(cat "$WORK/status")
 
     line=$(tr -d '\r' <"$WORK/console" | grep -o "POLLUX-TEST $name .*" | head -n 1)

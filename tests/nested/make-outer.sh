@@ -32,15 +32,19 @@ install -m 755 "$here/outer-init" "$root/init"
 add_busybox "$root"
 # shellcheck disable=SC2086
 add_modules "$root" "$(cat "$guest/version")" $MODULES
-add_program "$root/deb" /usr/sbin/dmsetup
-mkdir -p "$root/deb/bin"
-cat >"$root/deb/bin/dmsetup" <<'END'
+# No udev there: device-mapper makes its own nodes.
+add_deb_program() { # NAME PATH
+    add_program "$root/deb" "$2"
+    cat >"$root/deb/bin/$1" <<END
 #!/bin/sh
-# No udev here: device-mapper makes its own nodes.
 export DM_DISABLE_UDEV=1
-exec /deb/lib64/ld-linux-x86-64.so.2 --library-path /deb/lib /deb/usr/sbin/dmsetup "$@"
+exec /deb/lib64/ld-linux-x86-64.so.2 --library-path /deb/lib /deb$2 "\$@"
 END
-chmod 755 "$root/deb/bin/dmsetup"
+    chmod 755 "$root/deb/bin/$1"
+}
+mkdir -p "$root/deb/bin"
+add_deb_program dmsetup /usr/sbin/dmsetup
+add_deb_program mkfs.ext4 /usr/sbin/mke2fs
 cp "$guest/vmlinuz" "$guest/initrd.img" "$guest/initrd-fio.img" "$root/guest/"
 pack_initramfs "$root" "$out/outer.img"
 rm -rf "$root"

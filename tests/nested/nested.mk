@@ -3,7 +3,16 @@
 # be made (no network yet) is a skip that says so, in run.sh.
 TESTS ?=
 
-check-nested: $(B)/pollux
+# Each source here is a program that cases run beside Pollux.
+NESTED_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/nested/*.c))
+
+$(NESTED_TOOLS): $(B)/%: $(B)/%.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $<
+
+tests: $(NESTED_TOOLS)
+
+check-nested: $(B)/pollux $(NESTED_TOOLS)
 	-@guest-images/linux/make-guest.sh $(GUEST_LINUX)
 	@tests/nested/run.sh --pollux $(B)/pollux --guest $(GUEST_LINUX) $(TESTS)
 

@@ -107,7 +107,7 @@ run_on_host() {
 
 # What changes from run to run: Pollux with its libraries, the cases, the list.
 pack_run() {
-    local root=$out/run lib
+    local root=$out/run lib tool
 
     rm -rf "$root"
     mkdir -p "$root/pollux" "$root/nested"
@@ -115,7 +115,10 @@ pack_run() {
     ldd "$pollux" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r lib; do
         install -D -m 755 "$lib" "$root$lib"
     done
-    cp -r "$here/run-cases.sh" "$here/guest.sh" "$here/cases" "$root/nested/"
+    cp -r "$here"/*.sh "$here/cases" "$root/nested/"
+    for tool in "$(dirname "$pollux")"/tests/nested/*; do
+        if [ -f "$tool" ] && [ -x "$tool" ]; then cp "$tool" "$root/nested/"; fi
+    done
     printf 'LIST="%s"\nLIMIT=%s\n' "${tests[*]}" "$limit" >"$root/nested/env"
     # shellcheck source=../../guest-images/linux/lib.sh
     . "$top/guest-images/linux/lib.sh"

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# shellcheck shell=dash
+# Sourced by the cases that put a disk which fails under an image: devices of the kernel's, in the
+# outer machine. What a case makes is taken away again at its end, which fails when somebody still
+# has hold of it: so a case proves that Pollux let go of its disks.
+. "$CASES/../guest.sh"
+
+[ -n "${OUTER-}" ] || skip "real disk faults need a machine of their own: tests/nested/run.sh --on qemu"
+
+# A guest's line ends with it, one of Pollux's does not.
+# shellcheck disable=SC2034
+CR=$(printf '\r')
+
+# soon COMMAND...: it works, if not at once then in a while; the kernel releases some things late.
+soon() {
+    local left=100
+    until "$@" 2>/dev/null; do
+        left=$((left - 1))
+        [ $left -gt 0 ] || { "$@"; return; }
+        sleep 0.1
+    done
+}
+
+at_end() { echo "soon $*" >>"$WORK/at-end"; }
+
+clean_up() {
+    local status=$? line
+    trap - EXIT
+    [ -f "$WORK/at-end" ] && tac "$WORK/at-end" >"$WORK/at-end.now" && while read -r line; do
+        eval "$line" || { echo "this failed: $line"; : >"$WORK/left"; }
+    done <"$WORK/at-end.now"
+    [ $status -ne 0 ] || [ ! -e "$WORK/left" ] || fail "a disk is still in use after the machine"
+    exit $status
+}
+trap clean_up EXIT
+
+load() { modprobe "$@" || fail "cannot load $*"; }
+
+# loop_disk NAME MIB: $WORK/NAME is a block device on the sparse file $WORK/NAME.file.
+loop_disk() {
+    truncate -s "$(($2 << 20))" "$WORK/$1.file" && load loop || fail "cannot make $1.file"
+    loop_of "$1" "$WORK/$1.file"
+}
+
+# loop_of NAME FILE: the same on a file that is there.
+loop_of() {
+    local device
+    device=$(losetup -f) && losetup "$device" "$2" || fail "no loop device for $2"
+    ln -s "$device" "$WORK/$1"
+    at_end losetup -d "$device"
+}
+
+# small_fs NAME MIB: an ext4 file system on $WORK/NAME, mounted there, in which blocks are taken when
+# they are written and no later.
+small_fs() {
+    loop_disk "$1.disk" "$2"
+    mkfs.ext4 -q -m 0 "$WORK/$1.disk" && mkdir "$WORK/$1" && load ext4 &&
+        mount -t ext4 -o nodelalloc "$WORK/$1.disk" "$WORK/$1" || fail "no file system $1"
+    at_end umount "$WORK/$1"
+}
+
+# fill_fs NAME [MIB]: no block is free, but for so many MiB. empty_fs NAME: they are, again.
+fill_fs() {
+    local block
+    dd if=/dev/zero of="$WORK/$1/spare" bs=1M count="${2-0}" 2>/dev/null
+    for block in 1M 4k; do
+        dd if=/dev/zero bs=$block >>"$WORK/$1/ballast" 2>/dev/null
+        sync
+    done
+    rm "$WORK/$1/spare"
+    sync
+}
+empty_fs() { rm -f "$WORK/$1/ballast"; sync; }
+
+# map NAME SECTORS TARGET...: the device-mapper device /dev/mapper/NAME.
+map() {
+    local name="$1" sectors="$2"
+    shift 2
+    load "dm-$1"
+    dmsetup create "$name" --table "0 $sectors $*" || fail "no device-mapper device $name: $*"
+    at_end dmsetup remove "$name"
+}
+
+# remap NAME SECTORS TARGET...: another table for a device that is in use.
+remap() {
+    local name="$1" sectors="$2"
+    shift 2
+    dmsetup reload "$name" --table "0 $sectors $*" && dmsetup resume "$name" || fail "cannot mend $name"
+}
+
+# keyboard: make what `answer` types reach the guest. To be called before boot.
+keyboard() {
+    KEYBOARD=$WORK/keyboard
+    mkfifo "$KEYBOARD" && exec 8<>"$KEYBOARD" || fail "cannot make a fifo"
+}
+answer() { echo "$*" >&8; }
+
+# go_on LINE: end the pause that the line tells of.
+go_on() {
+    local pid="${1##*kill -CONT }"
+    kill -CONT "${pid%% *}"
+}
+pauses() { grep -c 'pollux: paused: ' "$WORK/console"; }
