@@ -28,6 +28,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_bench;
 extern const struct command command_doctor;
+extern const struct command command_advise;
 extern const struct command command_replay;
 
 /**

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include "aio/image.h"
 #include "tests/vm/guest.h"
 
 #define WORDS_MAX 16
@@ -71,13 +72,14 @@ static void set_up(void)
     make_file("empty", "", 0, 0);
     make_file("odd", "", 0, 1000);
     make_file("disk", "", 0, 1 << 20);
+    make_file("small", "", 0, 1 << 16);
     ck_assert_int_eq(mkdir("dir", 0700), 0);
     ck_assert_int_eq(mkfifo("fifo", 0600), 0);
 }
 
 static void tear_down(void)
 {
-    static const char *const files[] = {"guest", "cut", "empty", "odd", "disk", "fifo"};
+    static const char *const files[] = {"guest", "cut", "empty", "odd", "disk", "small", "fifo"};
 
     for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         unlink(files[i]);
@@ -91,7 +93,7 @@ static void tear_down(void)
 
 struct outcome {
     int status; /* as the shell has it */
-    char out[4096], err[8192];
+    char out[16384], err[8192];
 };
 
 static void read_back(FILE *f, char *buf, size_t size)
@@ -169,6 +171,13 @@ static const struct {
     {"run --kernel guest --iothread id=a --iothread id=a", "twice"},
     {"run --kernel guest --trace dir", "dir"},
     {"run --kernel guest more", "'more'"},
+    {"advise", "--disk"},
+    {"advise --disk nowhere", "nowhere"},
+    {"advise --disk dir", "directory"},
+    {"advise --disk empty", "empty"},
+    {"advise --disk odd", "512"},
+    {"advise --disk small", "1 MiB"},
+    {"advise --disk disk --time 0", "1s"},
     {"frob", "'frob'"},
 };
 
@@ -218,6 +227,52 @@ START_TEST(output_that_is_lost_is_no_success)
     run(&o, words[_i], "abcq", "/dev/full");
     ck_assert_int_eq(o.status, 1);
     ck_assert_ptr_nonnull(strstr(o.err, "standard output"));
+}
+END_TEST
+
+/* --- advise --- */
+
+START_TEST(advise_reads_a_disk_that_it_may_not_write_and_changes_nothing)
+{
+    static uint8_t before[1 << 20], after[1 << 20];
+    struct stat st, now;
+    struct outcome o;
+    int fd;
+
+    memset(before, 0xa5, sizeof(before));
+    make_file("disk", before, sizeof(before), sizeof(before));
+    ck_assert_int_eq(chmod("disk", 0400), 0);
+    ck_assert_int_eq(stat("disk", &st), 0);
+    run(&o, _i ? "advise --disk disk --time 1 --json" : "advise --disk disk --time 1", "", NULL);
+    ck_assert_msg(o.status == 0, "status %d: %s", o.status, o.err);
+    ck_assert_str_eq(o.err, "");
+    ck_assert_msg(strstr(o.out, "--iothread id=io0,poll-policy=") != NULL, "%s", o.out);
+    ck_assert_msg(strstr(o.out, "file=disk,engine=") != NULL, "%s", o.out);
+    ck_assert_int_eq(stat("disk", &now), 0);
+    ck_assert_int_eq(now.st_mtim.tv_sec, st.st_mtim.tv_sec);
+    ck_assert_int_eq(now.st_mtim.tv_nsec, st.st_mtim.tv_nsec);
+    fd = open("disk", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(read(fd, after, sizeof(after)), sizeof(after));
+    close(fd);
+    ck_assert_mem_eq(before, after, sizeof(after));
+}
+END_TEST
+
+START_TEST(advise_says_who_writes_the_disk)
+{
+    struct image_config config = {.path = "disk"};
+    struct image image;
+    struct outcome o;
+    struct error err;
+    char pid[32];
+
+    ck_assert_msg(image_open(&image, &config, &err) == 0, "%s", err.msg);
+    run(&o, "advise --disk disk --time 1", "", NULL);
+    image_close(&image);
+    snprintf(pid, sizeof(pid), "(pid %d), which writes", (int)getpid());
+    ck_assert_int_eq(o.status, 1);
+    ck_assert_str_eq(o.out, "");
+    ck_assert_msg(strstr(o.err, pid) != NULL, "%s", o.err);
 }
 END_TEST
 
@@ -361,6 +416,26 @@ START_TEST(a_terminal_that_goes_away_ends_the_machine)
 }
 END_TEST
 
+START_TEST(ctrl_c_ends_advise_and_says_so_in_its_status)
+{
+    struct screen s;
+
+    ck_assert_int_eq(openpty(&s.master, &s.slave, NULL, NULL, NULL), 0);
+    ck_assert_int_eq(tcgetattr(s.slave, &s.before), 0);
+    s.pid = fork();
+    ck_assert_int_ge(s.pid, 0);
+    if (s.pid == 0) {
+        close(s.master);
+        login_tty(s.slave);
+        execl(pollux, "pollux", "advise", "--disk", "disk", "--time", "3600", NULL);
+        _exit(126);
+    }
+    screen_expect(&s, "s left"); /* signals are watched for by then */
+    screen_write(&s, "\003", 1);
+    ck_assert_int_eq(screen_end(&s), 128 + SIGINT);
+}
+END_TEST
+
 START_TEST(ctrl_a_x_ends_a_guest_that_has_stopped_reading)
 {
     struct pollfd pfd;
@@ -471,9 +546,12 @@ int main(void)
     tcase_add_test(t, without_a_terminal_bytes_pass_unchanged);
     tcase_add_test(t, a_triple_fault_has_its_own_status);
     tcase_add_loop_test(t, output_that_is_lost_is_no_success, 0, 4);
+    tcase_add_loop_test(t, advise_reads_a_disk_that_it_may_not_write_and_changes_nothing, 0, 2);
+    tcase_add_test(t, advise_says_who_writes_the_disk);
     tcase_add_test(t, ctrl_a_is_an_escape);
     tcase_add_loop_test(t, the_terminal_is_restored_when_the_guest_ends, 0, 2);
     tcase_add_loop_test(t, the_terminal_is_restored_after_a_signal, 0, COUNT(signals));
+    tcase_add_test(t, ctrl_c_ends_advise_and_says_so_in_its_status);
     tcase_add_test(t, ctrl_a_x_ends_a_guest_that_has_stopped_reading);
     tcase_add_test(t, a_hangup_signal_of_a_terminal_that_is_there_ends_nothing);
     tcase_add_test(t, a_terminal_that_goes_away_ends_the_machine);
