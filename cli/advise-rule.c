@@ -12,9 +12,8 @@
 #include "cli/advise.h"
 #include "cli/median.h"
 
-/* Another engine must be this much faster, and faster in so large a part of the turns. */
-#define FASTER      1.05
-#define FASTER_PART 0.75
+/* What is faster must be by so much, and not only by chance. */
+#define FASTER 1.05
 /* The cap is not below that, for a guest's requests that follow each other. */
 #define CAP_FLOOR_NS POLL_MAX_NS_QEMU
 /* A wake-up that is worth less polling than this is nothing to save. */
@@ -127,18 +126,17 @@ static double ratio_in(const struct setting *a, const struct setting *b, bool de
 /* Return: how many times as fast as @b is @a; 1 if it may as well be chance. */
 static double faster(const struct advise_data *d, struct setting a, struct setting b, bool deep)
 {
-    double v[ADVISE_TURNS_MAX], ratio;
-    unsigned won = 0;
+    double v[ADVISE_TURNS_MAX];
+    struct interval ratio;
 
     if (d->nr_turns < ADVISE_TURNS_MIN) {
         return 1;
     }
     for (unsigned i = 0; i < d->nr_turns; i++) {
         v[i] = ratio_in(&a, &b, deep, i);
-        won += v[i] > 1;
     }
-    ratio = median(v, d->nr_turns);
-    return ratio > FASTER && won >= FASTER_PART * d->nr_turns ? ratio : 1;
+    median_interval(v, d->nr_turns, &ratio);
+    return ratio.median > FASTER && ratio.low > 1 ? ratio.median : 1;
 }
 
 static void choose_engine(const struct advise_data *d, struct advice *out)

@@ -3,8 +3,12 @@
  * What a wake-up costs: one thread tells an I/O thread the time, through memory that can be polled
  * and through an eventfd, and the I/O thread says how long ago that was. Once it is blocked when it
  * is told, once it polls; the difference of the medians is the cost.
+ *
+ * The two are kept on different CPUs, as a guest and the I/O thread that serves it are: a thread
+ * that wakes another and then sleeps itself would have it on its own CPU, which is awake.
  */
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,6 +30,7 @@ struct wake {
     struct aio_handler handler;
     AioContext *ctx;
     int fd;
+    cpu_set_t cpus;   /* for the I/O thread; empty: any */
     uint64_t told_ns; /* 0 when it was heard */
     double after_ns;
     sem_t heard;
@@ -86,6 +91,9 @@ static int watch(void *opaque)
 {
     struct wake *w = opaque;
 
+    if (CPU_COUNT(&w->cpus) > 0) {
+        sched_setaffinity(0, sizeof(w->cpus), &w->cpus);
+    }
     return aio_handler_add(w->ctx, &w->handler, w->fd, POLLIN, &wake_ops, w, "wake", NULL);
 }
 
@@ -150,9 +158,28 @@ static int measure(struct wake *w, const struct poll_policy_ops *policy, double 
     return ret;
 }
 
+/* The caller stays where it is, the I/O thread goes elsewhere. @all: where the caller may be. */
+static void part(struct wake *w, cpu_set_t *all)
+{
+    int here = sched_getcpu();
+    cpu_set_t mine;
+
+    CPU_ZERO(&w->cpus);
+    CPU_ZERO(all);
+    if (here < 0 || sched_getaffinity(0, sizeof(*all), all) < 0 || CPU_COUNT(all) < 2) {
+        return;
+    }
+    w->cpus = *all;
+    CPU_CLR(here, &w->cpus);
+    CPU_ZERO(&mine);
+    CPU_SET(here, &mine);
+    sched_setaffinity(0, sizeof(mine), &mine);
+}
+
 int advise_wake(double *ns, struct error *err)
 {
     struct wake w = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    cpu_set_t all;
     double blocked, polled;
     int ret;
 
@@ -160,12 +187,16 @@ int advise_wake(double *ns, struct error *err)
         return error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
     }
     sem_init(&w.heard, 0, 0);
+    part(&w, &all);
     ret = measure(&w, &poll_policy_block, &blocked, err);
     if (ret == 0) {
         ret = measure(&w, &poll_policy_fixed, &polled, err);
     }
     if (ret == 0) {
         *ns = blocked - polled;
+    }
+    if (CPU_COUNT(&w.cpus) > 0) {
+        sched_setaffinity(0, sizeof(all), &all);
     }
     sem_destroy(&w.heard);
     close(w.fd);
