@@ -151,7 +151,7 @@ static void add(struct source *s, AioContext *ctx, const struct aio_handler_ops 
     s->ctx = ctx;
     s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     ck_assert_int_ge(s->fd, 0);
-    ck_assert_int_eq(aio_handler_add(ctx, &s->h, s->fd, POLLIN, ops, s, "source", NULL), 0);
+    ck_assert_int_eq(aio_handler_add(ctx, &s->h, s->fd, POLLIN, ops, s, "source", s->expected), 0);
 }
 
 void source_add_fd(struct source *s, AioContext *ctx)

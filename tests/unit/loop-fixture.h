@@ -41,7 +41,8 @@ struct source {
     struct aio_handler h;
     AioContext *ctx;
     int fd;
-    unsigned owed; /* events that poll() sees */
+    unsigned owed;            /* events that poll() sees */
+    const unsigned *expected; /* what the loop is told of events to come, or NULL */
 
     unsigned looks;  /* poll() calls */
     unsigned ready;  /* ready() calls */

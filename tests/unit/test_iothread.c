@@ -170,8 +170,9 @@ static int remove_source(void *opaque)
 START_TEST(other_parameters_reach_a_thread_that_blocks)
 {
     struct poll_params params = {.policy = &asked, .max_ns = 1000};
+    const unsigned one = 1; /* event to come, or the source may have left the poll set */
     struct iothread *io = start(_i, 0);
-    struct source s = {.ctx = iothread_ctx(io)};
+    struct source s = {.ctx = iothread_ctx(io), .expected = &one};
 
     sem_init(&window_asked, 0, 0);
     iothread_call(io, add_source, &s);
