@@ -157,6 +157,10 @@ const struct option bench_options[] = {
     {.name = "json",
      .help = "print one JSON object with all runs instead of the table",
      .offset = offsetof(struct bench_config, json)},
+    {.name = "compare",
+     .help = "measure nothing; tell what differs between two files that --json wrote",
+     .plain = true,
+     .keys = KEY("compare", .metavar = "A.json B.json", .offset = 0)}, /* see bench.c */
     {.name = NULL},
 };
 

@@ -308,11 +308,36 @@ void bench_print_table(const struct bench_plan *p, bool wide, FILE *out);
 
 /* --- bench-json.c --- */
 
+#define BENCH_JSON_FORMAT 2 /* increased when a key changes its meaning or goes away */
+
+/* All runs and medians as one JSON object, to be released; NULL if there is no memory. */
+struct json_t *bench_json(const struct bench_plan *p);
+
 /**
- * bench_print_json - all runs and medians as one JSON object
+ * bench_print_json - the same as text
  * Return: 0 or -ENOMEM.
  */
 int bench_print_json(const struct bench_plan *p, FILE *out);
+
+/* --- bench-compare.c --- */
+
+struct bench_ratio {
+    double ratio, low, high; /* of medians; it lies between the others with 95 % */
+    bool differs;            /* from 1, beyond noise */
+};
+
+/**
+ * bench_ratio - what the median of @b is to that of @a
+ * @a, @b: 1 to BENCH_RUNS_MAX values each, more than 0
+ */
+void bench_ratio(const double *a, unsigned na, const double *b, unsigned nb,
+                 struct bench_ratio *out);
+
+/**
+ * bench_compare - two files that bench_print_json() wrote, cell by cell
+ * Return: 0, or -EINVAL and @err: a file cannot be read, or is something else.
+ */
+int bench_compare(const char *path_a, const char *path_b, FILE *out, struct error *err);
 
 /* --- bench-names.c --- */
 
