@@ -120,13 +120,20 @@ json_t *bench_json(const struct bench_plan *p)
 {
     char date[32];
     time_t now = time(NULL);
+    json_t *root;
     struct tm tm;
 
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-    return json_pack("{s:i, s:s, s:s, s:o, s:o, s:i, s:b, s:o}", "format", BENCH_JSON_FORMAT,
+    root = json_pack("{s:i, s:s, s:s, s:o, s:o, s:i, s:b, s:o}", "format", BENCH_JSON_FORMAT,
                      "pollux", POLLUX_VERSION, "date", date, "host", host_json(), "workload",
                      workload_json(p->config), "runs_planned", (int)p->nr_runs, "complete",
                      is_complete(p), "cells", cells_json(p));
+    if (root && p->qemu.version[0]) {
+        json_object_set_new(root, "qemu",
+                            json_pack("{s:s, s:s}", "program", bench_qemu_program(p->config),
+                                      "version", p->qemu.version));
+    }
+    return root;
 }
 
 int bench_print_json(const struct bench_plan *p, FILE *out)

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+/* pollux bench without a machine: its options, its statistics, and the comparison of two files. */
+#include <check.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/bench.h"
+
+static struct bench_config config;
+static struct bench_plan *plan;
+static struct error err;
+static char *storage;
+
+static int parse(int argc, char **argv)
+{
+    int ret;
+
+    bench_config_init(&config);
+    ret = options_parse(bench_options, &config, argc, argv, &storage, &err);
+    plan = calloc(1, sizeof(*plan));
+    return ret ? ret : bench_plan_init(plan, &config, &err);
+}
+
+#define BENCH(...)                                                                                 \
+    parse((int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__})
+
+static void release(void)
+{
+    if (plan) {
+        bench_plan_destroy(plan);
+    }
+    free(plan);
+    plan = NULL;
+    free(storage);
+    storage = NULL;
+}
+
+START_TEST(groups_are_all_combinations_of_what_is_asked)
+{
+    char name[160];
+
+    ck_assert_int_eq(BENCH("--engine", "null", "--bs", "4k,64K", "--depth", "1,8,128", "--pause",
+                           "0,exp:50us", "--policy", "block"),
+                     0);
+    ck_assert_uint_eq(plan->nr_groups, 2 * 3 * 2);
+    bench_name_group(&plan->groups[0], name, sizeof(name));
+    ck_assert_str_eq(name, "-, null, 4K, depth 1");
+    bench_name_group(&plan->groups[11], name, sizeof(name));
+    ck_assert_str_eq(name, "-, null, 64K, depth 128, pause exp:50us");
+    for (unsigned i = 0; i < plan->nr_groups; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            ck_assert(plan->groups[i].bs != plan->groups[j].bs ||
+                      plan->groups[i].depth != plan->groups[j].depth ||
+                      strcmp(plan->groups[i].pause, plan->groups[j].pause));
+        }
+    }
+}
+END_TEST
+
+START_TEST(what_is_asked_reaches_the_guest)
+{
+    char append[256];
+
+    ck_assert_int_eq(BENCH("--engine", "null", "--depth", "3", "--rw", "mixed:70", "--fsync", "9",
+                           "--queues", "2", "--pause", "on-off:1ms:10ms", "--order", "seq",
+                           "--wait", "irq", "--policy", "block"),
+                     0);
+    bench_guest_append(&config, &plan->groups[0], &plan->variants[0], 0, append, sizeof(append));
+    ck_assert_ptr_nonnull(strstr(append, "depth=3 "));
+    ck_assert_ptr_nonnull(strstr(append, "rw=mixed:70 "));
+    ck_assert_ptr_nonnull(strstr(append, "flush_every=9"));
+    ck_assert_ptr_nonnull(strstr(append, "queues=2 "));
+    ck_assert_ptr_nonnull(strstr(append, "pause=on-off:1ms:10ms "));
+    ck_assert_ptr_nonnull(strstr(append, "order=seq "));
+    ck_assert_ptr_nonnull(strstr(append, "wait=irq "));
+}
+END_TEST
+
+static const struct {
+    const char *text, *form;
+} pauses[] = {
+    {"0", "0"},
+    {"50000", "50us"},
+    {"1500us", "1500us"},
+    {"exp:0.05ms", "exp:50us"},
+    {"bimodal:10us:1ms:90", "bimodal:10us:1ms:90"},
+    {"on-off:1ms:1s", "on-off:1ms:1000ms"},
+};
+
+START_TEST(a_pause_is_brought_into_one_form)
+{
+    char form[BENCH_PAUSE_MAX];
+
+    ck_assert_int_eq(bench_pause_parse(pauses[_i].text, form, &err), 0);
+    ck_assert_str_eq(form, pauses[_i].form);
+}
+END_TEST
+
+static const struct {
+    char *argv[8];
+    const char *message;
+} wrong[] = {
+    {{"--pause", "soon"}, "--pause: 'soon' is no time; it takes a number with ns, us, ms or s"},
+    {{"--pause", "2s"}, "--pause: 2s is out of range; it takes 0 to 1s"},
+    {{"--pause", "uni:1us"},
+     "--pause: 'uni:1us' is not known; it takes a time, exp:MEAN, bimodal:SHORT:LONG:PERCENT or "
+     "on-off:ON:OFF"},
+    {{"--pause", "exp:1us:2us"}, "--pause: expected exp:MEAN"},
+    {{"--pause", "exp:"}, "--pause: needs a value"},
+    {{"--pause", "on-off:1us"}, "--pause: expected on-off:ON:OFF"},
+    {{"--pause", "bimodal:1us:2us:101"}, "--pause: 101 is out of range; it takes 0 to 100"},
+    {{"--depth", "129"}, "--depth: 129 is out of range; it takes 1 to 128"},
+    {{"--bs", "4k,100"}, "--bs: 100 is out of range; it takes 512 to 1M"},
+    {{"--bs", "1000"}, "--bs: must be a multiple of 512"},
+    {{"--disks", "5"}, "--disks: 5 is out of range; it takes 1 to 4"},
+    {{"--queues", "0"}, "--queues: 0 is out of range; it takes 1 to 4"},
+    {{"--fsync", "4"}, "--fsync needs writes: --rw write or --rw mixed:P"},
+    {{"--bs", "1M", "--depth", "128", "--disks", "4", "--queues", "4"},
+     "--bs, --depth, --disks and --queues together would need more than 1024 MiB for data"},
+    {{"--engine", "linux-aio", "--disk", "/proc/version"},
+     "disk image /proc/version is empty: make one with truncate -s 1G /proc/version"},
+};
+
+START_TEST(what_cannot_be_is_one_clear_line_before_anything_runs)
+{
+    int argc = 0;
+
+    while (argc < 8 && wrong[_i].argv[argc]) {
+        argc++;
+    }
+    ck_assert_int_eq(parse(argc, (char **)wrong[_i].argv), -EINVAL);
+    ck_assert_str_eq(err.msg, wrong[_i].message);
+}
+END_TEST
+
+START_TEST(an_image_that_is_smaller_than_a_request_is_refused)
+{
+    char path[] = "/tmp/pollux-bench-XXXXXX", message[128];
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, 4096), 0);
+    close(fd);
+    ck_assert_int_eq(BENCH("--disk", path, "--engine", "linux-aio", "--bs", "4k"), 0);
+    release();
+    ck_assert_int_eq(BENCH("--disk", path, "--engine", "linux-aio", "--bs", "4k,8k"), -EINVAL);
+    snprintf(message, sizeof(message), "--bs: 8192 bytes are more than '%s' has", path);
+    ck_assert_str_eq(err.msg, message);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_figure_that_is_not_known_is_left_out_of_the_median)
+{
+    struct bench_summary s;
+
+    ck_assert_int_eq(BENCH("--engine", "null", "--depth", "1", "--policy", "block", "--runs", "3"),
+                     0);
+    for (unsigned i = 0; i < 3; i++) {
+        struct bench_result *r = bench_result_at(plan, 0, 0, i);
+
+        bench_result_unknown(r);
+        r->iops = 100 + i;
+        r->noisy = i > 0;
+    }
+    bench_result_at(plan, 0, 0, 2)->kicks = 7;
+    plan->done[0] = 3;
+    bench_summarise(plan, 0, 0, &s);
+    ck_assert_double_eq(s.median.iops, 101);
+    ck_assert_double_eq(s.median.kicks, 7);
+    ck_assert(isnan(s.median.lat_mean_ns));
+    ck_assert(s.median.noisy);
+    bench_result_at(plan, 0, 0, 1)->noisy = false;
+    bench_summarise(plan, 0, 0, &s);
+    ck_assert(!s.median.noisy);
+}
+END_TEST
+
+/* --- comparing --- */
+
+START_TEST(a_ratio_of_medians_differs_only_beyond_noise)
+{
+    const double a[] = {100, 101, 99, 100, 102}, twice[] = {200, 203, 198, 204, 201};
+    const double wide[] = {80, 130, 95, 104, 110}, few[] = {200, 201};
+    struct bench_ratio r;
+
+    bench_ratio(a, 5, twice, 5, &r);
+    ck_assert_double_eq_tol(r.ratio, 2.01, 1e-9);
+    ck_assert_double_ge(r.low, 198 / 102.0);
+    ck_assert_double_le(r.high, 204 / 99.0);
+    ck_assert_double_lt(r.low, r.high);
+    ck_assert(r.differs);
+    bench_ratio(twice, 5, a, 5, &r);
+    ck_assert(r.differs && r.high < 1);
+    bench_ratio(a, 5, wide, 5, &r);
+    ck_assert(r.low < 1 && r.high > 1 && !r.differs);
+    bench_ratio(a, 5, few, 2, &r);
+    ck_assert(r.low > 1 && !r.differs);
+}
+END_TEST
+
+static json_t *cell(const char *policy, int depth, double iops)
+{
+    json_t *runs = json_array();
+
+    for (int i = 0; i < 5; i++) {
+        json_array_append_new(runs,
+                              json_pack("{s:f, s:f}", "iops", iops + i, "lat_p99_ns", 1000.0));
+    }
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:i, s:i, s:s, s:o}", "runner", "pollux",
+                     "disk", "memory", "engine", "linux-aio", "bs", 65536, "depth", depth, "pause",
+                     "0", "policy", policy, "poll_max_ns", 200000, "idle_handlers", 0, "ring",
+                     "split", "runs", runs);
+}
+
+static char path_a[] = "/tmp/pollux-bench-a-XXXXXX", path_b[] = "/tmp/pollux-bench-b-XXXXXX";
+
+static void write_file(char *path, const char *rw, json_t *one, json_t *other)
+{
+    int fd = mkstemp(path);
+    json_t *root =
+        json_pack("{s:i, s:s, s:{s:s}, s:{s:s}, s:[o,o]}", "format", BENCH_JSON_FORMAT, "pollux",
+                  "0.0.0", "host", "kernel", "6.6.6", "workload", "rw", rw, "cells", one, other);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(json_dumpfd(root, fd, 0), 0);
+    json_decref(root);
+    close(fd);
+}
+
+static void remove_files(void)
+{
+    unlink(path_a);
+    unlink(path_b);
+    strcpy(path_a, "/tmp/pollux-bench-a-XXXXXX");
+    strcpy(path_b, "/tmp/pollux-bench-b-XXXXXX");
+}
+
+static char *compare(int expected)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    ck_assert_int_eq(bench_compare(path_a, path_b, out, &err), expected);
+    fclose(out);
+    return text;
+}
+
+START_TEST(two_files_are_compared_cell_by_cell)
+{
+    char *text;
+
+    write_file(path_a, "read", cell("cost", 1, 1000), cell("fixed", 1, 1000));
+    write_file(path_b, "write", cell("cost", 1, 1200), cell("fixed", 2, 1000));
+    text = compare(0);
+    ck_assert_ptr_nonnull(strstr(text, "A: /tmp/pollux-bench-a"));
+    ck_assert_ptr_nonnull(strstr(text, "Linux 6.6.6"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "The workloads differ: rw is \"read\" in A and \"write\" in B."));
+    ck_assert_ptr_nonnull(strstr(text, "memory, linux-aio, 64K, depth 1\n"));
+    ck_assert_ptr_null(strstr(text, "depth 2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "1.20 (1.20-1.20) *   1.00 (1.00-1.00)     -"));
+    ck_assert_ptr_nonnull(strstr(text, "\n1 of 1 cells differ beyond noise; 1 only in A; 1 only in "
+                                       "B.\n"));
+    free(text);
+    remove_files();
+}
+END_TEST
+
+START_TEST(a_file_does_not_differ_from_itself)
+{
+    char *text;
+
+    write_file(path_a, "read", cell("cost", 1, 1000), cell("fixed", 1, 10));
+    write_file(path_b, "read", cell("cost", 1, 1000), cell("fixed", 1, 10));
+    text = compare(0);
+    ck_assert_ptr_null(strstr(text, "workloads differ"));
+    ck_assert_ptr_nonnull(strstr(text, "\n0 of 2 cells differ beyond noise.\n"));
+    free(text);
+    remove_files();
+}
+END_TEST
+
+START_TEST(a_file_that_is_something_else_is_refused)
+{
+    FILE *f;
+
+    write_file(path_a, "read", cell("cost", 1, 1000), cell("fixed", 1, 10));
+    strcpy(path_b, "/nonexistent/b.json");
+    free(compare(-EINVAL));
+    ck_assert_ptr_nonnull(strstr(err.msg, "/nonexistent/b.json"));
+    f = fopen(path_a, "w");
+    fprintf(f, "{\"cells\": 1}");
+    fclose(f);
+    free(compare(-EINVAL));
+    ck_assert_ptr_nonnull(strstr(err.msg, "is not what pollux bench --json writes"));
+    f = fopen(path_a, "w");
+    fprintf(f, "{\"format\": 1, \"cells\": []}");
+    fclose(f);
+    free(compare(-EINVAL));
+    ck_assert_ptr_nonnull(strstr(err.msg, "has format 1, not 2"));
+    remove_files();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("bench");
+    TCase *options = tcase_create("options"), *results = tcase_create("results");
+    SRunner *runner = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(options, NULL, release);
+    tcase_add_test(options, groups_are_all_combinations_of_what_is_asked);
+    tcase_add_test(options, what_is_asked_reaches_the_guest);
+    tcase_add_loop_test(options, a_pause_is_brought_into_one_form, 0,
+                        sizeof(pauses) / sizeof(pauses[0]));
+    tcase_add_loop_test(options, what_cannot_be_is_one_clear_line_before_anything_runs, 0,
+                        sizeof(wrong) / sizeof(wrong[0]));
+    tcase_add_test(options, an_image_that_is_smaller_than_a_request_is_refused);
+    suite_add_tcase(s, options);
+
+    tcase_add_checked_fixture(results, NULL, release);
+    tcase_add_test(results, a_figure_that_is_not_known_is_left_out_of_the_median);
+    tcase_add_test(results, a_ratio_of_medians_differs_only_beyond_noise);
+    tcase_add_test(results, two_files_are_compared_cell_by_cell);
+    tcase_add_test(results, a_file_does_not_differ_from_itself);
+    tcase_add_test(results, a_file_that_is_something_else_is_refused);
+    suite_add_tcase(s, results);
+
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
