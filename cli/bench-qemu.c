@@ -27,6 +27,7 @@
 #define VERSION_MS      10000
 #define GRACE_MS        ((BENCH_STALL_S + 20) * 1000)
 #define IOTHREAD        "io0"
+#define WORDS_MAX       64
 
 /* isa-debug-exit turns an exit code into this. */
 #define QEMU_STATUS(code) ((code) << 1 | 1)
@@ -96,69 +97,131 @@ static const char *aio_name(const struct bench_target *t)
     return NULL;
 }
 
-static json_t *block_node(const struct bench_target *t)
+/* Return: to be released, or NULL. */
+static char *block_node(const struct bench_config *c, const struct bench_target *t, unsigned i)
 {
     struct stat st;
     bool device = t->file && stat(t->file, &st) == 0 && S_ISBLK(st.st_mode);
+    char name[16], *text;
+    json_t *node;
 
-    if (!t->file) {
-        return json_pack("{s:s, s:s, s:I, s:b, s:b}", "driver", "null-co", "node-name", "disk0",
+    snprintf(name, sizeof(name), "disk%u", i);
+    if (t->file) {
+        node = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:{s:b}}", "driver",
+                         device ? "host_device" : "file", "node-name", name, "filename", t->file,
+                         "aio", aio_name(t), "read-only", t->readonly, "locking",
+                         c->disks > 1 ? "off" : "auto", "cache", "direct", t->direct);
+    } else {
+        node = json_pack("{s:s, s:s, s:I, s:b, s:b}", "driver", "null-co", "node-name", name,
                          "size", (json_int_t)t->size, "read-zeroes", 0, "read-only", t->readonly);
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:b}}", "driver",
-                     device ? "host_device" : "file", "node-name", "disk0", "filename", t->file,
-                     "aio", aio_name(t), "read-only", t->readonly, "cache", "direct", t->direct);
+    text = node ? json_dumps(node, JSON_COMPACT) : NULL;
+    json_decref(node);
+    return text;
 }
 
-static char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *fmt, ...)
+/* A command line in the making. */
+struct qemu_words {
+    char *argv[WORDS_MAX + 1];
+    unsigned n;
+    bool failed;
+};
+
+/* Takes @word; NULL: there was no memory for it. */
+static void take_word(struct qemu_words *w, char *word)
 {
-    char *text;
+    w->failed |= !word || w->n == WORDS_MAX;
+    if (w->n < WORDS_MAX && word) {
+        w->argv[w->n++] = word;
+    } else {
+        free(word);
+    }
+}
+
+static void add_word(struct qemu_words *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void add_word(struct qemu_words *w, const char *fmt, ...)
+{
     va_list args;
+    char *text;
     int n;
 
     va_start(args, fmt);
     n = vasprintf(&text, fmt, args);
     va_end(args);
-    return n < 0 ? NULL : text;
+    take_word(w, n < 0 ? NULL : text);
 }
 
-/* Options that are not the same each time. */
-struct qemu_words {
-    char *memory, *blockdev, *iothread, *device, *kernel, *append;
-};
+static void add_disks(struct qemu_words *w, const struct bench_config *c,
+                      const struct bench_target *t, bool packed)
+{
+    for (unsigned i = 0; i < c->disks; i++) {
+        add_word(w, "-blockdev");
+        take_word(w, block_node(c, t, i));
+        add_word(w, "-device");
+        add_word(w,
+                 "virtio-blk-device,drive=disk%u,iothread=" IOTHREAD ",num-queues=%" PRIu64
+                 ",packed=%s,request-merging=%s,share-rw=%s",
+                 i, c->queues, packed ? "on" : "off", c->merge ? "on" : "off",
+                 c->disks > 1 ? "on" : "off");
+    }
+}
 
 static int make_words(struct qemu_words *w, const struct bench_config *c,
                       const struct bench_group *group, const struct bench_variant *variant,
                       unsigned run, int kernel_fd)
 {
-    json_t *node = block_node(group->target);
+    /* What is the same each time. Some KVMs know no MSR_IA32_ARCH_CAPABILITIES, and no guest of
+     * ours asks for it. */
+    static const char *const fixed[] = {
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-name",
+        "pollux-bench,debug-threads=on",
+        "-M",
+        "microvm,acpi=off",
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host,arch-capabilities=off",
+        "-smp",
+        "1",
+        "-global",
+        "virtio-mmio.force-legacy=false",
+        "-chardev",
+        "stdio,id=out,signal=off",
+        "-device",
+        "isa-debugcon,iobase=0xe9,chardev=out",
+        "-device",
+        "isa-debug-exit,iobase=0xf4",
+    };
     char append[256];
 
+    add_word(w, "%s", bench_qemu_program(c));
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        add_word(w, "%s", fixed[i]);
+    }
+    add_word(w, "-m");
+    add_word(w, "%" PRIu64 "M", bench_guest_memory(c, group) >> 20);
+    add_word(w, "-object");
+    add_word(w, "iothread,id=" IOTHREAD ",poll-max-ns=%" PRIu64, variant->max_ns);
+    add_disks(w, c, group->target, variant->packed);
+    add_word(w, "-kernel");
+    add_word(w, "/proc/self/fd/%d", kernel_fd);
     bench_guest_append(c, group, variant, run, append, sizeof(append));
-    *w = (struct qemu_words){
-        .memory = format("%" PRIu64 "M", bench_guest_memory(c, group) >> 20),
-        .blockdev = node ? json_dumps(node, JSON_COMPACT) : NULL,
-        .iothread = format("iothread,id=" IOTHREAD ",poll-max-ns=%" PRIu64, variant->max_ns),
-        .device = format("virtio-blk-device,drive=disk0,iothread=" IOTHREAD
-                         ",num-queues=1,packed=%s,request-merging=%s",
-                         variant->packed ? "on" : "off", c->merge ? "on" : "off"),
-        .kernel = format("/proc/self/fd/%d", kernel_fd),
-        .append = format("ctl=0 %s", append),
-    };
-    json_decref(node);
-    return w->memory && w->blockdev && w->iothread && w->device && w->kernel && w->append ? 0
-                                                                                          : -ENOMEM;
+    add_word(w, "-append");
+    add_word(w, "ctl=0 %s", append);
+    return w->failed ? -ENOMEM : 0;
 }
 
 static void free_words(struct qemu_words *w)
 {
-    free(w->memory);
-    free(w->blockdev);
-    free(w->iothread);
-    free(w->device);
-    free(w->kernel);
-    free(w->append);
+    while (w->n > 0) {
+        free(w->argv[--w->n]);
+    }
 }
 
 /* The ELF image as a file. Return: a descriptor or -errno. */
@@ -180,39 +243,16 @@ static int start_qemu(struct qemu_run *q, const struct bench_config *c,
                       unsigned run, int stop_fd, struct error *err)
 {
     int kernel = kernel_file(), ret;
-    struct qemu_words w = {.memory = NULL};
+    const int fds[] = {kernel, group->target->fd, -1};
+    struct qemu_words w = {.n = 0};
 
     if (kernel < 0) {
         return error_set(err, kernel, "cannot make a file of the bench guest: %s",
                          strerror(-kernel));
     }
     ret = make_words(&w, c, group, variant, run, kernel);
-    if (ret < 0) {
-        error_set(err, ret, "out of memory");
-    } else {
-        /* clang-format off */
-        char *argv[] = {
-            (char *)bench_qemu_program(c),
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-name", "pollux-bench,debug-threads=on",
-            "-M", "microvm,acpi=off", "-accel", "kvm", "-cpu", "host,arch-capabilities=off", "-smp", "1",
-            "-m", w.memory,
-            "-global", "virtio-mmio.force-legacy=false",
-            "-chardev", "stdio,id=out,signal=off",
-            "-device", "isa-debugcon,iobase=0xe9,chardev=out",
-            "-device", "isa-debug-exit,iobase=0xf4",
-            "-object", w.iothread,
-            "-blockdev", w.blockdev,
-            "-device", w.device,
-            "-kernel", w.kernel,
-            "-append", w.append,
-            NULL,
-        };
-        /* clang-format on */
-        const int fds[] = {kernel, group->target->fd, -1};
-
-        ret = child_start(&q->child, argv, fds, stop_fd, err);
-    }
+    ret = ret < 0 ? error_set(err, ret, "out of memory")
+                  : child_start(&q->child, w.argv, fds, stop_fd, err);
     free_words(&w);
     close(kernel);
     return ret;
