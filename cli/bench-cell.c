@@ -172,9 +172,9 @@ static int run_machine(struct cell *cell, const struct machine_config *mc, unsig
 
 static const char *const disk_names[BENCH_MAX_DISKS] = {"disk0", "disk1", "disk2", "disk3"};
 
-static int run_cell(const struct bench_config *c, const struct bench_group *group,
-                    const struct bench_variant *variant, unsigned run, int stop_fd,
-                    struct trace *trace, struct bench_result *out, struct error *err)
+int bench_cell(const struct bench_config *c, const struct bench_group *group,
+               const struct bench_variant *variant, const struct bench_device *device, unsigned run,
+               int stop_fd, struct trace *trace, struct bench_result *out, struct error *err)
 {
     const struct bench_target *t = group->target;
     struct cell cell = {.len = 0};
@@ -210,13 +210,24 @@ static int run_cell(const struct bench_config *c, const struct bench_group *grou
             .nr_queues = (unsigned)c->queues,
             .packed = variant->packed,
             .merge = c->merge,
+            .make = device ? device->make : NULL,
+            .opaque = device ? device->opaque : NULL,
         };
     }
     poll_params_default(&io.poll);
-    io.poll.policy = variant->policy;
-    io.poll.max_ns = variant->max_ns;
+    if (variant->policy) {
+        io.poll.policy = variant->policy;
+        io.poll.max_ns = variant->max_ns;
+    }
     bench_guest_append(c, group, variant, run, append, sizeof(append));
     return run_machine(&cell, &mc, variant->idle, c->time_ns, stop_fd, out, err);
+}
+
+static int run_cell(const struct bench_config *c, const struct bench_group *group,
+                    const struct bench_variant *variant, unsigned run, int stop_fd,
+                    struct trace *trace, struct bench_result *out, struct error *err)
+{
+    return bench_cell(c, group, variant, NULL, run, stop_fd, trace, out, err);
 }
 
 static bool takes_every_cell(const struct bench_config *c, const struct bench_group *group,

@@ -137,6 +137,9 @@ const struct option bench_options[] = {
      .help = "run the same guest under QEMU, in turn, with each --poll-max-ns",
      .plain = true,
      .keys = KEY("against", .metavar = "qemu[=PATH]", .min = 1, AT(against))},
+    {.name = "host",
+     .help = "measure what the host can do without a VMM, in turn",
+     .offset = offsetof(struct bench_config, host)},
     {.name = "runs",
      .help = "runs of each cell; default 5",
      .plain = true,
@@ -329,6 +332,9 @@ static void add_variants(struct bench_plan *p, const struct bench_config *c)
         if (policy != &poll_policy_block) {
             add_capped_variants(p, c, policy);
         }
+    }
+    if (c->host) {
+        p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_bare};
     }
 }
 

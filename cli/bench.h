@@ -17,6 +17,7 @@
 #include "aio/policy.h"
 #include "cli/options.h"
 #include "iothread/iothread.h"
+#include "virtq/virtio.h"
 
 #define BENCH_RUNS_MAX     100
 #define BENCH_TARGETS_MAX  16
@@ -39,7 +40,7 @@ struct bench_config {
     uint64_t fsync;         /* a flush after so many writes; 0: none */
     uint64_t disks, queues; /* queues of each disk; --depth is of each queue */
     unsigned order, wait;
-    bool overwrite, json, wide, merge;
+    bool overwrite, json, wide, merge, host;
 };
 
 /* What is measured. */
@@ -180,6 +181,22 @@ void bench_target_close(struct bench_target *t);
 
 extern const struct bench_runner bench_runner_pollux;
 
+/* A block device to be run in our machine in place of our own; see struct machine_disk. */
+struct bench_device {
+    int (*make)(void *opaque, const struct image *image, const struct guest_memory *mem,
+                struct virtio_device **out, struct error *err);
+    void *opaque;
+};
+
+/**
+ * bench_cell - one run in a fresh machine of ours
+ * @device: NULL: our own
+ * For the rest see struct bench_runner.
+ */
+int bench_cell(const struct bench_config *c, const struct bench_group *group,
+               const struct bench_variant *variant, const struct bench_device *device, unsigned run,
+               int stop_fd, struct trace *trace, struct bench_result *out, struct error *err);
+
 /* --- bench-figures.c --- */
 
 /* A double in struct bench_result. */
@@ -281,6 +298,10 @@ int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struc
 
 /* The rule by which its iothread polls. */
 const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu);
+
+/* --- bench-bare.c --- */
+
+extern const struct bench_runner bench_runner_bare;
 
 /* --- bench-against.c --- */
 

@@ -39,6 +39,13 @@ struct machine_disk {
     bool packed;                        /* offer packed virtqueues */
     uint64_t delay_ns;                  /* engine null: how long a request takes */
     const struct engine_faults *faults; /* to inject; NULL: none */
+
+    /* A block device of the embedder's on the same transport: of the above only name and image
+     * count. It is freed with its ops->free(). Context: the thread that calls machine_new(). NULL:
+     * ours. */
+    int (*make)(void *opaque, const struct image *image, const struct guest_memory *mem,
+                struct virtio_device **out, struct error *err);
+    void *opaque;
 };
 
 /* Ports that the embedder answers, for example those of the bench guest. */
@@ -163,7 +170,8 @@ void machine_free(struct machine *m);
  */
 size_t machine_console_in(struct machine *m, const void *data, size_t len);
 
-/* By their place in the configuration; NULL past the last one. They live as long as the machine. */
+/* By their place in the configuration; NULL past the last one, and for a disk that the embedder
+ * made. They live as long as the machine. */
 struct iothread *machine_iothread(struct machine *m, unsigned i);
 struct virtio_device *machine_disk(struct machine *m, unsigned i);
 

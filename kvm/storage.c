@@ -122,7 +122,10 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
             .size = LAYOUT_VIRTIO_MMIO_SIZE,
             .gsi = disk_gsi[i],
         };
-        ret = make_device(s, d, &config->disks[i], config, mem, err);
+        d->ours = !config->disks[i].make;
+        ret = d->ours
+                  ? make_device(s, d, &config->disks[i], config, mem, err)
+                  : config->disks[i].make(config->disks[i].opaque, &d->image, mem, &d->dev, err);
         if (ret == 0) {
             ret = virtio_mmio_init(&d->transport, vm, d->dev, d->place.base, d->place.gsi, err);
         }
@@ -163,7 +166,9 @@ void storage_parameters(const struct storage *s, char *out, size_t size)
 void storage_retry(struct storage *s)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        virtio_blk_retry(s->disks[i].dev);
+        if (s->disks[i].ours) {
+            virtio_blk_retry(s->disks[i].dev);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ struct storage_disk {
     struct image image;
     bool image_open;
     struct virtio_device *dev;
+    bool ours; /* @dev is a virtio_blk */
     struct virtio_mmio transport;
     struct acpi_device place;
 };
