@@ -4,7 +4,8 @@
  * lies.
  *
  * A variant that blocks is compared with a QEMU that blocks, one that polls with the QEMU variant
- * that came out best of all that poll. Choosing the best afterwards favours QEMU a little.
+ * that came out best of all that poll. Choosing the best afterwards favours QEMU a little. The host
+ * alone is the limit of those that poll.
  */
 #include <jansson.h>
 #include <stddef.h>
@@ -70,7 +71,7 @@ static bool comparable(const struct bench_plan *p, unsigned g, unsigned ours, un
     if (!bench_cell_exists(p, g, theirs) || b->runner == &bench_runner_pollux) {
         return false;
     }
-    return !b->policy || (a->packed == b->packed && !a->max_ns == !b->max_ns);
+    return b->policy ? a->packed == b->packed && !a->max_ns == !b->max_ns : a->max_ns > 0;
 }
 
 /* Variants to compare with, one of each runner. Return: how many. */
@@ -150,6 +151,21 @@ static double print_group(const struct bench_plan *p, unsigned g, FILE *out)
     return coverage;
 }
 
+static void print_host(const struct bench_host *host, FILE *out)
+{
+    fprintf(out,
+            "bare: this guest with a disk that is a loop without events, checks or interrupts.\n");
+    if (host->fio_version[0]) {
+        fprintf(out, "fio: %s, on the host, its engine of the same kind.\n", host->fio_version);
+    } else {
+        fprintf(out, "fio: not installed, so left out.\n");
+    }
+    if (host->trip.ns > 0) {
+        fprintf(out, "One cache line from CPU %d to CPU %d and back: %.0f ns.\n", host->trip.cpu[0],
+                host->trip.cpu[1], host->trip.ns);
+    }
+}
+
 void bench_print_against(const struct bench_plan *p, FILE *out)
 {
     double coverage = 1;
@@ -171,9 +187,19 @@ void bench_print_against(const struct bench_plan *p, FILE *out)
     if (p->qemu.version[0]) {
         fprintf(out, "qemu: %s, version %s.\n", bench_qemu_program(p->config), p->qemu.version);
     }
+    if (p->config->host) {
+        print_host(&p->host, out);
+    }
 }
 
 /* --- JSON --- */
+
+json_t *bench_host_json(const struct bench_host *host)
+{
+    return json_pack("{s:s?, s:o}", "fio", host->fio_version[0] ? host->fio_version : NULL,
+                     "cache_line_trip_ns",
+                     host->trip.ns > 0 ? json_real(host->trip.ns) : json_null());
+}
 
 static json_t *interval_json(const struct interval *in)
 {

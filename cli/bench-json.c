@@ -133,6 +133,9 @@ json_t *bench_json(const struct bench_plan *p)
                             json_pack("{s:s, s:s}", "program", bench_qemu_program(p->config),
                                       "version", p->qemu.version));
     }
+    if (root && p->config->host) {
+        json_object_set_new(root, "host_alone", bench_host_json(&p->host));
+    }
     return root;
 }
 

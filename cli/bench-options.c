@@ -333,8 +333,17 @@ static void add_variants(struct bench_plan *p, const struct bench_config *c)
             add_capped_variants(p, c, policy);
         }
     }
-    if (c->host) {
-        p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_bare};
+}
+
+static void add_host(struct bench_plan *p)
+{
+    p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_bare};
+    if (bench_fio_probe(p->host.fio_version, sizeof(p->host.fio_version))) {
+        p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_fio};
+    }
+    p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_pread};
+    if (cache_line_trip(&p->host.trip) < 0) {
+        p->host.trip.ns = 0;
     }
 }
 
@@ -418,6 +427,9 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
     }
     add_groups(p, c);
     add_variants(p, c);
+    if (c->host) {
+        add_host(p);
+    }
     p->results = calloc((size_t)p->nr_groups * p->nr_variants * p->nr_runs, sizeof(*p->results));
     p->done = calloc(p->nr_groups, sizeof(*p->done));
     return p->results && p->done ? 0 : error_set(err, -ENOMEM, "out of memory");

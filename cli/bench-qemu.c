@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <dirent.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,12 +34,13 @@
 #define QEMU_STATUS(code) ((code) << 1 | 1)
 
 struct qemu_sample {
-    uint64_t clock_ns, iothread_ns;
+    struct bench_noise noise;
+    uint64_t clock_ns, process_ns, vcpu_ns;
 };
 
 struct qemu_run {
     struct child child;
-    int schedstat_fd; /* of the iothread; -1: not found yet */
+    int vcpu_fd; /* schedstat of the vCPU's thread; -1: not found yet */
     struct qemu_sample begin, end;
     char report[8192];
     size_t len;
@@ -260,7 +262,7 @@ static int start_qemu(struct qemu_run *q, const struct bench_config *c,
 
 /* --- what it does --- */
 
-/* Return: its schedstat file, or -1. */
+/* Return: schedstat of the vCPU's thread, or -1. */
 static int open_schedstat(pid_t pid)
 {
     char path[96], comm[32] = "";
@@ -275,7 +277,7 @@ static int open_schedstat(pid_t pid)
 
         snprintf(path, sizeof(path), "/proc/%d/task/%.16s/comm", pid, e->d_name);
         f = fopen(path, "re");
-        if (f && fgets(comm, sizeof(comm), f) && !strcmp(comm, "IO " IOTHREAD "\n")) {
+        if (f && fgets(comm, sizeof(comm), f) && !strcmp(comm, "CPU 0/KVM\n")) {
             snprintf(path, sizeof(path), "/proc/%d/task/%.16s/schedstat", pid, e->d_name);
             fd = open(path, O_RDONLY | O_CLOEXEC);
         }
@@ -289,35 +291,46 @@ static int open_schedstat(pid_t pid)
     return fd;
 }
 
-static void take_sample(struct qemu_run *q, struct qemu_sample *s)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts;
-    char text[96] = "";
 
-    if (pread(q->schedstat_fd, text, sizeof(text) - 1, 0) <= 0) {
+    return clock_gettime(clock, &ts) < 0 ? 0
+                                         : (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void take_sample(struct qemu_run *q, struct qemu_sample *s)
+{
+    char text[96] = "";
+    clockid_t clock;
+
+    if (clock_getcpuclockid(q->child.pid, &clock) ||
+        pread(q->vcpu_fd, text, sizeof(text) - 1, 0) <= 0) {
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    *s = (struct qemu_sample){
-        .clock_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec,
-        .iothread_ns = strtoull(text, NULL, 10),
-    };
+    s->clock_ns = clock_ns(CLOCK_MONOTONIC);
+    s->process_ns = clock_ns(clock);
+    s->vcpu_ns = strtoull(text, NULL, 10);
 }
 
 /* The guest's marks, looked for in what is new since @from. */
 static void look_for_marks(struct qemu_run *q)
 {
     const char *mark;
+    char proc[32];
 
-    if (q->schedstat_fd < 0) {
-        q->schedstat_fd = open_schedstat(q->child.pid);
+    snprintf(proc, sizeof(proc), "/proc/%d", q->child.pid);
+    if (q->vcpu_fd < 0) {
+        q->vcpu_fd = open_schedstat(q->child.pid);
     }
     if (!q->begin.clock_ns && strstr(q->report, "\nmark=begin\n")) {
         take_sample(q, &q->begin);
+        bench_noise_sample(&q->begin.noise, proc);
     }
     mark = q->begin.clock_ns ? strstr(q->report, "\nmark=end\n") : NULL;
     if (!q->end.clock_ns && mark) {
         take_sample(q, &q->end);
+        bench_noise_sample(&q->end.noise, proc);
     }
 }
 
@@ -342,18 +355,35 @@ static int follow(struct qemu_run *q, uint64_t time_ns, struct error *err)
                            : 0;
 }
 
+/* As for our own: whatever is not the vCPU's counts as I/O thread, workers of the engine too. */
+static int read_report(const struct qemu_run *q, struct bench_result *out, struct error *err)
+{
+    const struct qemu_sample *begin = &q->begin, *end = &q->end;
+    const uint64_t vcpu_ns = end->vcpu_ns - begin->vcpu_ns;
+    const struct bench_clocks clocks = {
+        .elapsed_ns = begin->clock_ns ? end->clock_ns - begin->clock_ns : 0,
+        .iothread_ns = end->process_ns - begin->process_ns - vcpu_ns,
+    };
+    int ret;
+
+    if (!end->clock_ns) {
+        return error_set(err, -EIO, "no CPU time of QEMU's threads: /proc has no schedstat");
+    }
+    ret = bench_guest_report(q->report, &clocks, out, err);
+    if (ret == 0) {
+        out->vcpu_exits = NAN; /* nobody counts them */
+        out->vcpu_cpu = (double)vcpu_ns / (double)clocks.elapsed_ns;
+        out->vcpu_cpu_ns = out->cpu_ns * out->vcpu_cpu / out->cpu;
+        bench_noise_result(&begin->noise, &end->noise, out);
+    }
+    return ret;
+}
+
 static int judge(const struct qemu_run *q, int status, const char *complaint,
                  struct bench_result *out, struct error *err)
 {
-    const struct bench_clocks clocks = {
-        .elapsed_ns = q->begin.clock_ns ? q->end.clock_ns - q->begin.clock_ns : 0,
-        .iothread_ns = q->end.iothread_ns - q->begin.iothread_ns,
-    };
-
     if (status == QEMU_STATUS(BENCH_EXIT_OK)) {
-        return q->end.clock_ns
-                   ? bench_guest_report(q->report, &clocks, out, err)
-                   : error_set(err, -EIO, "no CPU time of QEMU's iothread: /proc has no schedstat");
+        return read_report(q, out, err);
     }
     if (bench_guest_failure(q->report, err) < 0) {
         return -EIO;
@@ -366,7 +396,7 @@ static int run_qemu(const struct bench_config *c, const struct bench_group *grou
                     const struct bench_variant *variant, unsigned run, int stop_fd,
                     struct trace *trace, struct bench_result *out, struct error *err)
 {
-    struct qemu_run q = {.schedstat_fd = -1};
+    struct qemu_run q = {.vcpu_fd = -1};
     char complaint[ERROR_MSG_MAX / 2];
     int ret = start_qemu(&q, c, group, variant, run, stop_fd, err), status;
 
@@ -375,8 +405,8 @@ static int run_qemu(const struct bench_config *c, const struct bench_group *grou
     }
     ret = follow(&q, c->time_ns, err);
     status = child_end(&q.child, complaint, sizeof(complaint));
-    if (q.schedstat_fd >= 0) {
-        close(q.schedstat_fd);
+    if (q.vcpu_fd >= 0) {
+        close(q.vcpu_fd);
     }
     return ret < 0 ? ret : judge(&q, status, complaint, out, err);
 }

@@ -12,9 +12,11 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "aio/engine.h"
 #include "aio/policy.h"
+#include "cli/cache-line.h"
 #include "cli/options.h"
 #include "iothread/iothread.h"
 #include "virtq/virtio.h"
@@ -122,9 +124,16 @@ struct bench_qemu {
     unsigned major, minor;
 };
 
+/* What --host found out beforehand. */
+struct bench_host {
+    char fio_version[32];        /* empty: not installed */
+    struct cache_line_trip trip; /* ns is 0 where there are no two CPUs */
+};
+
 struct bench_plan {
     const struct bench_config *config;
     struct bench_qemu qemu;
+    struct bench_host host;
     unsigned nr_targets, nr_groups, nr_variants, nr_runs;
     struct bench_target targets[BENCH_TARGETS_MAX];
     char pauses[OPTION_LIST_MAX][BENCH_PAUSE_MAX];
@@ -299,9 +308,22 @@ int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struc
 /* The rule by which its iothread polls. */
 const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu);
 
-/* --- bench-bare.c --- */
+/* --- bench-bare.c, bench-fio.c, bench-pread.c: the host alone --- */
 
-extern const struct bench_runner bench_runner_bare;
+extern const struct bench_runner bench_runner_bare, bench_runner_fio, bench_runner_pread;
+
+/* Is this something that a program on the host can do as well? */
+static inline bool bench_host_takes(const struct bench_config *c, const struct bench_group *group)
+{
+    return group->target->file && c->disks == 1 && c->queues == 1 && !c->fsync &&
+           !strcmp(group->pause, "0");
+}
+
+/**
+ * bench_fio_probe - which version of fio is installed
+ * Return: false if there is none; then @version is empty.
+ */
+bool bench_fio_probe(char *version, size_t size);
 
 /* --- bench-against.c --- */
 
@@ -309,6 +331,7 @@ extern const struct bench_runner bench_runner_bare;
 void bench_print_against(const struct bench_plan *p, FILE *out);
 
 /* The same of one cell, as a list to be released; NULL if there is nothing to compare it with. */
+struct json_t *bench_host_json(const struct bench_host *host);
 struct json_t *bench_against_json(const struct bench_plan *p, unsigned group, unsigned variant);
 
 /* --- bench-idle.c --- */
