@@ -152,6 +152,7 @@ help:
 	@echo 'make demo           boot Debian Linux from Pollux, then measure polling'
 	@echo 'make guest-linux    make the test Linux guest from Debian packages'
 	@echo 'make check-nested   boot it; TESTS="boot smp" for some of its tests only'
+	@echo 'make check-long     every engine with every cache mode, 100 kills; half an hour'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make bench          measure blocking mode against polling'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'

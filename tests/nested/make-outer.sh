@@ -45,6 +45,7 @@ END
 mkdir -p "$root/deb/bin"
 add_deb_program dmsetup /usr/sbin/dmsetup
 add_deb_program mkfs.ext4 /usr/sbin/mke2fs
+add_deb_program e2fsck /usr/sbin/e2fsck
 cp "$guest/vmlinuz" "$guest/initrd.img" "$guest/initrd-fio.img" "$root/guest/"
 pack_initramfs "$root" "$out/outer.img"
 rm -rf "$root"

@@ -27,9 +27,10 @@ for name; do
     77) echo "SKIP $name ${why:-no reason given}" ;;
     *)
         echo "FAIL $name ${why:-status $status}"
-        tail -n 40 "$WORK/output" | tr -d '\r' | cut -c1-400 | sed "s/^/LOG $name /"
+        tail -n 40 "$WORK/output" | tr -d '\r' | cut -c1-400 | sed "s|^|LOG $name |"
         ;;
     esac
+    sed "s|^|LOG $name |" "$WORK/notes" 2>/dev/null
     rm -rf "$WORK"
 done
 echo END

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 # Boot the test Linux guest under Pollux and report, one line a test.
 #
-#   run.sh [--on auto|host|qemu] [--pollux FILE] [--guest DIR] [--limit SECONDS] [--show] [TEST...]
+#   run.sh [--on auto|host|qemu] [--pollux FILE] [--guest DIR] [--limit SECONDS] [--show]
+#          [--set NAME=VALUE]... [TEST...]
 #   run.sh --list
 #
-# --show prints the guest's console, too, while it comes.
+# --show prints the guest's console, too, while it comes; --set is for what a test takes from its
+# environment. The tests in long/ run only when they are named.
 # On the host's KVM where it can boot Linux; else in QEMU's emulated SVM machine, with the guest's
 # kernel as the outer kernel too. Ends with 1 when a test failed, with 0 otherwise; a test that was
 # skipped says why and is not counted as passed.
@@ -19,10 +21,11 @@ guest=$top/build/guest-linux
 limit=120
 out=$top/build/nested
 show=no
+settings=()
 tests=()
 OUTER_START=120 # seconds the outer machine may take to come up and to go
 
-usage() { sed -n '3,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 all_tests() { (cd "$here/cases" && printf '%s\n' *.sh | sed 's/\.sh$//'); }
 
@@ -31,6 +34,11 @@ while [ $# -gt 0 ]; do
     --on | --pollux | --guest | --limit)
         [ $# -ge 2 ] || { usage >&2; exit 2; }
         declare "${1#--}=$2"
+        shift
+        ;;
+    --set)
+        [[ ${2-} =~ ^[A-Z_]+=[A-Za-z0-9_.]*$ ]] || { usage >&2; exit 2; }
+        settings+=("$2")
         shift
         ;;
     --show) show=yes ;;
@@ -102,7 +110,7 @@ run_on_host() {
     mkdir -p "$out/scratch"
     : >"$out/console.log"
     POLLUX=$pollux GUEST=$guest SCRATCH=$out/scratch LOG=$out/console.log LIMIT=$limit \
-        start sh "$here/run-cases.sh" "${tests[@]}"
+        start env "${settings[@]}" sh "$here/run-cases.sh" "${tests[@]}"
 }
 
 # What changes from run to run: Pollux with its libraries, the cases, the list.
@@ -119,7 +127,10 @@ pack_run() {
     for tool in "$(dirname "$pollux")"/tests/nested/*; do
         if [ -f "$tool" ] && [ -x "$tool" ]; then cp "$tool" "$root/nested/"; fi
     done
-    printf 'LIST="%s"\nLIMIT=%s\n' "${tests[*]}" "$limit" >"$root/nested/env"
+    {
+        printf 'LIST="%s"\nLIMIT=%s\n' "${tests[*]}" "$limit"
+        if [ ${#settings[@]} -gt 0 ]; then printf 'export %s\n' "${settings[@]}"; fi
+    } >"$root/nested/env"
     # shellcheck source=../../guest-images/linux/lib.sh
     . "$top/guest-images/linux/lib.sh"
     guest_init "$guest"

@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# fstrim and blkdiscard free blocks of the image with every engine and cache mode: packed rings.
+. "$CASES/../cells.sh"
+
+discard_cells packed
