@@ -14,6 +14,7 @@
 #define GRACE_MS ((BENCH_STALL_S + 20) * 1000)
 
 struct sample {
+    struct bench_stages stages;
     struct bench_noise noise;
     struct aio_stats loop;
     uint64_t clock_ns, process_ns, vcpu_ns, exits;
@@ -23,6 +24,7 @@ struct sample {
 struct cell {
     struct machine *machine;
     struct sample begin, end;
+    unsigned nr_disks;
     unsigned exit_code;
     bool exited;
     char report[8192];
@@ -50,12 +52,14 @@ static void guest_control(struct cell *cell, uint32_t word)
 {
     switch (BENCH_CTL_COMMAND(word)) {
     case BENCH_CTL_BEGIN:
+        bench_stages_sample(&cell->begin.stages, cell->machine, cell->nr_disks);
         bench_noise_sample(&cell->begin.noise, "/proc/self");
         take_sample(cell, &cell->begin);
         break;
     case BENCH_CTL_END:
         take_sample(cell, &cell->end);
         bench_noise_sample(&cell->end.noise, "/proc/self");
+        bench_stages_sample(&cell->end.stages, cell->machine, cell->nr_disks);
         break;
     case BENCH_CTL_EXIT:
         cell->exit_code = BENCH_CTL_ARGUMENT(word);
@@ -98,6 +102,7 @@ static int read_report(const struct cell *cell, struct bench_result *out, struct
     out->poll_hits = (double)(end->loop.poll_hits - begin->loop.poll_hits) / requests;
     out->poll_misses = (double)(end->loop.poll_misses - begin->loop.poll_misses) / requests;
     bench_noise_result(&begin->noise, &end->noise, out);
+    bench_stages_result(&begin->stages, &end->stages, out);
     return 0;
 }
 
@@ -177,7 +182,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
                int stop_fd, struct trace *trace, struct bench_result *out, struct error *err)
 {
     const struct bench_target *t = group->target;
-    struct cell cell = {.len = 0};
+    struct cell cell = {.nr_disks = (unsigned)c->disks};
     struct iothread_config io = {.id = "io0"};
     struct machine_disk disks[BENCH_MAX_DISKS];
     struct machine_ports ports = {

@@ -20,6 +20,7 @@
 #include "cli/options.h"
 #include "iothread/iothread.h"
 #include "virtq/virtio.h"
+#include "kvm/machine.h"
 
 #define BENCH_RUNS_MAX     100
 #define BENCH_TARGETS_MAX  16
@@ -258,6 +259,22 @@ void bench_noise_sample(struct bench_noise *n, const char *proc);
 /* Noise between two samples, into its figures. */
 void bench_noise_result(const struct bench_noise *begin, const struct bench_noise *end,
                         struct bench_result *out);
+
+/* --- bench-stages.c --- */
+
+/* Reads and writes of all disks since they were made. */
+struct bench_stages {
+    uint64_t requests;
+    uint64_t sum_ns[BLK_LATENCY_STAGES];
+};
+
+/**
+ * bench_stages_sample - a snapshot; takes a tenth of a millisecond or so
+ * bench_stages_result - what two of them tell, into the stages of @out, which has its latency
+ */
+void bench_stages_sample(struct bench_stages *s, struct machine *m, unsigned nr_disks);
+void bench_stages_result(const struct bench_stages *begin, const struct bench_stages *end,
+                         struct bench_result *out);
 
 /* --- bench-guest.c --- */
 

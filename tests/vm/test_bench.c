@@ -177,6 +177,13 @@ START_TEST(polling_shows_as_hits_and_saves_the_kicks)
     json_t *one = json_array_get(json_object_get(cell, "runs"), 0);
 
     ck_assert_double_gt(figure(one, "poll_hits_per_request"), 0);
+    /* The stages make up the whole. */
+    ck_assert_double_gt(figure(one, "stage_submitted_to_completed_ns"), 0);
+    ck_assert_double_eq_tol(figure(one, "stage_guest_ns") +
+                                figure(one, "stage_seen_to_submitted_ns") +
+                                figure(one, "stage_submitted_to_completed_ns") +
+                                figure(one, "stage_completed_to_used_ns"),
+                            figure(one, "lat_mean_ns"), figure(one, "lat_mean_ns"));
     ck_assert_double_lt(figure(one, "kicks_per_request"), 0.5);
     json_decref(root);
 }
