@@ -223,7 +223,9 @@ json_t *bench_against_json(const struct bench_plan *p, unsigned g, unsigned v)
                       theirs->policy ? theirs->policy->name : NULL, "poll_max_ns",
                       (json_int_t)theirs->max_ns, "coverage", r[RATIO_IOPS].coverage);
         for (unsigned k = 0; o && k < NR_RATIOS; k++) {
-            json_object_set_new(o, kinds[k].name, interval_json(&r[k]));
+            if (r[k].median > 0) {
+                json_object_set_new(o, kinds[k].name, interval_json(&r[k]));
+            }
         }
         json_array_append_new(list, o);
     }

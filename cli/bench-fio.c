@@ -13,6 +13,9 @@
 #include "cli/bench.h"
 #include "cli/child.h"
 
+/* All that we have figures for. */
+#define PERCENTILES "1:10:25:50:75:90:95:99:99.5:99.9:99.95:99.99"
+
 #define OUTPUT_MAX 65536
 #define GRACE_MS   30000
 #define VERSION_MS 10000
@@ -84,25 +87,22 @@ static double number(json_t *job, const char *a, const char *b)
     return json_number_value(json_object_get(json_object_get(job, a), b));
 }
 
-static double percentile(json_t *job, const char *direction, const char *which)
+static double percentile(json_t *job, const char *direction, double percent)
 {
     json_t *clat = json_object_get(json_object_get(job, direction), "clat_ns");
+    char key[16];
 
-    return number(clat, "percentile", which);
+    snprintf(key, sizeof(key), "%.6f", percent);
+    return number(clat, "percentile", key);
 }
-
-static const struct {
-    const char *ours, *theirs;
-} percentiles[] = {
-    {"lat_p50_ns", "50.000000"},   {"lat_p90_ns", "90.000000"},    {"lat_p99_ns", "99.000000"},
-    {"lat_p99.9_ns", "99.900000"}, {"lat_p99.99_ns", "99.990000"},
-};
 
 /* Latencies are those of the direction with more requests; of completion, without the call. */
 static int read_job(json_t *job, uint64_t bs, struct bench_result *out, struct error *err)
 {
     double reads = number(job, "read", "iops"), writes = number(job, "write", "iops");
     const char *most = reads >= writes ? "read" : "write";
+    const struct bench_figure *f;
+    double percent;
 
     if (!job || json_integer_value(json_object_get(job, "error")) || reads + writes <= 0) {
         return error_set(err, -EIO, "fio failed or made no request; try more --time");
@@ -111,9 +111,11 @@ static int read_job(json_t *job, uint64_t bs, struct bench_result *out, struct e
     out->iops = reads + writes;
     out->mb_per_s = out->iops * (double)bs / 1e6;
     out->lat_mean_ns = number(json_object_get(job, most), "lat_ns", "mean");
-    for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
-        *bench_figure(out, bench_figure_find(percentiles[i].ours)) =
-            percentile(job, most, percentiles[i].theirs);
+    out->lat_max_ns = number(json_object_get(job, most), "clat_ns", "max");
+    for (unsigned i = 0; (f = bench_figure_at(i)); i++) {
+        if (sscanf(f->name, "lat_p%lf", &percent) == 1) {
+            *bench_figure(out, f) = percentile(job, most, percent);
+        }
     }
     out->cpu = (json_number_value(json_object_get(job, "usr_cpu")) +
                 json_number_value(json_object_get(job, "sys_cpu"))) /
@@ -175,7 +177,7 @@ static int run_fio(const struct bench_config *c, const struct bench_group *group
         "--norandommap",
         "--allow_file_create=0",
         "--output-format=json",
-        "--percentile_list=50:90:99:99.9:99.99",
+        "--percentile_list=" PERCENTILES,
         group->target->readonly ? "--readonly" : NULL,
         NULL,
     };

@@ -9,7 +9,9 @@
 #include "cli/trace-file.h"
 #include "guest-images/bench/bench-guest.h"
 
-#define MEMORY_DIR "/dev/shm"
+#define MEMORY_DIR    "/dev/shm"
+#define RUNS          5
+#define RUNS_COMPARED 6 /* the fewest that give an interval of 95 % */
 
 static const char *order_name(unsigned i)
 {
@@ -141,7 +143,7 @@ const struct option bench_options[] = {
      .help = "measure what the host can do without a VMM, in turn",
      .offset = offsetof(struct bench_config, host)},
     {.name = "runs",
-     .help = "runs of each cell; default 5",
+     .help = "runs of each cell; default 5, with --against or --host 6",
      .plain = true,
      .keys = KEY("runs", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_RUNS_MAX,
                  AT(runs))},
@@ -188,7 +190,6 @@ void bench_config_init(struct bench_config *c)
         .dir = ".",
         .rw = "read",
         .size = 256 << 20,
-        .runs = 5,
         .time_ns = 800000000,
     };
 }
@@ -409,7 +410,7 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
     int ret = check_lists(c, err);
 
     p->config = c;
-    p->nr_runs = (unsigned)c->runs;
+    p->nr_runs = c->runs ? (unsigned)c->runs : c->against || c->host ? RUNS_COMPARED : RUNS;
     if (ret == 0 && c->against) {
         ret = bench_qemu_probe(c, &p->qemu, err);
     }

@@ -70,28 +70,23 @@ static int read_until(struct pread_run *r, uint64_t deadline, int stop_fd)
     return 0;
 }
 
-static const struct {
-    const char *name;
-    double q;
-} percentiles[] = {
-    {"lat_p50_ns", 0.5},     {"lat_p90_ns", 0.9},       {"lat_p99_ns", 0.99},
-    {"lat_p99.9_ns", 0.999}, {"lat_p99.99_ns", 0.9999},
-};
-
 static int measure(struct pread_run *r, uint64_t time_ns, int stop_fd, struct bench_result *out)
 {
     uint64_t begin = ns_of(CLOCK_MONOTONIC), cpu = ns_of(CLOCK_THREAD_CPUTIME_ID);
     int ret = read_until(r, begin + time_ns, stop_fd);
-    double elapsed = (double)(ns_of(CLOCK_MONOTONIC) - begin);
+    const struct bench_figure *f;
+    double percent, elapsed = (double)(ns_of(CLOCK_MONOTONIC) - begin);
 
     cpu = ns_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
     bench_result_unknown(out);
     out->iops = 1e9 * (double)r->requests / elapsed;
     out->mb_per_s = out->iops * (double)r->bs / 1e6;
     out->lat_mean_ns = blk_histogram_mean(&r->latency);
-    for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
-        *bench_figure(out, bench_figure_find(percentiles[i].name)) =
-            (double)blk_histogram_quantile(&r->latency, percentiles[i].q);
+    out->lat_max_ns = (double)r->latency.max_ns;
+    for (unsigned i = 0; (f = bench_figure_at(i)); i++) {
+        if (sscanf(f->name, "lat_p%lf", &percent) == 1) {
+            *bench_figure(out, f) = (double)blk_histogram_quantile(&r->latency, percent / 100);
+        }
     }
     out->cpu = (double)cpu / elapsed;
     out->cpu_ns = r->requests ? (double)cpu / (double)r->requests : 0;

@@ -39,7 +39,8 @@ struct bench_config {
     const char *trace;         /* a file, or NULL */
     const char *against;       /* "qemu", "qemu=PATH" or NULL */
     const char *rw;
-    uint64_t size, runs, time_ns;
+    uint64_t size, time_ns;
+    uint64_t runs;          /* 0: the default */
     uint64_t fsync;         /* a flush after so many writes; 0: none */
     uint64_t disks, queues; /* queues of each disk; --depth is of each queue */
     unsigned order, wait;

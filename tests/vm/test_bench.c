@@ -85,7 +85,7 @@ static json_t *run(int argc, char **argv)
     ck_assert_msg(bench_plan_init(plan, &config, &err) == 0, "%s", err.msg);
     for (unsigned g = 0; g < plan->nr_groups; g++) {
         for (unsigned v = 0; v < plan->nr_variants; v++) {
-            for (unsigned i = 0; i < plan->nr_runs; i++) {
+            for (unsigned i = 0; bench_cell_exists(plan, g, v) && i < plan->nr_runs; i++) {
                 int ret =
                     plan->variants[v].runner->run(&config, &plan->groups[g], &plan->variants[v], i,
                                                   -1, NULL, bench_result_at(plan, g, v, i), &err);
@@ -189,6 +189,139 @@ START_TEST(polling_shows_as_hits_and_saves_the_kicks)
 }
 END_TEST
 
+/* The cell that @runner ran. */
+static json_t *cell_of(json_t *root, const char *runner)
+{
+    json_t *cell;
+    size_t i;
+
+    json_array_foreach(json_object_get(root, "cells"), i, cell)
+    {
+        if (!strcmp(json_string_value(json_object_get(cell, "runner")), runner)) {
+            return cell;
+        }
+    }
+    ck_abort_msg("no cell of %s", runner);
+    return NULL;
+}
+
+/* The first run of a cell that made no use of an unknown: it has all that is documented. */
+static json_t *first_run(json_t *cell)
+{
+    json_t *one = json_array_get(json_object_get(cell, "runs"), 0);
+
+    expect_section(cell, "Cell");
+    expect_section(one, "Run");
+    return one;
+}
+
+/* A ratio is of the two figures of the turn. */
+static void expect_ratio(json_t *ours, json_t *against, json_t *theirs, const char *name)
+{
+    double a = figure(first_run(ours), name), b = figure(first_run(theirs), name);
+    json_t *ratio = json_object_get(against, name);
+
+    ck_assert_double_eq_tol(figure(ratio, "median"), a / b, 1e-6 * a / b);
+    ck_assert_double_eq(figure(ratio, "low"), figure(ratio, "median"));
+    ck_assert_double_eq(figure(ratio, "high"), figure(ratio, "median"));
+}
+
+static bool have_qemu(void)
+{
+    const struct bench_config with = {.against = "qemu"};
+    struct bench_qemu qemu;
+
+    if (bench_qemu_probe(&with, &qemu, &err) < 0) {
+        printf("skip: %s\n", err.msg);
+        return false;
+    }
+    return true;
+}
+
+START_TEST(qemu_runs_the_same_guest_and_is_compared)
+{
+    json_t *root, *ours, *theirs, *against;
+
+    if (!have_qemu()) {
+        return;
+    }
+    root = RUN("--against", "qemu", "--engine", "null", "--depth", "2", "--bs", "512", "--policy",
+               "block", "--runs", "1", "--time", "50ms");
+    expect_section(root, "Object");
+    ck_assert(json_object_get(root, "qemu") != NULL);
+    ours = cell_of(root, "pollux");
+    theirs = cell_of(root, "qemu");
+    ck_assert_double_gt(figure(first_run(theirs), "iops"), 0);
+    ck_assert_double_gt(figure(first_run(theirs), "kicks_per_request"), 0); /* it blocks */
+    ck_assert_double_gt(figure(first_run(theirs), "iothread_cpu_ns_per_request"), 0);
+    ck_assert_double_gt(figure(first_run(theirs), "vcpu_cpu_ns_per_request"), 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(ours, "against")), 1);
+    against = json_array_get(json_object_get(ours, "against"), 0);
+    expect_section(against, "Against");
+    expect_ratio(ours, against, theirs, "iops");
+    expect_ratio(ours, against, theirs, "lat_mean_ns");
+    expect_ratio(ours, against, theirs, "iothread_cpu_ns_per_request");
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(qemu_is_given_each_cap_once_and_polls_with_it)
+{
+    json_t *root, *cell;
+    unsigned theirs = 0;
+    size_t i;
+
+    if (!have_qemu()) {
+        return;
+    }
+    root = RUN("--against", "qemu", "--engine", "null", "--depth", "1", "--policy",
+               "fixed,grow-shrink", "--poll-max-ns", "1s", "--runs", "1", "--time", "50ms");
+    json_array_foreach(json_object_get(root, "cells"), i, cell)
+    {
+        theirs += !strcmp(json_string_value(json_object_get(cell, "runner")), "qemu");
+    }
+    ck_assert_uint_eq(theirs, 1);
+    cell = cell_of(root, "qemu");
+    ck_assert_int_eq(json_integer_value(json_object_get(cell, "poll_max_ns")), 1000000000);
+    ck_assert_double_gt(figure(first_run(cell), "iothread_cpu_s_per_s"), 0);
+    json_decref(root);
+}
+END_TEST
+
+/* The guest checks that each request was completed once and with success. */
+START_TEST(the_bare_loop_serves_every_engine_it_claims)
+{
+    static const char *const engines[] = {"null", "linux-aio", "io_uring"};
+    json_t *root = RUN("--host", "--engine", (char *)engines[_i], "--size", "1M", "--file",
+                       "/dev/shm", "--depth", "4", "--policy", "cost", "--rw", "mixed:50", "--runs",
+                       "1", "--time", "50ms");
+
+    expect_section(root, "Object");
+    expect_section(json_object_get(root, "host_alone"), "Host alone");
+    ck_assert_double_gt(figure(first_run(cell_of(root, "bare")), "iops"), 0);
+    ck_assert_double_eq(figure(first_run(cell_of(root, "bare")), "kicks_per_request"), 0);
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(a_program_on_the_host_reads_the_same_file)
+{
+    json_t *root = RUN("--host", "--engine", "io_uring", "--size", "1M", "--file", "/dev/shm",
+                       "--depth", "1", "--policy", "cost", "--runs", "1", "--time", "50ms");
+    json_t *one = first_run(cell_of(root, "pread"));
+
+    ck_assert_double_eq_tol(figure(one, "mb_per_s"), figure(one, "iops") * 4096 / 1e6, 1e-3);
+    ck_assert_double_le(figure(one, "iops") * figure(one, "lat_mean_ns") / 1e9, 1.1);
+    if (json_is_null(json_object_get(json_object_get(root, "host_alone"), "fio"))) {
+        printf("skip: fio is not installed\n");
+    } else {
+        ck_assert_double_gt(figure(first_run(cell_of(root, "fio")), "iops"), 0);
+        ck_assert_double_gt(figure(first_run(cell_of(root, "fio")), "lat_p50_ns"), 0);
+    }
+    json_decref(root);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("bench");
@@ -197,6 +330,10 @@ int main(void)
     tcase_add_test(t, json_is_as_documented);
     tcase_add_test(t, figures_agree_with_each_other);
     tcase_add_test(t, polling_shows_as_hits_and_saves_the_kicks);
+    tcase_add_test(t, qemu_runs_the_same_guest_and_is_compared);
+    tcase_add_test(t, qemu_is_given_each_cap_once_and_polls_with_it);
+    tcase_add_loop_test(t, the_bare_loop_serves_every_engine_it_claims, 0, 3);
+    tcase_add_test(t, a_program_on_the_host_reads_the_same_file);
     suite_add_tcase(s, t);
     return guest_main(s);
 }
