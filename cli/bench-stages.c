@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Where the time of a request went: what the disks know, and the rest, which is on the way. */
+/* Where the time of a request went: what the disks know, and the rest, which is on the way. A disk
+ * that is not ours knows nothing. */
 #include <stdlib.h>
 
 #include "cli/bench.h"
@@ -9,7 +10,7 @@ void bench_stages_sample(struct bench_stages *s, struct machine *m, unsigned nr_
     struct blk_latency *l = malloc(sizeof(*l));
 
     *s = (struct bench_stages){.requests = 0};
-    for (unsigned i = 0; l && i < nr_disks; i++) {
+    for (unsigned i = 0; l && i < nr_disks && machine_disk(m, i); i++) {
         virtio_blk_get_latency(machine_disk(m, i), l);
         for (unsigned op = BLK_LATENCY_READ; op <= BLK_LATENCY_WRITE; op++) {
             s->requests += l->of[op][BLK_SEEN_TO_USED].requests;
