@@ -22,8 +22,10 @@ static void print_disk(const char *name, struct virtio_device *dev, FILE *out)
     virtio_blk_get_stats(dev, &s);
     fprintf(out,
             "%s: %" PRIu64 " reads, %.1f MiB; %" PRIu64 " writes, %.1f MiB; %" PRIu64
-            " flushes, %" PRIu64 " others; %" PRIu64 " errors, %" PRIu64 " unsupported\n",
+            " flushes; %" PRIu64 " discards, %.1f MiB; %" PRIu64 " write zeroes, %.1f MiB; %" PRIu64
+            " others; %" PRIu64 " errors, %" PRIu64 " unsupported\n",
             name, s.reads, mebibytes(s.read_bytes), s.writes, mebibytes(s.write_bytes), s.flushes,
+            s.discards, mebibytes(s.discard_bytes), s.write_zeroes, mebibytes(s.write_zeroes_bytes),
             s.others, s.errors, s.unsupported);
     fprintf(out,
             "%s: %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " queue faults, %" PRIu64

@@ -62,6 +62,16 @@ bool blk_range_next(struct blk_request *r)
     return true;
 }
 
+uint64_t blk_range_bytes(const struct blk_request *r)
+{
+    uint64_t sectors = 0;
+
+    for (unsigned i = 0; i < r->nr_ranges; i++) {
+        sectors += r->ranges[i].num_sectors;
+    }
+    return sectors * SECTOR_SIZE;
+}
+
 bool blk_range_detect(struct blk_request *r)
 {
     const struct blk *blk = r->q->blk;

@@ -65,9 +65,13 @@ static void finish_ok(struct blk_request *r)
         stat_add(&stats->flushes, 1);
         break;
     case ENGINE_DISCARD:
+        stat_add(&stats->discards, 1);
+        stat_add(&stats->discard_bytes, blk_range_bytes(r));
+        break;
     case ENGINE_WRITE_ZEROES:
         if (r->total == 0) {
-            stat_add(&stats->others, 1);
+            stat_add(&stats->write_zeroes, 1);
+            stat_add(&stats->write_zeroes_bytes, blk_range_bytes(r));
             break;
         }
         /* it came as a write */

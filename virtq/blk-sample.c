@@ -65,6 +65,7 @@ static enum blk_latency_op op_of(const struct blk_request *r)
     case ENGINE_FLUSH:
         return BLK_LATENCY_FLUSH;
     case ENGINE_DISCARD:
+        return BLK_LATENCY_RANGES;
     case ENGINE_WRITE_ZEROES:
         return r->total ? BLK_LATENCY_WRITE : BLK_LATENCY_RANGES; /* it came as a write */
     case ENGINE_WRITE:

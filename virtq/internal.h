@@ -221,6 +221,11 @@ uint8_t blk_range_parse(struct blk_request *r, const struct iov_rest *out, uint6
 bool blk_range_next(struct blk_request *r);
 
 /**
+ * blk_range_bytes - of all ranges of @r
+ */
+uint64_t blk_range_bytes(const struct blk_request *r);
+
+/**
  * blk_range_detect - make @r, a write, a write zeroes if it has nothing but zeroes
  * Return: whether it had.
  */

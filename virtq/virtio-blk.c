@@ -342,9 +342,13 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
         out->reads += load_relaxed(&s->reads);
         out->writes += load_relaxed(&s->writes);
         out->flushes += load_relaxed(&s->flushes);
+        out->discards += load_relaxed(&s->discards);
+        out->write_zeroes += load_relaxed(&s->write_zeroes);
         out->others += load_relaxed(&s->others);
         out->read_bytes += load_relaxed(&s->read_bytes);
         out->write_bytes += load_relaxed(&s->write_bytes);
+        out->discard_bytes += load_relaxed(&s->discard_bytes);
+        out->write_zeroes_bytes += load_relaxed(&s->write_zeroes_bytes);
         out->errors += load_relaxed(&s->errors);
         out->unsupported += load_relaxed(&s->unsupported);
         out->kicks += load_relaxed(&s->kicks);

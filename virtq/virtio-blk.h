@@ -56,8 +56,9 @@ struct virtio_blk_options {
 
 /* Figures of one disk; readable from any thread. */
 struct virtio_blk_stats {
-    uint64_t reads, writes, flushes, others;
-    uint64_t read_bytes, write_bytes;
+    uint64_t reads, writes, flushes, discards, write_zeroes;
+    uint64_t others; /* needed no disk: identification */
+    uint64_t read_bytes, write_bytes, discard_bytes, write_zeroes_bytes;
     uint64_t errors;      /* completed with S_IOERR; not in the figures above */
     uint64_t unsupported; /* completed with S_UNSUPP */
     uint64_t kicks;       /* notifications received */

@@ -84,7 +84,8 @@ START_TEST(a_discard_reaches_the_engine_for_its_range_only)
     ck_assert_uint_eq(command_on(DISCARD, 8, 16, 0), OK);
     ck_assert_uint_eq(rig.discards, 1);
     assert_disk(8, 16, 0xdd);
-    ck_assert_uint_eq(blk_rig_stats(&rig).others, 1);
+    ck_assert_uint_eq(blk_rig_stats(&rig).discards, 1);
+    ck_assert_uint_eq(blk_rig_stats(&rig).discard_bytes, 16 * 512);
     ck_assert_uint_eq(blk_rig_stats(&rig).writes, 0);
     end();
 }
@@ -118,7 +119,8 @@ START_TEST(several_ranges_are_done_all)
     ck_assert_uint_eq(rig.disk[RIG_DISK_SIZE - 512] + rig.disk[0] + rig.disk[9 * 512], 0);
     ck_assert_uint_eq(rig.disk[RIG_DISK_SIZE - 513], 0xaa);
     ck_assert_uint_eq(rig.disk[7 * 512], 0xaa);
-    ck_assert_uint_eq(blk_rig_stats(&rig).others, 1);
+    ck_assert_uint_eq(blk_rig_stats(&rig).write_zeroes, 1);
+    ck_assert_uint_eq(blk_rig_stats(&rig).write_zeroes_bytes, 4 * 512);
     ck_assert_uint_eq(blk_rig_do(&rig, 0, fake_driver_chain(drv, HDR(.type = ZEROES), STATUS())),
                       OK); /* no range */
     ck_assert_uint_eq(rig.zeroes, 4);

@@ -21,6 +21,7 @@
 #include <utmp.h>
 
 #include "aio/image.h"
+#include "guest-images/bench/bench-guest.h"
 #include "tests/vm/guest.h"
 
 #define WORDS_MAX 16
@@ -108,7 +109,7 @@ static int shell_status(int status)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* @words after "pollux"; @stdout_path NULL: into o->out. */
+/* @words after "pollux", a tab stands for a blank inside one; @stdout_path NULL: into o->out. */
 static void run(struct outcome *o, const char *words, const char *input, const char *stdout_path)
 {
     FILE *in = tmpfile(), *out = stdout_path ? fopen(stdout_path, "w+") : tmpfile();
@@ -123,6 +124,9 @@ static void run(struct outcome *o, const char *words, const char *input, const c
     strcpy(copy, words);
     for (unsigned n = 1; n <= WORDS_MAX; n++) {
         argv[n] = strtok(n == 1 ? copy : NULL, " ");
+        for (char *at = argv[n]; at && (at = strchr(at, '\t'));) {
+            *at = ' ';
+        }
     }
     pid = fork();
     ck_assert_int_ge(pid, 0);
@@ -216,6 +220,60 @@ START_TEST(a_triple_fault_has_its_own_status)
     ck_assert_str_eq(o.out, "a");
     ck_assert_ptr_nonnull(strstr(o.err, "triple fault"));
     ck_assert_ptr_nonnull(strstr(o.err, "code at rip: 0f 0b"));
+}
+END_TEST
+
+/* A line of the table of stages. */
+struct stage {
+    double mean, p50, p99, p999, max;
+    unsigned long timed;
+};
+
+static struct stage stage_of(const struct outcome *o, const char *op, const char *name)
+{
+    struct stage s;
+    char title[64];
+    const char *line;
+
+    snprintf(title, sizeof(title), "disk0:   %-15s %-22s ", op, name);
+    line = strstr(o->err, title);
+    ck_assert_msg(line, "no '%s' in: %s", title, o->err);
+    ck_assert_int_eq(sscanf(line + strlen(title), "%lf %lf %lf %lf %lf %lu", &s.mean, &s.p50,
+                            &s.p99, &s.p999, &s.max, &s.timed),
+                     6);
+    return s;
+}
+
+START_TEST(stats_say_where_the_time_of_requests_went)
+{
+    static const char *const ops[] = {"read", "write", "flush"};
+    static const char *const stages[] = {"seen to submitted", "submitted to completed",
+                                         "completed to used"};
+    struct outcome o;
+
+    make_file("guest", bench_guest_start, (size_t)(bench_guest_end - bench_guest_start),
+              bench_guest_end - bench_guest_start);
+    run(&o,
+        "run --kernel guest --disk engine=null,size=16M,delay=20us --stats "
+        "--append rw=mixed:50\trequests=400\tflush_every=4\twarmup=0\twait=irq\tctl=0",
+        "", NULL);
+    ck_assert_msg(o.status == 0, "%d: %s%s", o.status, o.out, o.err);
+    for (unsigned i = 0; i < 3; i++) {
+        struct stage total = stage_of(&o, ops[i], "seen to used");
+        double sum = 0;
+
+        ck_assert_uint_gt(total.timed, 0);
+        for (unsigned n = 0; n < 3; n++) {
+            struct stage s = stage_of(&o, ops[i], stages[n]);
+
+            ck_assert_uint_eq(s.timed, total.timed);
+            ck_assert(s.p50 <= s.p99 && s.p99 <= s.p999 && s.p999 <= s.max && s.max <= total.max);
+            sum += s.mean;
+        }
+        ck_assert(sum > total.mean - 0.05 && sum < total.mean + 0.05); /* they are rounded */
+        ck_assert(stage_of(&o, ops[i], stages[1]).p50 >= 20);          /* the delay */
+    }
+    ck_assert_ptr_null(strstr(o.err, "discard, zeroes"));
 }
 END_TEST
 
@@ -545,6 +603,7 @@ int main(void)
     tcase_add_loop_test(t, a_mistake_gets_one_line_and_status_1, 0, COUNT(mistakes));
     tcase_add_test(t, without_a_terminal_bytes_pass_unchanged);
     tcase_add_test(t, a_triple_fault_has_its_own_status);
+    tcase_add_test(t, stats_say_where_the_time_of_requests_went);
     tcase_add_loop_test(t, output_that_is_lost_is_no_success, 0, 4);
     tcase_add_loop_test(t, advise_reads_a_disk_that_it_may_not_write_and_changes_nothing, 0, 2);
     tcase_add_test(t, advise_says_who_writes_the_disk);
