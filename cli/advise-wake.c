@@ -20,7 +20,7 @@
 #include "cli/median.h"
 #include "iothread/iothread.h"
 
-#define TELLS 31
+#define TELLS 15
 /* Between two, so that the thread has gone to sleep: as long as a fast disk takes. */
 #define PAUSE_NS 100000
 /* It polls for longer than that. */

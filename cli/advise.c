@@ -14,8 +14,9 @@
 #include "cli/interrupt.h"
 
 /* About how long a slice is: turns are as many as the time has room for. */
-#define SLICE_NS 100000000
-#define SIZE_MIN (1 << 20)
+#define SLICE_NS     100000000
+#define SLICE_MIN_NS 20000000
+#define SIZE_MIN     (1 << 20)
 
 struct advise_config {
     const char *disk;
@@ -94,9 +95,11 @@ static void plan_turns(struct session *s, uint64_t time_ns)
 {
     uint64_t turns = time_ns / (SLICE_NS * (uint64_t)s->nr_slices);
 
-    turns = turns < ADVISE_TURNS_MIN   ? ADVISE_TURNS_MIN
-            : turns > ADVISE_TURNS_MAX ? ADVISE_TURNS_MAX
-                                       : turns;
+    if (turns < ADVISE_TURNS_MIN) {
+        /* Short slices, unless they would be too short to say anything. */
+        turns = time_ns < SLICE_MIN_NS * s->nr_slices * ADVISE_TURNS_MIN ? 1 : ADVISE_TURNS_MIN;
+    }
+    turns = turns < ADVISE_TURNS_MAX ? turns : ADVISE_TURNS_MAX;
     s->nr_turns = (unsigned)turns;
     s->slice_ns = time_ns / (turns * s->nr_slices);
 }

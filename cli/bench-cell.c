@@ -232,6 +232,9 @@ static int run_cell(const struct bench_config *c, const struct bench_group *grou
                     const struct bench_variant *variant, unsigned run, int stop_fd,
                     struct trace *trace, struct bench_result *out, struct error *err)
 {
+    if (c->guest == BENCH_GUEST_LINUX) {
+        return bench_linux_run(c, group, variant, run, stop_fd, trace, out, err);
+    }
     return bench_cell(c, group, variant, NULL, run, stop_fd, trace, out, err);
 }
 

@@ -20,6 +20,13 @@ static const char *order_name(unsigned i)
     return names[i];
 }
 
+static const char *guest_name(unsigned i)
+{
+    static const char *const names[] = {"built-in", "linux", NULL};
+
+    return names[i];
+}
+
 static const char *wait_name(unsigned i)
 {
     static const char *const names[] = {"poll", "irq", NULL};
@@ -142,6 +149,15 @@ const struct option bench_options[] = {
     {.name = "host",
      .help = "measure what the host can do without a VMM, in turn",
      .offset = offsetof(struct bench_config, host)},
+    {.name = "guest",
+     .help = "built-in, or linux: fio in the test Linux guest, see make guest-linux",
+     .plain = true,
+     .keys =
+         KEY("guest", .kind = OPTION_CHOICE, .metavar = "GUEST", .choice = guest_name, AT(guest))},
+    {.name = "guest-dir",
+     .help = "where the test Linux guest is; default build/guest-linux",
+     .plain = true,
+     .keys = KEY("guest-dir", .metavar = "DIR", .min = 1, .max = 256, AT(guest_dir))},
     {.name = "runs",
      .help = "runs of each cell; default 5, with --against or --host 6",
      .plain = true,
@@ -188,6 +204,7 @@ void bench_config_init(struct bench_config *c)
                     {choice_index(choice_engine, "null"),
                      choice_index(choice_engine, "linux-aio")}},
         .dir = ".",
+        .guest_dir = "build/guest-linux",
         .rw = "read",
         .size = 256 << 20,
         .time_ns = 800000000,
@@ -358,6 +375,23 @@ static uint64_t largest(const struct option_list *list)
     return max;
 }
 
+/* fio makes no such pauses, and the test guest has one disk with one queue. */
+static int check_linux(const struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    for (unsigned i = 0; i < c->pauses.n; i++) {
+        if (strcmp(p->pauses[i], "0") != 0) {
+            return error_set(err, -EINVAL, "--pause is for the built-in guest");
+        }
+    }
+    if (c->disks > 1 || c->queues > 1) {
+        return error_set(err, -EINVAL, "--disks and --queues are for the built-in guest");
+    }
+    if (c->against || c->host) {
+        return error_set(err, -EINVAL, "--against and --host run the built-in guest only");
+    }
+    return bench_linux_check(c, err);
+}
+
 static int check_lists(const struct bench_config *c, struct error *err)
 {
     for (unsigned i = 0; i < c->engines.n; i++) {
@@ -416,6 +450,9 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
     }
     if (ret == 0) {
         ret = parse_pauses(p, c, err);
+    }
+    if (ret == 0 && c->guest == BENCH_GUEST_LINUX) {
+        ret = check_linux(p, c, err);
     }
     if (ret == 0) {
         ret = add_targets(p, c, err);

@@ -30,6 +30,11 @@
 #define BENCH_PAUSE_MAX    64
 #define BENCH_MEMORY_MAX   (1ull << 30) /* of a guest's buffers */
 
+enum bench_guest {
+    BENCH_GUEST_BUILT_IN,
+    BENCH_GUEST_LINUX,
+};
+
 struct bench_config {
     struct option_list depths, block_sizes, policies, engines, idle, rings;
     struct option_list pauses; /* texts, see bench_pause_parse() */
@@ -43,7 +48,9 @@ struct bench_config {
     uint64_t runs;          /* 0: the default */
     uint64_t fsync;         /* a flush after so many writes; 0: none */
     uint64_t disks, queues; /* queues of each disk; --depth is of each queue */
+    const char *guest_dir;  /* of the test Linux guest */
     unsigned order, wait;
+    unsigned guest; /* enum bench_guest */
     bool overwrite, json, wide, merge, host;
 };
 
@@ -207,6 +214,19 @@ struct bench_device {
 int bench_cell(const struct bench_config *c, const struct bench_group *group,
                const struct bench_variant *variant, const struct bench_device *device, unsigned run,
                int stop_fd, struct trace *trace, struct bench_result *out, struct error *err);
+
+/* --- bench-linux.c --- */
+
+/* As struct bench_runner.run, with fio in the test Linux guest. */
+int bench_linux_run(const struct bench_config *c, const struct bench_group *group,
+                    const struct bench_variant *variant, unsigned run, int stop_fd,
+                    struct trace *trace, struct bench_result *out, struct error *err);
+
+/**
+ * bench_linux_check - is the guest there, and can KVM boot it?
+ * Return: 0, or -errno and @err.
+ */
+int bench_linux_check(const struct bench_config *c, struct error *err);
 
 /* --- bench-figures.c --- */
 
