@@ -89,14 +89,14 @@ static double number(json_t *job, const char *a, const char *b)
 
 static double percentile(json_t *job, const char *direction, double percent)
 {
-    json_t *clat = json_object_get(json_object_get(job, direction), "clat_ns");
+    json_t *lat = json_object_get(json_object_get(job, direction), "lat_ns");
     char key[16];
 
     snprintf(key, sizeof(key), "%.6f", percent);
-    return number(clat, "percentile", key);
+    return number(lat, "percentile", key);
 }
 
-/* Latencies are those of the direction with more requests; of completion, without the call. */
+/* Latencies are those of the direction with more requests, from before the call to completion. */
 static int read_job(json_t *job, uint64_t bs, struct bench_result *out, struct error *err)
 {
     double reads = number(job, "read", "iops"), writes = number(job, "write", "iops");
@@ -111,7 +111,7 @@ static int read_job(json_t *job, uint64_t bs, struct bench_result *out, struct e
     out->iops = reads + writes;
     out->mb_per_s = out->iops * (double)bs / 1e6;
     out->lat_mean_ns = number(json_object_get(job, most), "lat_ns", "mean");
-    out->lat_max_ns = number(json_object_get(job, most), "clat_ns", "max");
+    out->lat_max_ns = number(json_object_get(job, most), "lat_ns", "max");
     for (unsigned i = 0; (f = bench_figure_at(i)); i++) {
         if (sscanf(f->name, "lat_p%lf", &percent) == 1) {
             *bench_figure(out, f) = percentile(job, most, percent);
@@ -177,6 +177,8 @@ static int run_fio(const struct bench_config *c, const struct bench_group *group
         "--norandommap",
         "--allow_file_create=0",
         "--output-format=json",
+        "--lat_percentiles=1",
+        "--clat_percentiles=0",
         "--percentile_list=" PERCENTILES,
         group->target->readonly ? "--readonly" : NULL,
         NULL,
