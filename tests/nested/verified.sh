@@ -29,10 +29,6 @@ tables() {
         /^ +\| (split|packed) / {
             cell = $4 "/" $5
             column = $2 "/" $3
-            if (!(cell in seen)) {
-                seen[cell] = 1
-                cells[n++] = cell
-            }
             if ($6 == "REFUSED") {
                 why[cell] = text(7)
                 got[cell, column] = "refused"
@@ -54,10 +50,13 @@ tables() {
         }
         /^Linux guest: / { records += last; last = 0 }
         END {
+            n = split("linux-aio/none linux-aio/writeback linux-aio/writethrough linux-aio/directsync " \
+                "io_uring/none io_uring/writeback io_uring/writethrough " \
+                "threads/none threads/writeback threads/writethrough", cells, " ")
             split("split/1 split/4 packed/1 packed/4", columns, " ")
             print "| engine | cache | split, 1 queue | split, 4 | packed, 1 | packed, 4 | freed, split | freed, packed |"
             print "| --- | --- | --- | --- | --- | --- | --- | --- |"
-            for (i = 0; i < n; i++) {
+            for (i = 1; i <= n; i++) {
                 cell = cells[i]
                 if (cell ~ /directsync/)
                     continue
@@ -69,12 +68,12 @@ tables() {
                     cell in why ? "refused" : freed[cell, "packed"]
             }
             print ""
-            for (i = 0; i < n; i++)
+            for (i = 1; i <= n; i++)
                 if (cells[i] in why)
                     print "Refused: `" why[cells[i]] "`.\n"
             print "| engine | cache | kills | of them with loss of power | journal replayed | flushes acknowledged | lost |"
             print "| --- | --- | --- | --- | --- | --- | --- |"
-            for (i = 0; i < n; i++) {
+            for (i = 1; i <= n; i++) {
                 cell = cells[i]
                 if (!kills[cell])
                     continue
