@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=dash
 # Sourced by cases that go through every engine with every cache mode, all as disks of one guest.
-# What they find out they note in $WORK/notes, one line a cell, which the runner prints.
+# What they find out they note, one line a cell.
 . "$CASES/../guest.sh"
 
 CELLS="linux-aio/none linux-aio/writeback linux-aio/writethrough
     io_uring/none io_uring/writeback io_uring/writethrough
     threads/none threads/writeback threads/writethrough"
-
-note() { echo "$*" >>"$WORK/notes"; }
 
 # refused RING QUEUES CELL: does pollux refuse this engine with this cache? Then that is noted.
 refused() {

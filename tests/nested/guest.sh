@@ -9,6 +9,9 @@
 fail() { echo "$*" >"$WORK/why"; exit 1; }
 skip() { echo "$*" >"$WORK/why"; exit 77; }
 
+# note TEXT: the run shows it at once, whatever becomes of the case.
+note() { echo "LOG $NAME $*" >&3; }
+
 # make_disk NAME MIB: an image of zeroes in $WORK.
 make_disk() { truncate -s "$(($2 << 20))" "$WORK/$1" || fail "cannot make the disk image $1"; }
 

@@ -17,7 +17,7 @@ kills=100
 with=
 out=$top/build/nested/long
 parts=()
-SLICE=20     # kills for one outer machine and its images
+SLICE=10     # kills for one outer machine and its images
 LIMIT=600    # seconds for one guest
 
 usage() { sed -n '3,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }

@@ -10,8 +10,11 @@
 CASES=$(cd "$(dirname "$0")/cases" && pwd)
 export CASES POLLUX GUEST LIMIT
 
+exec 3>&1 # for what a case notes
+
 for name; do
     echo "BEGIN $name"
+    export NAME="$name"
     export WORK="$SCRATCH/$name"
     rm -rf "$WORK"
     mkdir -p "$WORK"
@@ -30,7 +33,6 @@ for name; do
         tail -n 40 "$WORK/output" | tr -d '\r' | cut -c1-400 | sed "s|^|LOG $name |"
         ;;
     esac
-    sed "s|^|LOG $name |" "$WORK/notes" 2>/dev/null
     rm -rf "$WORK"
 done
 echo END

@@ -18,25 +18,31 @@ tables() {
     echo "Run on $(about date) with Pollux $(about pollux), Linux $(about linux) as host and as guest," \
         "fio $(about fio), QEMU $(about qemu)."
     echo
-    cat "$dir"/*.log | awk '
-        # "    | RING QUEUES ENGINE CACHE VERDICT TEXT", or the verdict on a whole test
+    # What long.sh calls a run is in the file's name.
+    awk '
+        # "    | RING QUEUES ENGINE CACHE VERDICT TEXT"
         function text(from,    i, s) {
             for (i = from; i <= NF; i++)
                 s = s (i > from ? " " : "") $i
             return s
         }
-        /^(PASS|FAIL|SKIP) / { test = $2; next }
+        FNR == 1 {
+            records += last
+            last = 0
+            test = FILENAME
+            sub(/.*\//, "", test)
+        }
         /^ +\| (split|packed) / {
             cell = $4 "/" $5
             column = $2 "/" $3
             if ($6 == "REFUSED") {
                 why[cell] = text(7)
                 got[cell, column] = "refused"
-            } else if (test ~ /verify/) {
+            } else if (test ~ /^verify/) {
                 got[cell, column] = $6 == "PASS" ? "pass" : "FAIL"
-            } else if (test ~ /discard/) {
+            } else if (test ~ /^discard/) {
                 freed[cell, $2] = $6 == "PASS" ? "pass" : "FAIL"
-            } else if (test == "kills") {
+            } else if (test ~ /^kills/) {
                 kills[cell]++
                 power[cell] += /lost: power/
                 replayed[cell] += /journal replayed/
@@ -48,8 +54,8 @@ tables() {
                 verdicts[cell] = verdicts[cell] ($6 == "PASS" ? "" : " FAIL")
             }
         }
-        /^Linux guest: / { records += last; last = 0 }
         END {
+            records += last
             n = split("linux-aio/none linux-aio/writeback linux-aio/writethrough linux-aio/directsync " \
                 "io_uring/none io_uring/writeback io_uring/writethrough " \
                 "threads/none threads/writeback threads/writethrough", cells, " ")
@@ -84,7 +90,7 @@ tables() {
                 all_flushes += flushes[cell]
             }
             printf "\n%d kills, %d flushes and %d records acknowledged.\n", all, all_flushes, records
-        }'
+        }' "$dir"/*.log
     grep -h '^\(FAIL\|SKIP\)' "$dir"/*.log || true
 }
 

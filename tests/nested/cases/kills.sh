@@ -33,11 +33,11 @@ set_kind() { # NUMBER
     queues=$((1 + ($1 % 5 == 4)))
 }
 
-note() { echo "$ring $queues $engine $cache $*" >>"$WORK/notes"; }
+verdict() { note "$ring $queues $engine $cache $*"; }
 
 # bad WHAT: this kill cost something.
 bad() {
-    note "FAIL lost: $loss, after $lived ms, 0 flushes; $*"
+    verdict "FAIL lost: $loss, after $lived ms, 0 flushes; $*"
     fail "$what: $*"
 }
 
@@ -152,7 +152,7 @@ while [ $number -lt $((FIRST + KILLS)) ]; do
     before=$(wc -l <"$WORK/told")
     run_and_kill
     check
-    note "PASS lost: $loss, after $lived ms, $(($(wc -l <"$WORK/told") - before)) flushes;" \
+    verdict "PASS lost: $loss, after $lived ms, $(($(wc -l <"$WORK/told") - before)) flushes;" \
         "$(grep -q 'recovering journal' "$WORK/replay" && echo 'journal replayed, ')$found"
     number=$((number + 1))
 done
