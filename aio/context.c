@@ -161,5 +161,6 @@ void aio_get_stats(AioContext *ctx, struct aio_stats *out)
     for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++) {
         to[i] = load_relaxed(&from[i]);
     }
-    out->notify_elided += load_relaxed(&ctx->notify_own);
+    out->notify_sent += load_relaxed(&ctx->notify_sent);
+    out->notify_elided += load_relaxed(&ctx->notify_elided);
 }

@@ -59,13 +59,16 @@ struct aio_context {
     struct worker_pool *workers;    /* NULL: no engine needs any */
     struct aio_handler notifier;
 
-    uint64_t notify_own; /* aio_notify() by the owner, which needs no system call */
-
     /* Written by other threads. */
     _Alignas(CACHE_LINE) unsigned notified;
     unsigned notify_me;
     struct aio_bh *bh_incoming;
     struct trace_track *trace_notify; /* shared; NULL: none */
+
+    /* Counted by other threads, on a line that the owner, which looks at @notified all the time,
+     * leaves alone. What the owner itself counts is in @stats. */
+    _Alignas(CACHE_LINE) uint64_t notify_sent;
+    uint64_t notify_elided;
 };
 
 static inline void aio_assert_owner(const AioContext *ctx)

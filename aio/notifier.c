@@ -62,7 +62,7 @@ static void send(AioContext *ctx)
     uint64_t one = 1;
     int saved = errno; /* this may be a signal handler */
 
-    __atomic_fetch_add(&ctx->stats.notify_sent, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&ctx->notify_sent, 1, __ATOMIC_RELAXED);
     while (write(ctx->notifier.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
     trace_notify(ctx->trace_notify, ctx, true);
@@ -84,9 +84,9 @@ void aio_notify(AioContext *ctx)
         return;
     }
     if (own) {
-        stat_add(&ctx->notify_own, 1);
+        stat_add(&ctx->stats.notify_elided, 1);
     } else {
-        __atomic_fetch_add(&ctx->stats.notify_elided, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&ctx->notify_elided, 1, __ATOMIC_RELAXED);
     }
     trace_notify(ctx->trace_notify, ctx, false);
 }
