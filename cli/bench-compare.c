@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/bench-cells.h"
 #include "cli/bench.h"
 #include "cli/median.h"
 
@@ -66,19 +67,6 @@ void bench_ratio(const double *a, unsigned na, const double *b, unsigned nb,
     out->differs = na >= RUNS_MIN && nb >= RUNS_MIN && (out->low > 1 || out->high < 1);
 }
 
-/* A figure of the runs of a cell, where it is more than 0. Return: how many. */
-static unsigned collect(const json_t *cell, const char *figure, double v[BENCH_RUNS_MAX])
-{
-    const json_t *runs = json_object_get(cell, "runs");
-    unsigned n = 0;
-
-    for (size_t i = 0; i < json_array_size(runs) && n < BENCH_RUNS_MAX; i++) {
-        v[n] = json_number_value(json_object_get(json_array_get(runs, i), figure));
-        n += v[n] > 0;
-    }
-    return n;
-}
-
 /* --- two files --- */
 
 static int load(struct side *s, const char *path, struct error *err)
@@ -103,33 +91,6 @@ static int load(struct side *s, const char *path, struct error *err)
     return 0;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static json_int_t number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-/* What makes two cells of different files the same; those of the first list are its group. */
-static const char *const group_keys[] = {"disk", "engine", "bs", "depth", "pause", NULL};
-static const char *const variant_keys[] = {"runner",        "policy", "poll_max_ns",
-                                           "idle_handlers", "ring",   NULL};
-
-static bool same(const json_t *a, const json_t *b, const char *const *keys)
-{
-    for (; *keys; keys++) {
-        if (!json_equal(json_object_get(a, *keys), json_object_get(b, *keys))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static json_t *find_cell(const struct side *s, const json_t *like)
 {
     size_t i;
@@ -137,7 +98,7 @@ static json_t *find_cell(const struct side *s, const json_t *like)
 
     json_array_foreach(s->cells, i, cell)
     {
-        if (same(cell, like, group_keys) && same(cell, like, variant_keys)) {
+        if (cell_same(cell, like, cell_workload_keys) && cell_same(cell, like, cell_variant_keys)) {
             return cell;
         }
     }
@@ -151,8 +112,8 @@ static void print_side(char letter, const struct side *s, FILE *out)
     const json_t *host = json_object_get(s->root, "host");
 
     fprintf(out, "%c: %s, %s, pollux %s, %s, Linux %s, KVM %s\n", letter, s->path,
-            text_of(s->root, "date"), text_of(s->root, "pollux"), text_of(host, "processor"),
-            text_of(host, "kernel"), text_of(host, "kvm"));
+            cell_text(s->root, "date"), cell_text(s->root, "pollux"), cell_text(host, "processor"),
+            cell_text(host, "kernel"), cell_text(host, "kvm"));
 }
 
 /* What is not a matter of the cells. */
@@ -178,32 +139,16 @@ static void print_workload(const struct side *a, const struct side *b, FILE *out
     }
 }
 
-static void print_group(const json_t *cell, FILE *out)
-{
-    const char *pause = text_of(cell, "pause");
-    char bs[32];
-
-    fprintf(out, "%s, %s, %s, depth %d%s%s\n", text_of(cell, "disk"), text_of(cell, "engine"),
-            bench_format_size((uint64_t)number_of(cell, "bs"), bs, sizeof(bs)),
-            (int)number_of(cell, "depth"), strcmp(pause, "0") ? ", pause " : "",
-            strcmp(pause, "0") ? pause : "");
-}
-
 static void print_variant(const json_t *cell, FILE *out)
 {
-    const char *runner = text_of(cell, "runner"), *policy = text_of(cell, "policy");
-    const bool ours = !strcmp(runner, bench_runner_pollux.name);
-    const int idle = (int)number_of(cell, "idle_handlers");
-    const int max_ns = (int)number_of(cell, "poll_max_ns");
-    char name[128], number[16] = "";
+    const json_int_t max_ns = cell_number(cell, "poll_max_ns");
+    char name[128], cap[32] = "";
 
-    if (idle) {
-        snprintf(number, sizeof(number), "+%d", idle);
+    cell_name_variant(cell, name, sizeof(name));
+    if (max_ns) {
+        snprintf(cap, sizeof(cap), "%" PRId64, (int64_t)max_ns);
     }
-    snprintf(name, sizeof(name), "%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ",
-             policy, number, strcmp(text_of(cell, "ring"), "packed") ? "" : "/packed");
-    snprintf(number, sizeof(number), "%d", max_ns);
-    fprintf(out, "  %-*s %7s", NAME_WIDTH, name, max_ns ? number : "");
+    fprintf(out, "  %-*s %7s", NAME_WIDTH, name, cap);
 }
 
 static const char *const compared[] = {"iops", "lat_p99_ns", "iothread_cpu_ns_per_request", NULL};
@@ -216,7 +161,7 @@ static bool print_cell(const json_t *a, const json_t *b, FILE *out)
     print_variant(a, out);
     for (unsigned i = 0; compared[i]; i++) {
         double va[BENCH_RUNS_MAX], vb[BENCH_RUNS_MAX];
-        unsigned na = collect(a, compared[i], va), nb = collect(b, compared[i], vb);
+        unsigned na = cell_runs(a, compared[i], va), nb = cell_runs(b, compared[i], vb);
         struct bench_ratio r;
         char text[64] = "-";
 
@@ -239,6 +184,7 @@ static void print_cells(const struct side *a, const struct side *b, FILE *out)
 {
     unsigned common = 0, differ = 0;
     const json_t *last = NULL;
+    char name[256];
     json_t *cell;
     size_t i;
 
@@ -251,8 +197,9 @@ static void print_cells(const struct side *a, const struct side *b, FILE *out)
         if (!other) {
             continue;
         }
-        if (!last || !same(last, cell, group_keys)) {
-            print_group(cell, out);
+        if (!last || !cell_same(last, cell, cell_workload_keys)) {
+            cell_name_workload(cell, true, name, sizeof(name));
+            fprintf(out, "%s\n", name);
         }
         last = cell;
         common++;
