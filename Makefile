@@ -49,7 +49,7 @@ endif
 # gcc 12 -O2 took `list_del(l->queued.next)` in a loop for the same node each time.
 POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototypes \
 	-Wmissing-prototypes -Wno-unused-parameter -fno-strict-aliasing -I. -pthread $(SAN_FLAGS)
-LDLIBS := -laio -luring -ljansson -pthread
+LDLIBS := -laio -luring -ljansson -lm -pthread
 
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))

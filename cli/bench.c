@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* pollux bench: run the plan, show progress, leave what is done when interrupted. */
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -172,13 +173,29 @@ static bool any_done(const struct bench_plan *p)
     return false;
 }
 
+static int make_page(const struct command *cmd, const struct bench_plan *p)
+{
+    json_t *root = bench_json(p);
+    struct error err;
+    int ret = root ? bench_page_write(p->config->report, root, &err)
+                   : error_set(&err, -ENOMEM, "out of memory");
+
+    json_decref(root);
+    return ret < 0 ? command_fail(cmd, err.msg) : EXIT_STATUS_OK;
+}
+
 static int report(const struct command *cmd, const struct bench_plan *p)
 {
+    int status = EXIT_STATUS_OK;
+
+    if (p->config->report) {
+        status = make_page(cmd, p);
+    }
     if (p->config->json) {
-        return bench_print_json(p, stdout) < 0 ? command_fail(cmd, "out of memory") : 0;
+        return bench_print_json(p, stdout) < 0 ? command_fail(cmd, "out of memory") : status;
     }
     bench_print_table(p, p->config->wide, stdout);
-    return EXIT_STATUS_OK;
+    return status;
 }
 
 static int run_and_report(const struct command *cmd, struct bench_plan *p)
@@ -250,8 +267,10 @@ static int bench_main(const struct command *cmd, int argc, char **argv)
     bench_config_init(&config);
     status = command_parse(cmd, argc, argv, &config, &storage);
     if (status < 0) {
-        status = bench_plan_init(plan, &config, &err) < 0 ? command_fail(cmd, err.msg)
-                                                          : run_and_report(cmd, plan);
+        bool ready = !config.report || bench_page_prepare(config.report, &err) == 0;
+
+        status = !ready || bench_plan_init(plan, &config, &err) < 0 ? command_fail(cmd, err.msg)
+                                                                    : run_and_report(cmd, plan);
         bench_plan_destroy(plan);
     }
     free(storage);

@@ -42,6 +42,7 @@ struct bench_config {
     const char *disk;          /* an image of the user's */
     const char *dir;           /* where the scratch file goes */
     const char *trace;         /* a file, or NULL */
+    const char *report;        /* a directory, or NULL */
     const char *against;       /* "qemu", "qemu=PATH" or NULL */
     const char *rw;
     uint64_t size, time_ns;
@@ -400,6 +401,17 @@ struct json_t *bench_json(const struct bench_plan *p);
  * Return: 0 or -ENOMEM.
  */
 int bench_print_json(const struct bench_plan *p, FILE *out);
+
+/* --- bench-page.c --- */
+
+/**
+ * bench_page_prepare - before anything is measured: make the directory, look for gnuplot
+ * bench_page_write - make DIR/index.html
+ * @root: what bench_json() returned
+ * Return: 0 or -errno and @err.
+ */
+int bench_page_prepare(const char *dir, struct error *err);
+int bench_page_write(const char *dir, const struct json_t *root, struct error *err);
 
 /* --- bench-compare.c --- */
 
