@@ -173,8 +173,8 @@ static const char style[] =
     ".legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.5rem 0;padding:0;"
     "list-style:none;font-size:.9rem}\n"
     ".legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:2px}\n"
-    ".plots{display:grid;gap:1rem;"
-    "grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr))}\n"
+    ".plots{display:grid;gap:1rem;grid-template-columns:1fr 1fr}\n"
+    "@media(max-width:40rem){.plots{grid-template-columns:1fr}}\n"
     "figure{margin:0;padding:.8rem;background:var(--card);border:1px solid var(--line);"
     "border-radius:6px}\n"
     "figcaption{font-size:.85rem;color:var(--soft)}\n"
@@ -300,13 +300,18 @@ static void put_caption(const struct figure *f, FILE *out)
                 f->depth);
         break;
     case FIGURE_WHERE:
-        fprintf(out, "<b>Where the time goes, depth %d</b>\n<ul class=\"legend\">\n", f->depth);
-        for (unsigned i = 0; i < PLOT_STAGES; i++) {
-            put_legend_entry(out, plot_stages[i].rgb, plot_stages[i].name);
-        }
-        fprintf(out, "</ul>");
+        fprintf(out, "<b>Where the time goes, depth %d</b>Shares of the mean latency.", f->depth);
         break;
     }
+}
+
+static void put_stages(FILE *out)
+{
+    fprintf(out, "<ul class=\"legend\">\n");
+    for (unsigned i = 0; i < PLOT_STAGES; i++) {
+        put_legend_entry(out, plot_stages[i].rgb, plot_stages[i].name);
+    }
+    fprintf(out, "</ul>\n");
 }
 
 /* The next <svg> of *@svgs, without its title, which would pop up under the mouse. */
@@ -405,6 +410,9 @@ static void put_section(const struct section *s, char **svgs, FILE *out)
         put_caption(&s->figures[i], out);
         fprintf(out, "</figcaption>\n");
         put_svg(svgs, out);
+        if (s->figures[i].kind == FIGURE_WHERE) {
+            put_stages(out);
+        }
         fprintf(out, "</figure>\n");
     }
     fprintf(out, "</div>\n");

@@ -27,7 +27,7 @@ void plot_begin(FILE *script)
 {
     fputs("set terminal svg size 440,290 dynamic font 'sans-serif,13'\n"
           "set encoding utf8\n"
-          "set border 3 lc rgb 'black' lw 0.8\n"
+          "set border 3 lw 0.8\n"
           "set style fill solid noborder\n"
           "unset key\n",
           script);
@@ -183,7 +183,7 @@ bool plot_iops(FILE *script, const json_t *cells, const json_t *variants)
     write_data(script, cells, variants, iops_line);
     scale_axis(script, 'y', &y, "IOPS");
     fprintf(script,
-            "set grid ytics lc rgb 'gray' lw 0.6\nset logscale x 2\n"
+            "set grid ytics\nset logscale x 2\n"
             "set xrange [%g:%g]\nset xlabel 'depth'\nset xtics (",
             x.min / 1.25, x.max * 1.25);
     for (size_t i = 0; i < json_array_size(cells); i++) {
@@ -225,7 +225,7 @@ bool plot_cpu(FILE *script, const json_t *cells, const json_t *variants)
     write_data(script, cells, variants, cpu_line);
     scale_axis(script, 'x', &x, "mean latency, us");
     scale_axis(script, 'y', &y, "CPU per request, us");
-    fprintf(script, "set grid xtics ytics lc rgb 'gray' lw 0.6\n");
+    fprintf(script, "set grid xtics ytics\n");
     plot_each(script, variants, "1:2", "with linespoints lw 0.8 pt 7 ps 0.7");
     for (size_t v = 0; v < json_array_size(variants); v++) {
         fprintf(script, ", $d%zu using 1:2:3 with labels offset 0.9,0.5 font ',11'", v);
@@ -274,7 +274,7 @@ bool plot_latency(FILE *script, const json_t *cells, const json_t *variants, int
     fprintf(script,
             "unset logscale x\nset xrange [0:4.1]\nset xlabel 'percent of requests'\n"
             "set xtics ('0' 0, '50' 0.301, '90' 1, '99' 2, '99.9' 3, '99.99' 4) nomirror out "
-            "scale 0.6\nset grid xtics ytics lc rgb 'gray' lw 0.6\n");
+            "scale 0.6\nset grid xtics ytics\n");
     plot_each(script, variants, "1:2", "with lines lw 1.8");
     fputc('\n', script);
     return true;
@@ -328,7 +328,7 @@ bool plot_where(FILE *script, const json_t *cells, const json_t *variants, int d
                 "[%u.5:-0.5]\nunset ylabel\nset xrange [0:100]\n"
                 "set xtics autofreq nomirror out scale 0.6\nset format x '%%g'\n"
                 "set xlabel 'percent of the mean latency'\n"
-                "set grid xtics noytics lc rgb 'gray' lw 0.6\n"
+                "set grid xtics noytics\n"
                 "plot $d using (($1+$2)/2):3:(($2-$1)/2):(0.3):4 with boxxyerror lc rgb variable\n",
                 tics, rows - 1);
     }

@@ -308,10 +308,142 @@ START_TEST(a_file_that_is_something_else_is_refused)
 }
 END_TEST
 
+/* --- the page --- */
+
+/* A cell with all that plots are made of. */
+static json_t *full_cell(const char *policy, int depth, double ns)
+{
+    static const char *const figures[] = {
+        "lat_mean_ns",
+        "lat_p1_ns",
+        "lat_p10_ns",
+        "lat_p25_ns",
+        "lat_p50_ns",
+        "lat_p75_ns",
+        "lat_p90_ns",
+        "lat_p95_ns",
+        "lat_p99_ns",
+        "lat_p99.5_ns",
+        "lat_p99.9_ns",
+        "lat_p99.95_ns",
+        "lat_p99.99_ns",
+        "stage_guest_ns",
+        "stage_seen_to_submitted_ns",
+        "stage_submitted_to_completed_ns",
+        "stage_completed_to_used_ns",
+        "iothread_cpu_ns_per_request",
+    };
+    json_t *o = cell(policy, depth, 1e9 / ns), *median = json_pack("{s:f}", "iops", 1e9 / ns);
+
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        json_object_set_new(median, figures[i], json_real(ns + (double)i));
+    }
+    json_object_set_new(o, "median", median);
+    return o;
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+
+    while ((text = strstr(text, what))) {
+        text += strlen(what);
+        n++;
+    }
+    return n;
+}
+
+/* Return: the page made of two variants at each of @depths; free() it. */
+static char *page_of(const int *depths, unsigned n)
+{
+    char dir[] = "/tmp/pollux-bench-XXXXXX", path[64], *text = NULL;
+    json_t *cells = json_array(), *root;
+    size_t size = 0;
+    FILE *f;
+
+    for (unsigned i = 0; i < n; i++) {
+        json_array_append_new(cells, full_cell("block", depths[i], 50000));
+        json_array_append_new(cells, full_cell("cost", depths[i], 2000));
+    }
+    root = json_pack("{s:i, s:{s:s}, s:{s:s}, s:b, s:o}", "format", BENCH_JSON_FORMAT, "host",
+                     "processor", "A <fast> & \"good\" one", "workload", "rw", "read", "complete",
+                     1, "cells", cells);
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_msg(bench_page_write(dir, root, &err) == 0, "%s", err.msg);
+    json_decref(root);
+    snprintf(path, sizeof(path), "%s/index.html", dir);
+    f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_gt(getdelim(&text, &size, '\0', f), 0);
+    fclose(f);
+    unlink(path);
+    rmdir(dir);
+    return text;
+}
+
+static bool no_gnuplot(void)
+{
+    if (bench_page_prepare("/tmp", &err) == 0) {
+        return false;
+    }
+    printf("skip: %s\n", err.msg);
+    return true;
+}
+
+START_TEST(a_page_stands_on_its_own)
+{
+    char *text;
+
+    if (no_gnuplot()) {
+        return;
+    }
+    text = page_of((const int[]){1, 32}, 2);
+    /* IOPS, CPU, and for each depth latency and stages */
+    ck_assert_uint_eq(count(text, "<figure>"), 6);
+    ck_assert_uint_eq(count(text, "<svg"), 6);
+    ck_assert_uint_eq(count(text, "</svg>"), 6);
+    ck_assert_uint_eq(count(text, "<h2>memory, linux-aio, 64K</h2>"), 1);
+    ck_assert_uint_eq(count(text, "cost 200us</li>"), 1);
+    ck_assert_ptr_nonnull(strstr(text, "A &lt;fast&gt; &amp; &quot;good&quot; one"));
+    ck_assert_uint_eq(count(text, "http"), 2 * 6); /* the names of two XML name spaces */
+    ck_assert_uint_eq(count(text, "<?xml") + count(text, "src="), 0);
+    ck_assert_ptr_nonnull(strstr(text, "</html>"));
+    free(text);
+}
+END_TEST
+
+START_TEST(one_depth_has_no_plot_against_depth)
+{
+    char *text;
+
+    if (no_gnuplot()) {
+        return;
+    }
+    text = page_of((const int[]){8}, 1);
+    ck_assert_uint_eq(count(text, "<svg"), 3);
+    ck_assert_ptr_null(strstr(text, "IOPS against depth"));
+    ck_assert_ptr_nonnull(strstr(text, "Latency distribution, depth 8"));
+    free(text);
+}
+END_TEST
+
+START_TEST(a_gnuplot_that_is_missing_is_named_before_anything_runs)
+{
+    ck_assert_int_eq(setenv("PATH", "/nonexistent", 1), 0);
+    ck_assert_int_eq(bench_page_prepare("/tmp", &err), -ENOENT);
+    ck_assert_str_eq(err.msg, "--report needs gnuplot, which is not installed: apt-get install "
+                              "gnuplot-nox");
+    ck_assert_int_lt(bench_page_prepare("/nonexistent/dir", &err), 0);
+    ck_assert_str_eq(err.msg,
+                     "cannot make directory '/nonexistent/dir': No such file or directory");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("bench");
-    TCase *options = tcase_create("options"), *results = tcase_create("results");
+    TCase *options = tcase_create("options"), *results = tcase_create("results"),
+          *page = tcase_create("page");
     SRunner *runner = srunner_create(s);
     int failed;
 
@@ -332,6 +464,11 @@ int main(void)
     tcase_add_test(results, a_file_does_not_differ_from_itself);
     tcase_add_test(results, a_file_that_is_something_else_is_refused);
     suite_add_tcase(s, results);
+
+    tcase_add_test(page, a_page_stands_on_its_own);
+    tcase_add_test(page, one_depth_has_no_plot_against_depth);
+    tcase_add_test(page, a_gnuplot_that_is_missing_is_named_before_anything_runs);
+    suite_add_tcase(s, page);
 
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
