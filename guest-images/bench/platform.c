@@ -90,10 +90,12 @@ static void triple_fault(void)
 /* Each way out is tried in turn; one that nobody answers has no effect. */
 void leave(int code)
 {
-    if (control_in_use)
+    if (control_in_use) {
         outl(BENCH_PORT_CTL, BENCH_CTL_EXIT << 16 | (uint32_t)code);
-    else
+    } else {
+        say("exit=%u\n", (unsigned)code);
         outb(BENCH_PORT_QEMU_EXIT, (uint8_t)code);
+    }
     outb(0x64, 0xfe);
     call_cpl0(triple_fault);
     __builtin_unreachable();
