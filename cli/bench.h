@@ -229,6 +229,17 @@ int bench_linux_run(const struct bench_config *c, const struct bench_group *grou
  */
 int bench_linux_check(const struct bench_config *c, struct error *err);
 
+/* --- bench-run.c --- */
+
+/**
+ * bench_run_plan - all runs, group by group, turn by turn; p->done tells how far it came
+ * @progress: for people; NULL: none
+ * @stop_fd, @trace: as in bench_runner.run
+ * Return: 0; or -errno and @err of the run that failed; -EINTR when stopped.
+ */
+int bench_run_plan(struct bench_plan *p, FILE *progress, int stop_fd, struct trace *trace,
+                   struct error *err);
+
 /* --- bench-figures.c --- */
 
 /* A double in struct bench_result. */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench.h"
@@ -28,6 +29,15 @@ static int parse(int argc, char **argv)
 #define BENCH(...)                                                                                 \
     parse((int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__})
 
+#define CALLS_MAX 64
+
+/* A runner that measures nothing: how noisy its runs are, and which one fails. */
+static struct {
+    unsigned calls;
+    double noise[CALLS_MAX];
+    unsigned fails_at; /* counted from 1; 0: none */
+} host;
+
 static void release(void)
 {
     if (plan) {
@@ -37,6 +47,7 @@ static void release(void)
     plan = NULL;
     free(storage);
     storage = NULL;
+    memset(&host, 0, sizeof(host));
 }
 
 START_TEST(groups_are_all_combinations_of_what_is_asked)
@@ -177,6 +188,142 @@ START_TEST(a_figure_that_is_not_known_is_left_out_of_the_median)
     bench_result_at(plan, 0, 0, 1)->noisy = false;
     bench_summarise(plan, 0, 0, &s);
     ck_assert(!s.median.noisy);
+}
+END_TEST
+
+/* --- running --- */
+
+static bool takes_all(const struct bench_config *c, const struct bench_group *group,
+                      const struct bench_variant *variant)
+{
+    return true;
+}
+
+static int pretend(const struct bench_config *c, const struct bench_group *group,
+                   const struct bench_variant *variant, unsigned run, int stop_fd,
+                   struct trace *trace, struct bench_result *out, struct error *error)
+{
+    ck_assert_uint_lt(host.calls, CALLS_MAX);
+    out->noise = host.noise[host.calls];
+    out->noisy = out->noise > 0;
+    out->iops = ++host.calls;
+    return host.calls == host.fails_at ? -EINTR : 0;
+}
+
+static const struct bench_runner pretender = {
+    .name = "pretender", .takes = takes_all, .run = pretend};
+
+/* One group of @policies, in @runs turns. */
+static int run_pretender(char *policies, char *runs)
+{
+    int ret = BENCH("--engine", "null", "--depth", "1", "--policy", policies, "--runs", runs);
+
+    ck_assert_int_eq(ret, 0);
+    for (unsigned v = 0; v < plan->nr_variants; v++) {
+        plan->variants[v].runner = &pretender;
+    }
+    return bench_run_plan(plan, NULL, -1, NULL, &err);
+}
+
+START_TEST(a_quiet_run_is_not_repeated)
+{
+    ck_assert_int_eq(run_pretender("block,cost", "3"), 0);
+    ck_assert_uint_eq(host.calls, 6);
+    ck_assert_uint_eq(plan->done[0], 3);
+    /* the second turn runs the other way round */
+    ck_assert_double_eq(bench_result_at(plan, 0, 1, 1)->iops, 3);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 1)->iops, 4);
+    ck_assert_uint_eq(bench_result_at(plan, 0, 0, 1)->repeats, 0);
+}
+END_TEST
+
+START_TEST(a_noisy_run_is_repeated_and_the_quietest_counts)
+{
+    host.noise[0] = 0.5;
+    host.noise[1] = 0.2;
+    host.noise[2] = 0.4;
+    host.noise[4] = 0.3; /* of the third run that counts; its repeat is quiet */
+    ck_assert_int_eq(run_pretender("block", "6"), 0);
+    ck_assert_uint_eq(host.calls, 6 + 2 + 1);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 0)->iops, 2);
+    ck_assert(bench_result_at(plan, 0, 0, 0)->noisy);
+    ck_assert_uint_eq(bench_result_at(plan, 0, 0, 0)->repeats, 2);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 2)->iops, 6);
+    ck_assert(!bench_result_at(plan, 0, 0, 2)->noisy);
+    ck_assert_uint_eq(bench_result_at(plan, 0, 0, 2)->repeats, 1);
+}
+END_TEST
+
+START_TEST(repeats_have_a_bound)
+{
+    for (unsigned i = 0; i < CALLS_MAX; i++) {
+        host.noise[i] = 1;
+    }
+    ck_assert_int_eq(run_pretender("block,cost", "5"), 0);
+    ck_assert_uint_eq(host.calls, 10 + 5);
+}
+END_TEST
+
+START_TEST(what_is_complete_stays_when_it_is_interrupted)
+{
+    json_t *root;
+
+    host.fails_at = 4; /* the second of the second turn */
+    ck_assert_int_eq(run_pretender("block,cost", "3"), -EINTR);
+    ck_assert_uint_eq(host.calls, 4);
+    ck_assert_uint_eq(plan->done[0], 1);
+    root = bench_json(plan);
+    ck_assert(json_is_false(json_object_get(root, "complete")));
+    ck_assert_uint_eq(
+        json_array_size(json_object_get(json_array_get(json_object_get(root, "cells"), 0), "runs")),
+        1);
+    json_decref(root);
+}
+END_TEST
+
+/* A second, in which three threads got a CPU @times times and waited for it @delay_ns. */
+static struct bench_result noise_of(uint64_t delay_ns, uint64_t times, uint64_t steal_ns)
+{
+    const struct bench_noise begin = {.at_ns = 5, .steal_ns = 7, .runqueue_ns = 11};
+    const struct bench_noise end = {.at_ns = begin.at_ns + 1000000000,
+                                    .steal_ns = begin.steal_ns + steal_ns,
+                                    .runqueue_ns = begin.runqueue_ns + delay_ns,
+                                    .times_run = times,
+                                    .switches = 10};
+    struct bench_result r;
+
+    bench_result_unknown(&r);
+    bench_noise_result(&begin, &end, &r);
+    return r;
+}
+
+START_TEST(waking_up_is_no_noise_but_waiting_for_a_cpu_is)
+{
+    struct bench_result r = noise_of(80000000, 50000, 0);
+
+    ck_assert_double_eq_tol(r.runqueue, 0.08, 1e-9);
+    ck_assert_double_eq_tol(r.switches, 10, 1e-9);
+    ck_assert(!r.noisy);
+    ck_assert(noise_of(80000000, 50, 0).noisy);
+    ck_assert(noise_of(0, 0, 100000000).noisy);
+    ck_assert(!noise_of(0, 0, 10000000).noisy); /* one tick of the clock that steal is counted in */
+}
+END_TEST
+
+START_TEST(noise_of_this_process_can_be_read)
+{
+    struct bench_noise a, b;
+    struct timespec ts = {.tv_nsec = 1000};
+
+    bench_noise_sample(&a, "/proc/self");
+    for (unsigned i = 0; i < 10; i++) {
+        nanosleep(&ts, NULL);
+    }
+    bench_noise_sample(&b, "/proc/self");
+    ck_assert_uint_gt(b.at_ns, a.at_ns);
+    ck_assert_uint_ge(b.times_run, a.times_run + 10); /* once after each sleep */
+    ck_assert_uint_ge(b.runqueue_ns, a.runqueue_ns);
+    ck_assert_uint_ge(b.switches, a.switches);
 }
 END_TEST
 
@@ -443,7 +590,7 @@ int main(void)
 {
     Suite *s = suite_create("bench");
     TCase *options = tcase_create("options"), *results = tcase_create("results"),
-          *page = tcase_create("page");
+          *page = tcase_create("page"), *running = tcase_create("running");
     SRunner *runner = srunner_create(s);
     int failed;
 
@@ -456,6 +603,15 @@ int main(void)
                         sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(options, an_image_that_is_smaller_than_a_request_is_refused);
     suite_add_tcase(s, options);
+
+    tcase_add_checked_fixture(running, NULL, release);
+    tcase_add_test(running, a_quiet_run_is_not_repeated);
+    tcase_add_test(running, a_noisy_run_is_repeated_and_the_quietest_counts);
+    tcase_add_test(running, repeats_have_a_bound);
+    tcase_add_test(running, what_is_complete_stays_when_it_is_interrupted);
+    tcase_add_test(running, waking_up_is_no_noise_but_waiting_for_a_cpu_is);
+    tcase_add_test(running, noise_of_this_process_can_be_read);
+    suite_add_tcase(s, running);
 
     tcase_add_checked_fixture(results, NULL, release);
     tcase_add_test(results, a_figure_that_is_not_known_is_left_out_of_the_median);
