@@ -24,6 +24,13 @@ soon() {
 
 at_end() { echo "soon $*" >>"$WORK/at-end"; }
 
+# now COMMAND...: what was to be done at the end.
+now() {
+    soon "$@" || fail "this failed: $*"
+    grep -vxF "soon $*" "$WORK/at-end" >"$WORK/at-end.now"
+    mv "$WORK/at-end.now" "$WORK/at-end"
+}
+
 clean_up() {
     local status=$? line
     trap - EXIT
@@ -34,6 +41,14 @@ clean_up() {
     exit $status
 }
 trap clean_up EXIT
+
+# tool NAME ARG...: a program from the directory of this file.
+tool() {
+    local program="$CASES/../$1"
+    shift
+    [ -x "$program" ] || skip "there is no program $program: make check-nested builds it"
+    "$program" "$@"
+}
 
 load() { modprobe "$@" || fail "cannot load $*"; }
 
@@ -101,4 +116,5 @@ go_on() {
     local pid="${1##*kill -CONT }"
     kill -CONT "${pid%% *}"
 }
-pauses() { grep -c 'pollux: paused: ' "$WORK/console"; }
+# pauses [DISK]: how often the machine paused.
+pauses() { grep -c "pollux: paused: ${1-}" "$WORK/console"; }

@@ -38,7 +38,7 @@ add_deb_program() { # NAME PATH
     cat >"$root/deb/bin/$1" <<END
 #!/bin/sh
 export DM_DISABLE_UDEV=1
-exec /deb/lib64/ld-linux-x86-64.so.2 --library-path /deb/lib /deb$2 "\$@"
+exec /deb/lib64/ld-linux-x86-64.so.2 --argv0 $1 --library-path /deb/lib /deb$2 "\$@"
 END
     chmod 755 "$root/deb/bin/$1"
 }

@@ -14,9 +14,10 @@ try() { # DISK + or -, COMMAND...
     if "$@" 2>/tmp/error; then
         [ "$want" = + ] || fail "$what: no error"
     elif [ "$want" = + ]; then
-        fail "$what: $(tail -n 1 /tmp/error)"
+        fail "$what: $(grep -v records /tmp/error | tail -n 1)"
     else
-        grep -q 'Input/output error\|I/O error' /tmp/error || fail "$what: $(tail -n 1 /tmp/error)"
+        grep -q 'Input/output error\|I/O error' /tmp/error ||
+            fail "$what: $(grep -v records /tmp/error | tail -n 1)"
     fi
 }
 

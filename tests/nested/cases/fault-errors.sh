@@ -37,7 +37,7 @@ sparse vdj
 
 # The file under the loop device ends before the device does.
 loop_disk vdg 4
-"$CASES/../loop-direct" "$WORK/vdg" || fail "no direct loop device"
+tool loop-direct "$WORK/vdg" || fail "no direct loop device"
 truncate -s 512K "$WORK/vdg.file"
 
 # The file under the loop device has a hole that cannot be filled: EIO, for whoever uses the device.
