@@ -51,18 +51,23 @@ unsigned cell_runs(const json_t *cell, const char *figure, double *v)
     return n;
 }
 
-void cell_name_variant(const json_t *cell, char *buf, size_t size)
+void cell_name_variant(const json_t *cell, bool cap, char *buf, size_t size)
 {
     const char *runner = cell_text(cell, "runner"), *policy = cell_text(cell, "policy");
     const bool ours = !strcmp(runner, bench_runner_pollux.name);
     const int idle = (int)cell_number(cell, "idle_handlers");
-    char number[16] = "";
+    const json_int_t max_ns = cell_number(cell, "poll_max_ns");
+    char number[16] = "", time[32] = "";
 
+    if (cap && max_ns) {
+        bench_format_time((uint64_t)max_ns, time, sizeof(time));
+    }
     if (idle) {
         snprintf(number, sizeof(number), "+%d", idle);
     }
-    snprintf(buf, size, "%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ", policy,
-             number, strcmp(cell_text(cell, "ring"), "packed") ? "" : "/packed");
+    snprintf(buf, size, "%s%s%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ", policy,
+             number, strcmp(cell_text(cell, "ring"), "packed") ? "" : "/packed", *time ? " " : "",
+             time);
 }
 
 void cell_name_workload(const json_t *cell, bool depth, char *buf, size_t size)

@@ -30,10 +30,11 @@ unsigned cell_runs(const json_t *cell, const char *figure, double *v);
 
 /**
  * cell_name_variant - "cost", "qemu grow-shrink", "block+1024/packed"
+ * @cap: with poll-max-ns: "cost 200us"
  * cell_name_workload - "memory, linux-aio, 4K, depth 1, pause exp:50us"
  * @depth: false: without
  */
-void cell_name_variant(const json_t *cell, char *buf, size_t size);
+void cell_name_variant(const json_t *cell, bool cap, char *buf, size_t size);
 void cell_name_workload(const json_t *cell, bool depth, char *buf, size_t size);
 
 #endif

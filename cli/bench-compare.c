@@ -144,7 +144,7 @@ static void print_variant(const json_t *cell, FILE *out)
     const json_int_t max_ns = cell_number(cell, "poll_max_ns");
     char name[128], cap[32] = "";
 
-    cell_name_variant(cell, name, sizeof(name));
+    cell_name_variant(cell, false, name, sizeof(name));
     if (max_ns) {
         snprintf(cap, sizeof(cap), "%" PRId64, (int64_t)max_ns);
     }

@@ -245,21 +245,6 @@ static void put_head(const struct page *p, FILE *out)
     fprintf(out, "</p>\n");
 }
 
-/* "cost 200us" */
-static void name_with_cap(const json_t *cell, char *buf, size_t size)
-{
-    const json_int_t max_ns = cell_number(cell, "poll_max_ns");
-    char cap[32];
-    size_t len;
-
-    cell_name_variant(cell, buf, size);
-    len = strlen(buf);
-    if (max_ns) {
-        snprintf(buf + len, size - len, " %s",
-                 bench_format_time((uint64_t)max_ns, cap, sizeof(cap)));
-    }
-}
-
 static void put_legend_entry(FILE *out, uint32_t rgb, const char *name)
 {
     fprintf(out, "<li><i style=\"background:#%06" PRIx32 "\"></i>", rgb);
@@ -277,7 +262,7 @@ static void put_legend(const struct section *s, FILE *out)
     {
         char name[128];
 
-        name_with_cap(variant, name, sizeof(name));
+        cell_name_variant(variant, true, name, sizeof(name));
         put_legend_entry(out, plot_colour((unsigned)i), name);
     }
     fprintf(out, "</ul>\n");
@@ -358,7 +343,7 @@ static void put_row(const json_t *cell, FILE *out)
     const bool noisy = json_is_true(json_object_get(cell, "noisy"));
     char name[128];
 
-    name_with_cap(cell, name, sizeof(name));
+    cell_name_variant(cell, true, name, sizeof(name));
     fprintf(out, "<tr><td>%d</td><td>%s", (int)cell_number(cell, "depth"), noisy ? "~ " : "");
     put_text(out, name);
     fprintf(out, "</td>");

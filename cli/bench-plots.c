@@ -8,8 +8,8 @@
 #include "cli/bench.h"
 
 /* Seen on white and on black. */
-static const uint32_t colours[] = {0x868e96, 0xe8590c, 0x2f9e44, 0x1c7ed6,
-                                   0xae3ec9, 0xb8860b, 0x0c8599, 0xe03131};
+static const uint32_t colours[] = {0x868e96, 0xe8590c, 0x2f9e44, 0x1c7ed6, 0xae3ec9, 0xb8860b,
+                                   0x0c8599, 0xe03131, 0xd6336c, 0x74b816, 0x845ef7, 0x15aabf};
 
 const struct plot_stage plot_stages[PLOT_STAGES] = {
     {"on the way to the device and back", "stage_guest_ns", 0x9aa3ad},
@@ -315,8 +315,12 @@ bool plot_where(FILE *script, const json_t *cells, const json_t *variants, int d
             fprintf(script, "%g %g %u %" PRIu32 "\n", from, from + share, rows, plot_stages[i].rgb);
             from += share;
         }
-        cell_name_variant(cell, name, sizeof(name));
-        fprintf(labels, "%s\"%s\\n%.3g us\" %u", rows ? ", " : "", name, sum / 1e3, rows);
+        cell_name_variant(cell, true, name, sizeof(name));
+        fprintf(labels, "%s\"%s\\n%.*f us\" %u", rows ? ", " : "", name,
+                sum < 1e4   ? 2
+                : sum < 1e5 ? 1
+                            : 0,
+                sum / 1e3, rows);
         rows++;
     }
     if (labels) {

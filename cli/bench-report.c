@@ -55,6 +55,17 @@ static void print_titles(const struct column *c, FILE *out)
     }
 }
 
+/* A latency of a second must not push the columns out of line. */
+static int decimals_that_fit(const struct column *c, double value)
+{
+    int decimals = c->decimals;
+
+    while (decimals > 0 && snprintf(NULL, 0, "%.*f", decimals, value) > c->width) {
+        decimals--;
+    }
+    return decimals;
+}
+
 static void print_figures(const struct column *c, const struct bench_result *r, FILE *out)
 {
     for (; c->title; c++) {
@@ -63,7 +74,8 @@ static void print_figures(const struct column *c, const struct bench_result *r, 
         if (isnan(value)) {
             fprintf(out, " %*s", c->width, "-");
         } else {
-            fprintf(out, " %*.*f", c->width, c->decimals, value / c->unit);
+            fprintf(out, " %*.*f", c->width, decimals_that_fit(c, value / c->unit),
+                    value / c->unit);
         }
     }
 }
