@@ -115,19 +115,19 @@ static bool compare(const struct bench_plan *p, unsigned g, unsigned ours, unsig
 
 /* --- the table --- */
 
-static void print_comparison(const struct bench_plan *p, unsigned g, unsigned ours, unsigned theirs,
+static void print_comparison(const struct bench_plan *p, unsigned ours, unsigned theirs,
                              const struct interval r[NR_RATIOS], FILE *out)
 {
-    const struct bench_group *group = &p->groups[g];
-    char a[48], b[48], iops[48];
+    char a[48], b[48], iops[48], cpu[16] = "-";
 
     bench_variant_name(&p->variants[ours], true, a, sizeof(a));
     bench_variant_name(&p->variants[theirs], true, b, sizeof(b));
     snprintf(iops, sizeof(iops), "%.2f (%.2f-%.2f)", r[RATIO_IOPS].median, r[RATIO_IOPS].low,
              r[RATIO_IOPS].high);
-    fprintf(out, "%-6s %-9s %5u %6s  %-19s %-23s %-20s %7.2f %6.2f\n", group->target->name,
-            group->target->engine->name, group->depth, group->pause, a, b, iops,
-            r[RATIO_LATENCY].median, r[RATIO_CPU].median);
+    if (r[RATIO_CPU].median > 0) {
+        snprintf(cpu, sizeof(cpu), "%.2f", r[RATIO_CPU].median);
+    }
+    fprintf(out, "  %-24s %-30s %-22s %7.2f %6s\n", a, b, iops, r[RATIO_LATENCY].median, cpu);
 }
 
 /* Return: the least coverage of an interval; 1 if there was nothing to print. */
@@ -135,6 +135,7 @@ static double print_group(const struct bench_plan *p, unsigned g, FILE *out)
 {
     unsigned refs[REFERENCES_MAX];
     double coverage = 1;
+    char name[160];
 
     for (unsigned v = 0; v < p->nr_variants; v++) {
         unsigned n = references(p, g, v, refs);
@@ -142,10 +143,15 @@ static double print_group(const struct bench_plan *p, unsigned g, FILE *out)
         for (unsigned i = 0; i < n; i++) {
             struct interval r[NR_RATIOS];
 
-            if (compare(p, g, v, refs[i], r)) {
-                print_comparison(p, g, v, refs[i], r, out);
-                coverage = r[RATIO_IOPS].coverage < coverage ? r[RATIO_IOPS].coverage : coverage;
+            if (!compare(p, g, v, refs[i], r)) {
+                continue;
             }
+            if (coverage == 1) {
+                bench_name_group(&p->groups[g], name, sizeof(name));
+                fprintf(out, "%s\n", name);
+            }
+            print_comparison(p, v, refs[i], r, out);
+            coverage = r[RATIO_IOPS].coverage < coverage ? r[RATIO_IOPS].coverage : coverage;
         }
     }
     return coverage;
@@ -170,8 +176,7 @@ void bench_print_against(const struct bench_plan *p, FILE *out)
 {
     double coverage = 1;
 
-    fprintf(out, "\n%-6s %-9s %5s %6s  %-19s %-23s %-20s %7s %6s\n", "disk", "engine", "depth",
-            "pause", "pollux", "to", "IOPS ratio", "latency", "CPU");
+    fprintf(out, "\n  %-24s %-30s %-22s %7s %6s\n", "pollux", "to", "IOPS ratio", "latency", "CPU");
     for (unsigned g = 0; g < p->nr_groups; g++) {
         double c = print_group(p, g, out);
 
