@@ -50,7 +50,7 @@ void blk_keep(struct blk_request *r, const char *what)
     struct blk *blk = q->blk;
     char line[300];
 
-    r->timing.stride = 0; /* how long somebody takes to mend the disk is no latency */
+    r->timed = false; /* how long somebody takes to mend the disk is no latency */
     list_add_tail(&q->kept, &r->node);
     store_relaxed(&q->stats.kept, q->stats.kept + 1);
     /* One is enough to stop the guest; the rest of what was in flight follows in silence. */

@@ -47,7 +47,7 @@ static void publish(void *opaque)
 {
     struct blk_queue *q = opaque;
     bool wanted = virtq_publish(&q->vq->vq);
-    uint64_t shown_ns = q->sampler.nr_used ? aio_now(q->ctx) : 0;
+    uint64_t shown_ns = q->nr_used ? aio_now(q->ctx) : 0;
 
     trace_interrupt(q->trace, q, wanted);
     if (wanted) {
@@ -127,15 +127,15 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
         trace_request_seen(q->trace, q, &req->io);
     } while (n < BATCH && n < *budget && virtq_batch_left(vq));
 
-    q->sampler.until -= (int)n;
-    if (__builtin_expect(q->sampler.until < 0, 0)) {
+    q->until_timed -= (int)n;
+    if (__builtin_expect(q->until_timed < 0, 0)) {
         blk_sample_seen(q, batch, n);
     }
     *budget -= n;
     store_relaxed(&q->in_flight, q->in_flight + n);
     for (unsigned i = 0; i < n; i++) {
         if (blk_request_start(batch[i]) < 0) {
-            batch[i]->timing.stride = 0;
+            batch[i]->timed = false;
             q->free[q->nr_free++] = batch[i];
             store_relaxed(&q->in_flight, q->in_flight - 1);
         }

@@ -8,15 +8,15 @@
  * further apart than GAP_MAX_NS, so that a slow disk has all its requests timed. Strides are
  * primes: a pattern in the guest's requests is met at every place.
  *
- * For every other request there is one test of `timing.stride` when it is submitted and one when it
+ * For every other request there is one test of `timed` when it is submitted and one when it
  * is given back; a batch costs a subtraction, a publication a test.
  */
 #include "virtq/internal.h"
 
-#define GAP_MIN_NS 64000
-#define GAP_MAX_NS 256000
+#define GAP_MIN_NS 128000
+#define GAP_MAX_NS 512000
 
-static const uint16_t strides[] = {1, 3, 7, 13, 31, 61, 127, 251, 509, 1021};
+static const uint16_t strides[] = {1, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093};
 
 #define SPARSEST (sizeof(strides) / sizeof(strides[0]) - 1)
 
@@ -24,14 +24,15 @@ void blk_sample_seen(struct blk_queue *q, struct blk_request **batch, unsigned n
 {
     struct blk_sampler *s = &q->sampler;
     unsigned stride = strides[s->sparse], timed = 0;
-    int i = s->until + (int)n;
+    int i = q->until_timed + (int)n;
     uint64_t now = aio_now(q->ctx);
     uint64_t gap;
 
     for (; i < (int)n; i += (int)stride, timed++) {
+        batch[i]->timed = true;
         batch[i]->timing = (struct blk_timing){.stride = stride, .seen_ns = now};
     }
-    s->until = i - (int)n;
+    q->until_timed = i - (int)n;
 
     gap = (now - s->seen_ns) / timed;
     s->seen_ns = now;
@@ -76,18 +77,18 @@ static enum blk_latency_op op_of(const struct blk_request *r)
 
 void blk_sample_used(struct blk_request *r)
 {
-    struct blk_sampler *s = &r->q->sampler;
+    struct blk_queue *q = r->q;
     struct blk_timing *t = &r->timing;
 
     /* Only a driver that offers again what it was not shown has more of them than the ring. */
-    if (t->submitted_ns && s->nr_used < r->q->vq->size_max) {
+    if (t->submitted_ns && q->nr_used < q->vq->size_max) {
         if (!t->completed_ns) {
             blk_sample_completed(r);
         }
         t->op = op_of(r);
-        s->used[s->nr_used++] = *t;
+        q->sampler.used[q->nr_used++] = *t;
     }
-    t->stride = 0;
+    r->timed = false;
 }
 
 static void record(struct blk_histogram *stages, const struct blk_timing *t, uint64_t used_ns)
@@ -103,8 +104,8 @@ void blk_sample_shown(struct blk_queue *q, uint64_t now)
 {
     struct blk_sampler *s = &q->sampler;
 
-    for (unsigned i = 0; i < s->nr_used; i++) {
+    for (unsigned i = 0; i < q->nr_used; i++) {
         record(q->latency->of[s->used[i].op], &s->used[i], now);
     }
-    s->nr_used = 0;
+    q->nr_used = 0;
 }

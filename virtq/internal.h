@@ -29,7 +29,7 @@ struct blk_queue;
 
 /* Of a request that is timed; ns of the loop's clock, 0: not yet. */
 struct blk_timing {
-    unsigned stride;        /* requests that it stands for; 0: it is not timed */
+    unsigned stride;        /* requests that it stands for */
     enum blk_latency_op op; /* set when it is given back */
     uint64_t seen_ns;
     uint64_t submitted_ns; /* for the first time */
@@ -48,10 +48,11 @@ struct blk_request {
     struct iovec bounce_iov;
     struct list node;         /* q->waiting or q->kept */
     struct blk_request *next; /* of the run that it belongs to */
-    struct blk_timing timing;
-    unsigned nr_ranges, next_range;
+    uint16_t nr_ranges, next_range;
+    bool timed;
     struct virtio_blk_discard_write_zeroes ranges[BLK_RANGES_MAX];
     struct virtq_chain chain;
+    struct blk_timing timing; /* if @timed */
 };
 
 /* Requests in a row that go to the host as one; first NULL: none. */
@@ -61,12 +62,10 @@ struct blk_run {
     uint64_t bytes; /* of all */
 };
 
-/* Chooses the requests that are timed. */
+/* Chooses the requests that are timed; what is looked at for all is in the queue itself. */
 struct blk_sampler {
-    int until;        /* so many requests before the next one */
-    unsigned sparse;  /* step of the stride */
-    uint64_t seen_ns; /* when the last one was seen */
-    unsigned nr_used;
+    unsigned sparse;         /* step of the stride */
+    uint64_t seen_ns;        /* when the last one was seen */
     struct blk_timing *used; /* of requests given back that the driver was not shown yet */
 };
 
@@ -83,7 +82,8 @@ struct blk_queue {
     bool polling;
     bool stopping; /* no new chains; the last request out posts @quiet */
     unsigned in_flight;
-    struct blk_sampler sampler;
+    int until_timed;  /* so many requests before the next one that is timed */
+    unsigned nr_used; /* in sampler.used */
 
     /* Free requests, last used first out: its memory is still in the cache. */
     struct blk_request **free;
@@ -100,6 +100,7 @@ struct blk_queue {
 
     struct virtio_blk_stats stats; /* read by any thread */
     struct blk_latency *latency;   /* likewise */
+    struct blk_sampler sampler;
 
     /* Fixed, or of the thread that starts and stops the device. */
     unsigned index;
@@ -262,7 +263,7 @@ void blk_fail_kept(struct blk_queue *q);
 
 /**
  * blk_sample_seen - some of the @n requests of @batch, which were just taken, are to be timed
- * To be called when sampler.until, less @n, has gone below 0.
+ * To be called when until_timed, less @n, has gone below 0.
  */
 void blk_sample_seen(struct blk_queue *q, struct blk_request **batch, unsigned n);
 
@@ -286,7 +287,7 @@ void blk_sample_shown(struct blk_queue *q, uint64_t now);
 
 static inline bool blk_timed(const struct blk_request *r)
 {
-    return __builtin_expect(r->timing.stride != 0, 0);
+    return __builtin_expect(r->timed, 0);
 }
 
 #endif

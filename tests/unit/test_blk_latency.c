@@ -14,7 +14,7 @@
 #define IOERR  VIRTIO_BLK_S_IOERR
 #define READ   VIRTIO_BLK_T_IN
 #define WRITE  VIRTIO_BLK_T_OUT
-#define STRIDE 1021 /* the longest */
+#define STRIDE 4093 /* the longest */
 
 /* --- histograms --- */
 
