@@ -124,8 +124,11 @@ static void run(struct outcome *o, const char *words, const char *input, const c
     strcpy(copy, words);
     for (unsigned n = 1; n <= WORDS_MAX; n++) {
         argv[n] = strtok(n == 1 ? copy : NULL, " ");
-        for (char *at = argv[n]; at && (at = strchr(at, '\t'));) {
-            *at = ' ';
+        if (!argv[n]) {
+            break;
+        }
+        for (char *tab; (tab = strchr(argv[n], '\t'));) {
+            *tab = ' ';
         }
     }
     pid = fork();
