@@ -17,7 +17,8 @@
 
 /*
  * Control: one outl of a BENCH_CTL_ word. Not used with `ctl=0`; then the guest only prints
- * `mark=begin`, `mark=end` and, as its last line, `exit=CODE`, and leaves by BENCH_PORT_QEMU_EXIT and by a reset.
+ * `mark=begin`, `mark=end` and, as its last line, `exit=CODE`, and leaves by BENCH_PORT_QEMU_EXIT
+ * and by a reset.
  */
 #define BENCH_PORT_CTL 0xec
 
