@@ -51,7 +51,7 @@ POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototy
 	-Wmissing-prototypes -Wno-unused-parameter -fno-strict-aliasing -I. -pthread $(SAN_FLAGS)
 LDLIBS := -laio -luring -ljansson -lm -pthread
 
-SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
+SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))
 
 all: $(B)/pollux

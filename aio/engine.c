@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "aio/internal.h"
-#include "aio/worker-pool.h"
+#include "aio/engine/worker-pool.h"
 
 static const struct engine_ops *const engines[] = {
     &engine_linux_aio, &engine_io_uring, &engine_threads, &engine_sync, &engine_null,

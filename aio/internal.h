@@ -9,7 +9,7 @@
 #include "aio/aio.h"
 #include "aio/barrier.h"
 #include "aio/engine.h"
-#include "aio/fdmon.h"
+#include "aio/fdmon/fdmon.h"
 
 #define CACHE_LINE 64
 
@@ -111,14 +111,14 @@ void aio_account_close(const struct aio_handler *h);
 void aio_account_destroy(AioContext *ctx);
 
 /* engine.c */
-/* engine-faulty.c: takes over @inner if it succeeds */
+/* engine/faulty.c: takes over @inner if it succeeds */
 int engine_faulty_open(struct engine *inner, const struct engine_config *config,
                        struct engine **out, struct error *err);
 
 void engine_complete(struct engine *e, struct engine_req *req, ssize_t res);
 
 /*
- * engine-threads.c: do @req in a worker thread of the loop, by blocking_io(). For what the engine
+ * engine/threads.c: do @req in a worker thread of the loop, by blocking_io(). For what the engine
  * itself has no asynchronous call. As engine_ops.submit.
  */
 int engine_offload(struct engine *e, struct engine_req *req);

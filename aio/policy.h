@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "aio/list.h"
-#include "aio/poll-budget.h"
+#include "aio/policy/budget.h"
 
 struct poll_policy_ops;
 

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "aio/barrier.h"
-#include "aio/trace-internal.h"
+#include "aio/trace/internal.h"
 
 #define EVENTS_MAX (1u << 24)
 

@@ -3,7 +3,7 @@
  * Tracing: static probes for tools that attach to a running program, and recorded tracks that
  * become a trace file.
  *
- * For each event of aio/trace-events.h there is a function trace_NAME(track, arguments...). It has
+ * For each event of aio/trace/events.h there is a function trace_NAME(track, arguments...). It has
  * a static probe of provider "pollux" if <sys/sdt.h> is there at build time, which costs one nop;
  * and it records the event if @track is not NULL, which costs one predictable branch when it is.
  *
@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "aio/trace-events.h"
+#include "aio/trace/events.h"
 
 #if defined(__has_include)
 #if __has_include(<sys/sdt.h>)

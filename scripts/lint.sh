@@ -42,7 +42,7 @@ room_order() {
     for room in aio iothread virtq kvm cli; do
         allowed="$allowed${allowed:+|}$room"
         [ $room = cli ] && allowed="$allowed|guest-images"
-        if grep -nE '^ *# *include +"' $room/*.[ch] /dev/null |
+        if grep -nE '^ *# *include +"' -r --include='*.[ch]' $room |
             grep -vE "\"($allowed)/"; then
             echo "lint: $room/ may include only from: $allowed"
             bad=1

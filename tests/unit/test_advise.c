@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/advise.h"
+#include "cli/advise/advise.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
 

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "aio/cost-wake.h"
+#include "aio/policy/cost-wake.h"
 #include "aio/histogram.h"
 #include "aio/policy.h"
 #include "aio/replay.h"

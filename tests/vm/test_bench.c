@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 #include "tests/vm/guest.h"
 
 #define DOCUMENT "docs/bench-json.md"

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Spin while it pays: the ski-rental problem with a learned distribution.
+ *
+ * To spin through a wait costs its length; to give up after a window T and block costs T + w * W,
+ * where W is what blocking costs in latency and w, poll-latency-weight, is what a nanosecond of
+ * latency is worth. From histograms of when events came after the loop had gone idle, the window
+ * with the least expected cost is searched (aio/policy/cost-curve.h); W is measured
+ * (aio/policy/cost-wake.h).
+ *
+ * A wait that was blocked for teaches as well: it was W shorter than it seemed. So a workload that
+ * becomes worth polling is noticed without polling.
+ *
+ * There are two games. While nothing is in flight only the sources that may fire at any time are in
+ * the race (kicks); while something is, completions are too. A depth-1 guest makes the difference
+ * extreme: its kick never comes while its request is in flight, and always after. Each game has its
+ * own distributions and its own W.
+ *
+ * Two things guard against a past that no longer holds, and a third against events that wait for
+ * the loop to block (aio/policy/cost-vain.h). A run of waits that were unlikely makes the
+ * game forget nearly all. And the learned window competes with the one that needs no learning,
+ * T = w * W: both are charged for every wait, in hindsight, and while the learned one has recently
+ * been dearer by half, the other is used.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "aio/policy/cost-curve.h"
+#include "aio/policy/cost-vain.h"
+#include "aio/policy/cost-wake.h"
+#include "aio/policy.h"
+
+/* The histograms are halved when a game has seen this many waits since the last time. */
+#define REMEMBER 256
+/* Longest time, in waits, between two searches for the best window. */
+#define SEARCH_GAP_MAX 128
+/* A wait in a bucket that had less than this share, 1/2^n, of the waits is unlikely. */
+#define UNLIKELY_SHIFT 4
+/* How much an unlikely wait adds to the surprise, of which any other takes 1 off, and when to
+ * forget, by 1/2^n: down to the newest waits. */
+#define SURPRISE_STEP 2
+#define SURPRISE_MAX  12
+#define FORGET_SHIFT  8
+/* Learning would take a good part of the time of waits that polling ended as soon as this, ns.
+ * Where these follow each other so many are left out at most, and counted by the next one that is
+ * looked at. With it they are not a power of 2, lest of sources that take turns only one is seen.
+ */
+#define QUICK_NS 512
+#define SKIP_MAX 6
+/* Owed sources are told apart up to this many; others share. */
+#define GROUPS 3
+
+enum game_kind {
+    GAME_IDLE,     /* nothing is in flight */
+    GAME_INFLIGHT, /* something is */
+    GAMES,
+};
+
+struct choice {
+    uint64_t window;
+    uint32_t search; /* which search it is from; 0: none yet */
+};
+
+struct game {
+    struct histogram ended; /* waits by length, whatever ended them */
+    struct cost_wake wake;
+    struct cost_vain vain;
+    uint32_t forgotten; /* clock of all histograms of this game */
+    uint32_t waits;     /* since the last halving */
+    uint32_t surprise;
+    uint32_t skipped;    /* quick waits left out since one was looked at */
+    bool quick;          /* the newest wait was quick, and nothing out of the ordinary */
+    uint32_t search;     /* number of the newest search; choices from older ones are stale */
+    uint32_t search_gap; /* waits between searches, and until the next one */
+    uint32_t search_in;
+    uint64_t learned_cost, safe_cost;   /* recent mean cost of a wait under either window */
+    struct choice choices[1 << GROUPS]; /* by which groups of owed sources are in the race */
+};
+
+struct cost {
+    struct game games[GAMES];
+    enum game_kind kind; /* of the present wait */
+    enum wake_probe probe;
+    uint64_t learned; /* what the search says for the present wait */
+    bool fired;       /* a source did, in the present wait */
+};
+
+struct cost_source {
+    struct histogram events[GAMES];
+    struct histogram ended; /* an owed source: waits by length in which it was in the race */
+    bool racing;            /* an owed source: in the race in the present wait */
+};
+
+static uint64_t block_cost(const struct poll_policy *p, const struct game *g)
+{
+    uint32_t weight = p->params.latency_weight;
+
+    return g->wake.wake_ns * (weight ? weight : POLL_LATENCY_WEIGHT_DEFAULT);
+}
+
+static void cost_init(struct poll_policy *p)
+{
+    struct cost *c = p->data;
+
+    for (unsigned i = 0; i < GAMES; i++) {
+        struct game *g = &c->games[i];
+
+        cost_wake_init(&g->wake, p->params.wake_ns ? p->params.wake_ns : POLL_WAKE_NS_DEFAULT);
+        g->search = 1;
+        g->search_gap = g->search_in = 1;
+    }
+}
+
+static uint64_t search(struct poll_policy *p, struct game *g, enum game_kind kind, uint64_t now_ns)
+{
+    struct cost_curve curve;
+    uint16_t events[HIST_BUCKETS];
+    struct list *pos;
+
+    memset(&curve, 0, sizeof(curve));
+    memset(events, 0, sizeof(events));
+    hist_forget(&g->ended, g->forgotten);
+    list_for_each(pos, &p->sources)
+    {
+        struct poll_source *s = list_entry(pos, struct poll_source, node);
+        struct cost_source *cs = s->data;
+        struct histogram *h = &cs->events[kind];
+
+        hist_forget(h, g->forgotten);
+        if (!s->expected) {
+            for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+                unsigned sum = events[i] + h->n[i];
+
+                events[i] = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
+            }
+        } else if (cs->racing) {
+            hist_forget(&cs->ended, g->forgotten);
+            cost_curve_add(&curve, h->n, cs->ended.n);
+        }
+    }
+    cost_curve_add(&curve, events, g->ended.n);
+    return cost_curve_best(&curve, block_cost(p, g), p->params.max_ns, now_ns);
+}
+
+/* Which owed sources are in the race now. Return: the choice that depends on it. */
+static struct choice *race(struct poll_policy *p, struct cost *c)
+{
+    unsigned key = 0, i = 0;
+    struct list *pos;
+
+    list_for_each(pos, &p->owed)
+    {
+        struct poll_source *s = list_entry(pos, struct poll_source, owed_node);
+        struct cost_source *cs = s->data;
+
+        cs->racing = *s->expected && !list_empty(&s->node);
+        key |= (unsigned)cs->racing << i;
+        i = i + 1 < GROUPS ? i + 1 : 0;
+    }
+    c->kind = key ? GAME_INFLIGHT : GAME_IDLE;
+    return &c->games[c->kind].choices[key];
+}
+
+/* Is a source in the poll set that may fire at any time? Usually the first one is. */
+static bool any_free(const struct poll_policy *p)
+{
+    struct list *pos;
+
+    list_for_each(pos, &p->sources)
+    {
+        if (!list_entry(pos, struct poll_source, node)->expected) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t cost_window(struct poll_policy *p, uint64_t now)
+{
+    struct cost *c = p->data;
+    struct choice *choice = race(p, c);
+    struct game *g = &c->games[c->kind];
+    uint64_t window, probe_ns = 0;
+
+    c->fired = false;
+    c->learned = 0;
+    c->probe = WAKE_PROBE_NONE;
+    if (c->kind == GAME_IDLE && !any_free(p)) {
+        return 0;
+    }
+    if (choice->search != g->search) {
+        window = search(p, g, c->kind, choice->window);
+        if (window != choice->window) {
+            g->search_gap = g->search_gap > 32 ? 32 : g->search_gap;
+        }
+        choice->window = window;
+        choice->search = g->search;
+    }
+    c->learned = window = choice->window;
+    if (g->learned_cost > g->safe_cost + g->safe_cost / 2) {
+        window = block_cost(p, g);
+    }
+    if (window && cost_vain_paused(&g->vain)) {
+        return 0;
+    }
+    if (g->quick) {
+        return window; /* too short for probes */
+    }
+    c->probe = cost_wake_probe(&g->wake, now, window, &p->params, &probe_ns);
+    return c->probe == WAKE_PROBE_NONE ? window : probe_ns;
+}
+
+/* When the event came, as well as it can be known, ns after the loop went idle. */
+static uint64_t came_at(const struct game *g, const struct poll_wait *w)
+{
+    uint64_t wait = w->end_ns - w->start_ns;
+
+    if (w->outcome == POLL_HIT) {
+        return wait;
+    }
+    return wait > w->polled_ns + g->wake.wake_ns ? wait - g->wake.wake_ns : w->polled_ns;
+}
+
+static bool quick(const struct game *g, const struct poll_wait *w)
+{
+    return w->outcome == POLL_HIT && w->end_ns - w->start_ns < QUICK_NS && !g->surprise &&
+           !g->vain.score;
+}
+
+/* How many waits this one stands for; 0: it teaches nothing. */
+static unsigned lessons(const struct game *g, const struct poll_wait *w)
+{
+    if (w->off_cpu) {
+        return 0;
+    }
+    if (!quick(g, w)) {
+        return 1;
+    }
+    return g->quick && g->skipped < SKIP_MAX ? 0 : 1 + g->skipped;
+}
+
+static void cost_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w)
+{
+    struct cost *c = p->data;
+    struct game *g = &c->games[c->kind];
+    struct cost_source *cs = s->data;
+    unsigned n = lessons(g, w);
+
+    if (n && (!s->expected || cs->racing)) {
+        hist_add(&cs->events[c->kind], g->forgotten, hist_bucket(came_at(g, w)), n);
+        c->fired = true;
+    }
+}
+
+static bool unlikely(const struct game *g, unsigned bucket)
+{
+    const uint16_t *n = g->ended.n;
+    unsigned share = n[bucket];
+
+    share += bucket ? n[bucket - 1] : 0;
+    share += bucket + 1 < HIST_BUCKETS ? n[bucket + 1] : 0;
+    return share << UNLIKELY_SHIFT < g->waits * HIST_ONE;
+}
+
+static void search_again(struct game *g, uint32_t gap)
+{
+    g->search++;
+    g->search_gap = g->search_in = gap;
+}
+
+static void age(struct game *g, unsigned bucket, unsigned waits)
+{
+    if (unlikely(g, bucket)) {
+        g->surprise += SURPRISE_STEP;
+        if (g->surprise >= SURPRISE_MAX) {
+            g->surprise = 0;
+            g->forgotten += FORGET_SHIFT;
+            g->waits >>= FORGET_SHIFT;
+            cost_wake_forget(&g->wake);
+            search_again(g, 1);
+        }
+    } else if (g->surprise) {
+        g->surprise--;
+    }
+    g->waits += waits;
+    if (g->waits >= REMEMBER) {
+        g->waits /= 2;
+        g->forgotten++;
+    }
+    if (g->search_in > waits) {
+        g->search_in -= waits;
+    } else {
+        search_again(g, g->search_gap < SEARCH_GAP_MAX ? g->search_gap * 2 : SEARCH_GAP_MAX);
+    }
+}
+
+/* Both windows pay for a wait of @ns. */
+static void charge(struct poll_policy *p, struct cost *c, struct game *g, uint64_t ns)
+{
+    uint64_t block = block_cost(p, g);
+    uint64_t safe = block < p->params.max_ns ? block : p->params.max_ns;
+    uint64_t learned_cost = ns <= c->learned ? ns : c->learned + block;
+    uint64_t safe_cost = ns <= safe ? ns : safe + block;
+
+    g->learned_cost += learned_cost / 16 - g->learned_cost / 16;
+    g->safe_cost += safe_cost / 16 - g->safe_cost / 16;
+}
+
+/* @n: for how many waits @w stands. */
+static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
+{
+    struct cost *c = p->data;
+    struct game *g = &c->games[c->kind];
+    unsigned bucket;
+    uint64_t ns;
+
+    g->quick = quick(g, w);
+    if (g->quick) {
+        g->skipped = 0;
+    }
+    if (w->outcome == POLL_HIT) {
+        cost_vain_hit(&g->vain);
+    } else if (w->polled_ns > g->wake.wake_ns / 2) {
+        cost_vain_miss(&g->vain);
+    }
+    ns = came_at(g, w);
+    bucket = hist_bucket(ns);
+    if (c->fired) {
+        charge(p, c, g, ns);
+        cost_wake_learn(&g->wake, w, c->probe);
+    } else if (bucket) {
+        bucket--; /* nobody fired: of the bucket in which it ended, nothing is known */
+    }
+    hist_add(&g->ended, g->forgotten, bucket, n);
+    if (c->kind == GAME_INFLIGHT) {
+        struct list *pos;
+
+        list_for_each(pos, &p->owed)
+        {
+            struct cost_source *cs = list_entry(pos, struct poll_source, owed_node)->data;
+
+            if (cs->racing) {
+                hist_add(&cs->ended, g->forgotten, bucket, n);
+            }
+        }
+    }
+    age(g, bucket, n);
+}
+
+static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
+{
+    struct cost *c = p->data;
+    struct game *g = &c->games[c->kind];
+    unsigned n = lessons(g, w);
+
+    if (n) {
+        learn(p, w, n);
+    } else if (!w->off_cpu) {
+        g->skipped++;
+    }
+}
+
+/* The mean over the games in which it was measured. */
+static uint64_t cost_wake_ns(const struct poll_policy *p)
+{
+    const struct cost *c = p->data;
+    uint64_t sum = 0;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < GAMES; i++) {
+        if (c->games[i].wake.measured) {
+            sum += c->games[i].wake.wake_ns;
+            n++;
+        }
+    }
+    return n ? sum / n : 0;
+}
+
+static int cost_describe(const struct poll_policy *p, char *buf, size_t len)
+{
+    static const char *const names[GAMES] = {"idle", "in flight"};
+    const struct cost *c = p->data;
+    int used = 0;
+
+    for (unsigned i = 0; i < GAMES; i++) {
+        const struct game *g = &c->games[i];
+        uint64_t window = 0;
+
+        for (unsigned j = 0; j < sizeof(g->choices) / sizeof(g->choices[0]); j++) {
+            window = g->choices[j].window > window ? g->choices[j].window : window;
+        }
+        used += snprintf(used < (int)len ? buf + used : NULL, used < (int)len ? len - used : 0,
+                         "%s%s: window %.1f us, blocking costs %.1f us (%s)", i ? "; " : "",
+                         names[i], (double)window / 1e3, (double)g->wake.wake_ns / 1e3,
+                         g->wake.measured ? "measured" : "guessed");
+    }
+    return used;
+}
+
+const struct poll_policy_ops poll_policy_cost = {
+    .name = "cost",
+    .summary = "spin while it pays, by learned distributions and the measured cost of blocking",
+    .size = sizeof(struct cost),
+    .source_size = sizeof(struct cost_source),
+    .init = cost_init,
+    .window = cost_window,
+    .event = cost_event,
+    .wait_done = cost_wait_done,
+    .wake_ns = cost_wake_ns,
+    .describe = cost_describe,
+};

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/bench/cells.h"
+#include "cli/bench/bench.h"
+
+const char *const cell_workload_keys[] = {"disk", "engine", "bs", "depth", "pause", NULL};
+const char *const cell_variant_keys[] = {"runner",        "policy", "poll_max_ns",
+                                         "idle_handlers", "ring",   NULL};
+
+bool cell_same(const json_t *a, const json_t *b, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        if (!json_equal(json_object_get(a, *keys), json_object_get(b, *keys))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *cell_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+json_int_t cell_number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+double cell_figure(const json_t *cell, const char *figure)
+{
+    const json_t *value = json_object_get(json_object_get(cell, "median"), figure);
+
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+unsigned cell_runs(const json_t *cell, const char *figure, double *v)
+{
+    const json_t *runs = json_object_get(cell, "runs");
+    unsigned n = 0;
+
+    for (size_t i = 0; i < json_array_size(runs) && n < BENCH_RUNS_MAX; i++) {
+        v[n] = json_number_value(json_object_get(json_array_get(runs, i), figure));
+        n += v[n] > 0;
+    }
+    return n;
+}
+
+void cell_name_variant(const json_t *cell, bool cap, char *buf, size_t size)
+{
+    const char *runner = cell_text(cell, "runner"), *policy = cell_text(cell, "policy");
+    const bool ours = !strcmp(runner, bench_runner_pollux.name);
+    const int idle = (int)cell_number(cell, "idle_handlers");
+    const json_int_t max_ns = cell_number(cell, "poll_max_ns");
+    char number[16] = "", time[32] = "";
+
+    if (cap && max_ns) {
+        bench_format_time((uint64_t)max_ns, time, sizeof(time));
+    }
+    if (idle) {
+        snprintf(number, sizeof(number), "+%d", idle);
+    }
+    snprintf(buf, size, "%s%s%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ", policy,
+             number, strcmp(cell_text(cell, "ring"), "packed") ? "" : "/packed", *time ? " " : "",
+             time);
+}
+
+void cell_name_workload(const json_t *cell, bool depth, char *buf, size_t size)
+{
+    const char *pause = cell_text(cell, "pause");
+    const bool pausing = strcmp(pause, "0");
+    char bs[32], number[32] = "";
+
+    if (depth) {
+        snprintf(number, sizeof(number), ", depth %d", (int)cell_number(cell, "depth"));
+    }
+    bench_format_size((uint64_t)cell_number(cell, "bs"), bs, sizeof(bs));
+    snprintf(buf, size, "%s, %s, %s%s%s%s", cell_text(cell, "disk"), cell_text(cell, "engine"), bs,
+             number, pausing ? ", pause " : "", pausing ? pause : "");
+}

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/bench/bench.h"
+#include "cli/choices.h"
+#include "cli/trace-file.h"
+#include "guest-images/bench/bench-guest.h"
+
+#define MEMORY_DIR    "/dev/shm"
+#define RUNS          5
+#define RUNS_COMPARED 6 /* the fewest that give an interval of 95 % */
+
+static const char *order_name(unsigned i)
+{
+    static const char *const names[] = {"random", "seq", NULL};
+
+    return names[i];
+}
+
+static const char *guest_name(unsigned i)
+{
+    static const char *const names[] = {"built-in", "linux", NULL};
+
+    return names[i];
+}
+
+static const char *wait_name(unsigned i)
+{
+    static const char *const names[] = {"poll", "irq", NULL};
+
+    return names[i];
+}
+
+static const char *ring_name(unsigned i)
+{
+    static const char *const names[] = {"split", "packed", NULL};
+
+    return names[i];
+}
+
+/* Tables of one key each: an option that takes one value, or a list. */
+#define KEY(key, ...)                                                                              \
+    (const struct option_key[])                                                                    \
+    {                                                                                              \
+        {.name = key, __VA_ARGS__}, {.name = NULL},                                                \
+    }
+#define AT(member) .offset = offsetof(struct bench_config, member)
+
+const struct option bench_options[] = {
+    {.name = "depth",
+     .help = "requests in flight in each queue; default 1,32",
+     .plain = true,
+     .keys = KEY("depth", .kind = OPTION_NUMBER, .list = true, .metavar = "N", .min = 1,
+                 .max = BENCH_MAX_DEPTH, AT(depths))},
+    {.name = "pause",
+     .help =
+         "the guest waits so long before each request; default 0. Always the same TIME, or\n"
+         "                              - exp:MEAN: exponentially distributed\n"
+         "                              - bimodal:SHORT:LONG:PERCENT: so many percent are SHORT\n"
+         "                              - on-off:ON:OFF: no pause for ON, then one of OFF",
+     .plain = true,
+     .keys = KEY("pause", .list = true, .metavar = "PAUSE", .min = 1, AT(pauses))},
+    {.name = "policy",
+     .help = "how the I/O thread waits; default block,grow-shrink,cost",
+     .plain = true,
+     .keys = KEY("policy", .kind = OPTION_CHOICE, .list = true, .metavar = "POLICY",
+                 .choice = choice_policy, .about = choice_policy_about, AT(policies))},
+    {.name = "poll-max-ns",
+     .help = "longest time to poll; default 200000 for cost, 32768 for the others, as in QEMU",
+     .plain = true,
+     .keys = KEY("poll-max-ns", .kind = OPTION_TIME, .list = true, .metavar = "NS", .min = 1,
+                 .max = 1000000000, AT(max_ns))},
+    {.name = "idle-handlers",
+     .help = "so many more sources in the I/O thread that are never busy; default 0",
+     .plain = true,
+     .keys = KEY("idle-handlers", .kind = OPTION_NUMBER, .list = true, .metavar = "N",
+                 .max = BENCH_IDLE_MAX, AT(idle))},
+    {.name = "engine",
+     .help =
+         "default null,linux-aio; null has one row, the others a file in memory and one on disk",
+     .plain = true,
+     .keys = KEY("engine", .kind = OPTION_CHOICE, .list = true, .metavar = "ENGINE",
+                 .choice = choice_engine, .about = choice_engine_about, AT(engines))},
+    {.name = "disk",
+     .help = "measure this image or block device instead of scratch files",
+     .plain = true,
+     .keys = KEY("disk", .metavar = "FILE", .min = 1, AT(disk))},
+    {.name = "overwrite",
+     .help = "let --rw write to --disk; what is on it is lost",
+     .offset = offsetof(struct bench_config, overwrite)},
+    {.name = "file",
+     .help = "directory of the scratch file on disk; default the current one",
+     .plain = true,
+     .keys = KEY("file", .metavar = "DIR", .min = 1, AT(dir))},
+    {.name = "size",
+     .help = "of a scratch file; default 256M",
+     .plain = true,
+     .keys = KEY("size", .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MAX_BS,
+                 .max = 1ull << 50, AT(size))},
+    {.name = "bs",
+     .help = "bytes of a request; default 4096",
+     .plain = true,
+     .keys = KEY("bs", .kind = OPTION_SIZE, .list = true, .metavar = "SIZE", .min = BENCH_MIN_BS,
+                 .max = BENCH_MAX_BS, AT(block_sizes))},
+    {.name = "rw",
+     .help = "read, write, or mixed:P with P percent reads; default read",
+     .plain = true,
+     .keys = KEY("rw", .metavar = "read|write|mixed:P", .min = 1, AT(rw))},
+    {.name = "fsync",
+     .help = "a flush after every N writes of a queue; default none",
+     .plain = true,
+     .keys = KEY("fsync", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = UINT32_MAX,
+                 AT(fsync))},
+    {.name = "disks",
+     .help = "disks of the guest, all on the same file and I/O thread; default 1",
+     .plain = true,
+     .keys = KEY("disks", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_MAX_DISKS,
+                 AT(disks))},
+    {.name = "queues",
+     .help = "virtqueues of each disk; default 1",
+     .plain = true,
+     .keys = KEY("queues", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_MAX_QUEUES,
+                 AT(queues))},
+    {.name = "order",
+     .help = "default random",
+     .plain = true,
+     .keys =
+         KEY("order", .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
+    {.name = "merge",
+     .help = "adjacent requests go to the host as one; default on",
+     .plain = true,
+     .keys = KEY("merge", .kind = OPTION_SWITCH, .metavar = "on|off", AT(merge))},
+    {.name = "wait",
+     .help = "the guest polls the ring, or waits for interrupts; default poll",
+     .plain = true,
+     .keys = KEY("wait", .kind = OPTION_CHOICE, .metavar = "WAIT", .choice = wait_name, AT(wait))},
+    {.name = "ring",
+     .help = "format of the virtqueue, split or packed; default split",
+     .plain = true,
+     .keys = KEY("ring", .kind = OPTION_CHOICE, .list = true, .metavar = "RING",
+                 .choice = ring_name, AT(rings))},
+    {.name = "against",
+     .help = "run the same guest under QEMU, in turn, with each --poll-max-ns",
+     .plain = true,
+     .keys = KEY("against", .metavar = "qemu[=PATH]", .min = 1, AT(against))},
+    {.name = "host",
+     .help = "measure what the host can do without a VMM, in turn",
+     .offset = offsetof(struct bench_config, host)},
+    {.name = "guest",
+     .help = "built-in, or linux: fio in the test Linux guest, see make guest-linux",
+     .plain = true,
+     .keys =
+         KEY("guest", .kind = OPTION_CHOICE, .metavar = "GUEST", .choice = guest_name, AT(guest))},
+    {.name = "guest-dir",
+     .help = "where the test Linux guest is; default build/guest-linux",
+     .plain = true,
+     .keys = KEY("guest-dir", .metavar = "DIR", .min = 1, .max = 256, AT(guest_dir))},
+    {.name = "runs",
+     .help = "runs of each cell; default 5, with --against or --host 6",
+     .plain = true,
+     .keys = KEY("runs", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_RUNS_MAX,
+                 AT(runs))},
+    {.name = "time",
+     .help = "length of a run; a number without a unit is seconds; default 0.8s",
+     .plain = true,
+     .keys = KEY("time", .kind = OPTION_TIME, .metavar = "TIME", .min = 10000000,
+                 .max = 3600000000000, .unit = 1000000000, AT(time_ns))},
+    {.name = "trace",
+     .help = TRACE_FILE_HELP "; of the first run of each cell",
+     .plain = true,
+     .keys = KEY("trace", .metavar = "FILE", .min = 1, AT(trace))},
+    {.name = "wide",
+     .help = "a table with every figure; 120 columns are not enough for it",
+     .offset = offsetof(struct bench_config, wide)},
+    {.name = "json",
+     .help = "print one JSON object with all runs instead of the table",
+     .offset = offsetof(struct bench_config, json)},
+    {.name = "report",
+     .help = "make a page with plots as well, DIR/index.html; needs gnuplot",
+     .plain = true,
+     .keys = KEY("report", .metavar = "DIR", .min = 1, AT(report))},
+    {.name = "compare",
+     .help = "measure nothing; tell what differs between two files that --json wrote",
+     .plain = true,
+     .keys = KEY("compare", .metavar = "A.json B.json", .offset = 0)}, /* see bench.c */
+    {.name = NULL},
+};
+
+void bench_config_init(struct bench_config *c)
+{
+    *c = (struct bench_config){
+        .depths = {2, {1, 32}},
+        .pauses = {1, {(uintptr_t) "0"}},
+        .block_sizes = {1, {4096}},
+        .disks = 1,
+        .queues = 1,
+        .policies = {3,
+                     {choice_index(choice_policy, "block"),
+                      choice_index(choice_policy, "grow-shrink"),
+                      choice_index(choice_policy, "cost")}},
+        .idle = {1, {0}},
+        .rings = {1, {0}},
+        .merge = true,
+        .engines = {2,
+                    {choice_index(choice_engine, "null"),
+                     choice_index(choice_engine, "linux-aio")}},
+        .dir = ".",
+        .guest_dir = "build/guest-linux",
+        .rw = "read",
+        .size = 256 << 20,
+        .time_ns = 800000000,
+    };
+}
+
+static int check_rw(const char *rw, struct error *err)
+{
+    char *end;
+
+    if (!strcmp(rw, "read") || !strcmp(rw, "write")) {
+        return 0;
+    }
+    if (!strncmp(rw, "mixed:", 6) && rw[6] >= '0' && rw[6] <= '9' &&
+        strtoul(rw + 6, &end, 10) <= 100 && !*end) {
+        return 0;
+    }
+    return error_set(err, -EINVAL,
+                     "--rw: '%s' is not known; it takes read, write, or mixed:P with P from 0 to "
+                     "100",
+                     rw);
+}
+
+static int add_targets_of(struct bench_plan *p, const struct bench_config *c,
+                          const struct engine_ops *engine, struct error *err)
+{
+    struct bench_target *t = &p->targets[p->nr_targets];
+    int ret;
+
+    if (p->nr_targets + 2 > BENCH_TARGETS_MAX) {
+        return error_set(err, -EINVAL, "--engine: too many at once");
+    }
+    if (!engine->needs_file) {
+        if (!c->disk) {
+            bench_target_null(t, c, engine);
+            p->nr_targets++;
+        }
+        return 0;
+    }
+    if (c->disk) {
+        ret = bench_target_disk(t, c, engine, err);
+        p->nr_targets += ret == 0;
+        return ret;
+    }
+    ret = bench_target_scratch(t, c, engine, "memory", MEMORY_DIR, err);
+    if (ret == 0) {
+        p->nr_targets++;
+        ret = bench_target_scratch(t + 1, c, engine, "disk", c->dir, err);
+        p->nr_targets += ret == 0;
+    }
+    return ret;
+}
+
+static int add_targets(struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < c->engines.n; i++) {
+        ret = add_targets_of(p, c, engine_at((unsigned)c->engines.v[i]), err);
+    }
+    return ret;
+}
+
+static void add_groups(struct bench_plan *p, const struct bench_config *c)
+{
+    const unsigned per_target = c->block_sizes.n * c->depths.n * c->pauses.n;
+
+    for (unsigned i = 0; i < p->nr_targets * per_target; i++) {
+        p->groups[p->nr_groups++] = (struct bench_group){
+            .target = &p->targets[i / per_target],
+            .bs = c->block_sizes.v[i / c->pauses.n / c->depths.n % c->block_sizes.n],
+            .depth = (unsigned)c->depths.v[i / c->pauses.n % c->depths.n],
+            .pause = p->pauses[i % c->pauses.n],
+        };
+    }
+}
+
+/* QEMU with the same cap, in the turn right after ours, once for each. */
+static void add_counterpart(struct bench_plan *p, const struct bench_variant *ours)
+{
+    struct bench_variant theirs = {
+        .runner = &bench_runner_qemu,
+        .policy = ours->max_ns ? bench_qemu_policy(&p->qemu) : &poll_policy_block,
+        .max_ns = ours->max_ns,
+        .packed = ours->packed,
+    };
+
+    for (unsigned i = 0; i < p->nr_variants; i++) {
+        const struct bench_variant *v = &p->variants[i];
+
+        if (v->runner == theirs.runner && v->max_ns == theirs.max_ns &&
+            v->packed == theirs.packed) {
+            return;
+        }
+    }
+    p->variants[p->nr_variants++] = theirs;
+}
+
+static void add_variant(struct bench_plan *p, const struct bench_config *c,
+                        const struct poll_policy_ops *policy, uint64_t max_ns)
+{
+    for (unsigned i = 0; i < c->idle.n; i++) {
+        for (unsigned k = 0; k < c->rings.n; k++) {
+            p->variants[p->nr_variants++] = (struct bench_variant){
+                .runner = &bench_runner_pollux,
+                .policy = policy,
+                .max_ns = max_ns,
+                .idle = (unsigned)c->idle.v[i],
+                .packed = c->rings.v[k] == 1,
+            };
+            if (c->against) {
+                add_counterpart(p, &p->variants[p->nr_variants - 1]);
+            }
+        }
+    }
+}
+
+/* With the caps that were asked for; else with the one that each is made for. */
+static void add_capped_variants(struct bench_plan *p, const struct bench_config *c,
+                                const struct poll_policy_ops *policy)
+{
+    for (unsigned i = 0; i < c->max_ns.n; i++) {
+        add_variant(p, c, policy, c->max_ns.v[i]);
+    }
+    if (!c->max_ns.n) {
+        add_variant(p, c, policy,
+                    policy == &poll_policy_cost ? POLL_MAX_NS_DEFAULT : POLL_MAX_NS_QEMU);
+    }
+}
+
+/* Blocking mode comes first: the others are compared with it. */
+static void add_variants(struct bench_plan *p, const struct bench_config *c)
+{
+    for (unsigned i = 0; i < c->policies.n; i++) {
+        if (poll_policy_at((unsigned)c->policies.v[i]) == &poll_policy_block) {
+            add_variant(p, c, &poll_policy_block, 0);
+            break;
+        }
+    }
+    for (unsigned i = 0; i < c->policies.n; i++) {
+        const struct poll_policy_ops *policy = poll_policy_at((unsigned)c->policies.v[i]);
+
+        if (policy != &poll_policy_block) {
+            add_capped_variants(p, c, policy);
+        }
+    }
+}
+
+static void add_host(struct bench_plan *p)
+{
+    p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_bare};
+    if (bench_fio_probe(p->host.fio_version, sizeof(p->host.fio_version))) {
+        p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_fio};
+    }
+    p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_pread};
+    if (cache_line_trip(&p->host.trip) < 0) {
+        p->host.trip.ns = 0;
+    }
+}
+
+static uint64_t largest(const struct option_list *list)
+{
+    uint64_t max = 0;
+
+    for (unsigned i = 0; i < list->n; i++) {
+        max = list->v[i] > max ? list->v[i] : max;
+    }
+    return max;
+}
+
+/* fio makes no such pauses, and the test guest has one disk with one queue. */
+static int check_linux(const struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    for (unsigned i = 0; i < c->pauses.n; i++) {
+        if (strcmp(p->pauses[i], "0") != 0) {
+            return error_set(err, -EINVAL, "--pause is for the built-in guest");
+        }
+    }
+    if (c->disks > 1 || c->queues > 1) {
+        return error_set(err, -EINVAL, "--disks and --queues are for the built-in guest");
+    }
+    if (c->against || c->host) {
+        return error_set(err, -EINVAL, "--against and --host run the built-in guest only");
+    }
+    return bench_linux_check(c, err);
+}
+
+static int check_lists(const struct bench_config *c, struct error *err)
+{
+    for (unsigned i = 0; i < c->engines.n; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            if (c->engines.v[i] == c->engines.v[j]) {
+                return error_set(err, -EINVAL, "--engine: '%s' is given twice",
+                                 choice_engine((unsigned)c->engines.v[i]));
+            }
+        }
+    }
+    if (c->rings.n > 2) {
+        return error_set(err, -EINVAL, "--ring: there are only split and packed");
+    }
+    for (unsigned i = 0; i < c->block_sizes.n; i++) {
+        if (c->block_sizes.v[i] % BENCH_MIN_BS) {
+            return error_set(err, -EINVAL, "--bs: must be a multiple of %d", BENCH_MIN_BS);
+        }
+    }
+    if (c->size % 4096) {
+        return error_set(err, -EINVAL, "--size: must be a multiple of 4K");
+    }
+    if (c->against && strcmp(c->against, "qemu") != 0 && strncmp(c->against, "qemu=/", 6) != 0 &&
+        strncmp(c->against, "qemu=.", 6) != 0) {
+        return error_set(err, -EINVAL, "--against: takes qemu, or qemu=PATH with a path");
+    }
+    if (c->fsync && !strcmp(c->rw, "read")) {
+        return error_set(err, -EINVAL, "--fsync needs writes: --rw write or --rw mixed:P");
+    }
+    if (largest(&c->block_sizes) * largest(&c->depths) * c->disks * c->queues > BENCH_MEMORY_MAX) {
+        return error_set(err, -EINVAL,
+                         "--bs, --depth, --disks and --queues together would need more than %llu "
+                         "MiB for data",
+                         BENCH_MEMORY_MAX >> 20);
+    }
+    return check_rw(c->rw, err);
+}
+
+static int parse_pauses(struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < c->pauses.n; i++) {
+        ret = bench_pause_parse((const char *)(uintptr_t)c->pauses.v[i], p->pauses[i], err);
+    }
+    return ret;
+}
+
+int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct error *err)
+{
+    int ret = check_lists(c, err);
+
+    p->config = c;
+    p->nr_runs = c->runs ? (unsigned)c->runs : c->against || c->host ? RUNS_COMPARED : RUNS;
+    if (ret == 0 && c->against) {
+        ret = bench_qemu_probe(c, &p->qemu, err);
+    }
+    if (ret == 0) {
+        ret = parse_pauses(p, c, err);
+    }
+    if (ret == 0 && c->guest == BENCH_GUEST_LINUX) {
+        ret = check_linux(p, c, err);
+    }
+    if (ret == 0) {
+        ret = add_targets(p, c, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    if (p->nr_targets == 0) {
+        return error_set(err, -EINVAL, "--disk: engine null takes no disk");
+    }
+    add_groups(p, c);
+    add_variants(p, c);
+    if (c->host) {
+        add_host(p);
+    }
+    p->results = calloc((size_t)p->nr_groups * p->nr_variants * p->nr_runs, sizeof(*p->results));
+    p->done = calloc(p->nr_groups, sizeof(*p->done));
+    return p->results && p->done ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+void bench_plan_destroy(struct bench_plan *p)
+{
+    for (unsigned i = 0; i < p->nr_targets; i++) {
+        bench_target_close(&p->targets[i]);
+    }
+    free(p->results);
+    free(p->done);
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pollux bench --report DIR: one page that stands on its own, made from the JSON of a result.
+ *
+ * A section holds what differs in depth and variant only. gnuplot runs once, for the plots of all
+ * sections; what it prints is cut into pieces and put into the page in the same order.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/bench/cells.h"
+#include "cli/bench/plots.h"
+#include "cli/bench/bench.h"
+#include "cli/bench/gnuplot.h"
+
+#define DEPTHS_MAX 4 /* of a section, that have plots of their own */
+
+enum figure_kind { FIGURE_IOPS, FIGURE_CPU, FIGURE_LATENCY, FIGURE_WHERE };
+
+struct figure {
+    enum figure_kind kind;
+    int depth;
+};
+
+struct section {
+    json_t *cells, *variants;
+    unsigned nr_figures;
+    struct figure figures[2 + 2 * DEPTHS_MAX];
+};
+
+struct page {
+    const json_t *root;
+    unsigned nr_sections;
+    struct section *sections;
+};
+
+/* --- what is shown --- */
+
+static const char *const section_keys[] = {"disk", "engine", "bs", "pause", NULL};
+
+static struct section *section_of(struct page *p, const json_t *cell)
+{
+    for (unsigned i = 0; i < p->nr_sections; i++) {
+        if (cell_same(json_array_get(p->sections[i].cells, 0), cell, section_keys)) {
+            return &p->sections[i];
+        }
+    }
+    p->sections[p->nr_sections] = (struct section){.cells = json_array(), .variants = json_array()};
+    return &p->sections[p->nr_sections++];
+}
+
+static bool has_variant(const json_t *variants, const json_t *cell)
+{
+    for (size_t i = 0; i < json_array_size(variants); i++) {
+        if (cell_same(json_array_get(variants, i), cell, cell_variant_keys)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int page_init(struct page *p, const json_t *root)
+{
+    const json_t *cells = json_object_get(root, "cells");
+    json_t *cell;
+    size_t i;
+
+    *p = (struct page){.root = root};
+    p->sections = calloc(json_array_size(cells) + 1, sizeof(*p->sections));
+    if (!p->sections) {
+        return -ENOMEM;
+    }
+    json_array_foreach(cells, i, cell)
+    {
+        struct section *s = section_of(p, cell);
+
+        json_array_append(s->cells, cell);
+        if (!has_variant(s->variants, cell)) {
+            json_array_append(s->variants, cell);
+        }
+    }
+    return 0;
+}
+
+static void page_destroy(struct page *p)
+{
+    for (unsigned i = 0; p->sections && i < p->nr_sections; i++) {
+        json_decref(p->sections[i].cells);
+        json_decref(p->sections[i].variants);
+    }
+    free(p->sections);
+}
+
+static unsigned depths_of(const struct section *s, int depths[DEPTHS_MAX])
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < json_array_size(s->cells) && n < DEPTHS_MAX; i++) {
+        const int depth = (int)cell_number(json_array_get(s->cells, i), "depth");
+        bool known = false;
+
+        for (unsigned k = 0; k < n; k++) {
+            known |= depths[k] == depth;
+        }
+        if (!known) {
+            depths[n++] = depth;
+        }
+    }
+    return n;
+}
+
+static void add_figure(struct section *s, bool plotted, enum figure_kind kind, int depth)
+{
+    if (plotted) {
+        s->figures[s->nr_figures++] = (struct figure){kind, depth};
+    }
+}
+
+static void plot_section(struct section *s, FILE *script)
+{
+    int depths[DEPTHS_MAX];
+    const unsigned n = depths_of(s, depths);
+
+    add_figure(s, plot_iops(script, s->cells, s->variants), FIGURE_IOPS, 0);
+    add_figure(s, plot_cpu(script, s->cells, s->variants), FIGURE_CPU, 0);
+    for (unsigned i = 0; i < n; i++) {
+        add_figure(s, plot_latency(script, s->cells, s->variants, depths[i]), FIGURE_LATENCY,
+                   depths[i]);
+        add_figure(s, plot_where(script, s->cells, s->variants, depths[i]), FIGURE_WHERE,
+                   depths[i]);
+    }
+}
+
+/* All plots, one after the other; @svgs: free() it. */
+static int make_plots(struct page *p, char **svgs, struct error *err)
+{
+    char *script = NULL;
+    size_t size;
+    FILE *f = open_memstream(&script, &size);
+    int ret;
+
+    if (!f) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    plot_begin(f);
+    for (unsigned i = 0; i < p->nr_sections; i++) {
+        plot_section(&p->sections[i], f);
+    }
+    fclose(f);
+    ret = gnuplot_run(script, size, svgs, err);
+    free(script);
+    return ret;
+}
+
+/* --- HTML --- */
+
+static const char style[] =
+    ":root{color-scheme:light dark;--ink:#1d2228;--soft:#5c6670;--line:#d8dde2;--page:#fff;"
+    "--card:#f6f8fa}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#dfe3e7;--soft:#98a2ac;--line:#3a424a;"
+    "--page:#14181c;--card:#1c2126}}\n"
+    "body{margin:0 auto;padding:1.5rem;max-width:76rem;background:var(--page);color:var(--ink);"
+    "font:16px/1.5 system-ui,sans-serif}\n"
+    "h1{font-size:1.6rem;margin:0 0 .3rem}\n"
+    "h2{font-size:1.2rem;margin:2.5rem 0 .5rem;padding-top:1rem;border-top:1px solid var(--line)}\n"
+    "p{margin:.4rem 0;color:var(--soft)}\n"
+    ".legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.5rem 0;padding:0;"
+    "list-style:none;font-size:.9rem}\n"
+    ".legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:2px}\n"
+    ".plots{display:grid;gap:1rem;grid-template-columns:1fr 1fr}\n"
+    "@media(max-width:40rem){.plots{grid-template-columns:1fr}}\n"
+    "figure{margin:0;padding:.8rem;background:var(--card);border:1px solid var(--line);"
+    "border-radius:6px}\n"
+    "figcaption{font-size:.85rem;color:var(--soft)}\n"
+    "figcaption b{display:block;font-size:1rem;color:var(--ink)}\n"
+    "svg{display:block;width:100%;height:auto}\n"
+    "svg [fill=black]{fill:var(--ink)}svg [stroke=black]{stroke:var(--soft)}"
+    "svg [color=black]{color:var(--soft)}svg [stroke=gray]{stroke:var(--line)}\n"
+    ".wide{overflow-x:auto;margin-top:1rem}\n"
+    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;"
+    "white-space:nowrap}\n"
+    "td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line)}\n"
+    "th{font-weight:600;color:var(--soft)}td:nth-child(2),th:nth-child(2){text-align:left}\n";
+
+static void put_text(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
+        default:
+            fputc(*text, out);
+        }
+    }
+}
+
+static void put_head(const struct page *p, FILE *out)
+{
+    const json_t *host = json_object_get(p->root, "host");
+    const json_t *w = json_object_get(p->root, "workload");
+    char text[1024];
+
+    fprintf(out,
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width\">\n<title>pollux bench</title>\n"
+            "<style>\n%s</style>\n</head>\n<body>\n<h1>pollux bench</h1>\n<p>",
+            style);
+    snprintf(text, sizeof(text),
+             "%s, %d processors, %s, Linux %s, KVM: %s. Pollux %s, %s. Up to %d runs of %g s each.",
+             cell_text(host, "processor"), (int)cell_number(host, "processors"),
+             cell_text(host, "system"), cell_text(host, "kernel"), cell_text(host, "kvm"),
+             cell_text(p->root, "pollux"), cell_text(p->root, "date"),
+             (int)cell_number(p->root, "runs_planned"),
+             json_number_value(json_object_get(w, "run_seconds")));
+    put_text(out, text);
+    fprintf(out, "</p>\n<p>");
+    snprintf(text, sizeof(text),
+             "Requests: %s, %s order; the guest waits by %s; disks: %d, queues of each: %d.",
+             cell_text(w, "rw"), strcmp(cell_text(w, "order"), "seq") ? "random" : "sequential",
+             strcmp(cell_text(w, "wait"), "irq") ? "polling" : "interrupts",
+             (int)cell_number(w, "disks"), (int)cell_number(w, "queues"));
+    put_text(out, text);
+    if (cell_number(w, "fsync")) {
+        fprintf(out, " A flush after every %d writes.", (int)cell_number(w, "fsync"));
+    }
+    if (!json_is_true(json_object_get(p->root, "complete"))) {
+        fprintf(out, " <b>It ended early: this is what was complete.</b>");
+    }
+    fprintf(out, "</p>\n");
+}
+
+static void put_legend_entry(FILE *out, uint32_t rgb, const char *name)
+{
+    fprintf(out, "<li><i style=\"background:#%06" PRIx32 "\"></i>", rgb);
+    put_text(out, name);
+    fprintf(out, "</li>\n");
+}
+
+static void put_legend(const struct section *s, FILE *out)
+{
+    json_t *variant;
+    size_t i;
+
+    fprintf(out, "<ul class=\"legend\">\n");
+    json_array_foreach(s->variants, i, variant)
+    {
+        char name[128];
+
+        cell_name_variant(variant, true, name, sizeof(name));
+        put_legend_entry(out, plot_colour((unsigned)i), name);
+    }
+    fprintf(out, "</ul>\n");
+}
+
+static void put_caption(const struct figure *f, FILE *out)
+{
+    switch (f->kind) {
+    case FIGURE_IOPS:
+        fprintf(out, "<b>IOPS against depth</b>Medians; bars from the slowest to the fastest run.");
+        break;
+    case FIGURE_CPU:
+        fprintf(out, "<b>CPU against latency</b>CPU of the I/O thread. Left and low is good; "
+                     "numbers are depths.");
+        break;
+    case FIGURE_LATENCY:
+        fprintf(out,
+                "<b>Latency distribution, depth %d</b>So many percent of the requests took no "
+                "longer.",
+                f->depth);
+        break;
+    case FIGURE_WHERE:
+        fprintf(out, "<b>Where the time goes, depth %d</b>Shares of the mean latency.", f->depth);
+        break;
+    }
+}
+
+static void put_stages(FILE *out)
+{
+    fprintf(out, "<ul class=\"legend\">\n");
+    for (unsigned i = 0; i < PLOT_STAGES; i++) {
+        put_legend_entry(out, plot_stages[i].rgb, plot_stages[i].name);
+    }
+    fprintf(out, "</ul>\n");
+}
+
+/* The next <svg> of *@svgs, without its title, which would pop up under the mouse. */
+static void put_svg(char **svgs, FILE *out)
+{
+    char *begin = strstr(*svgs, "<svg"), *end = begin ? strstr(begin, "</svg>") : NULL, *line,
+         *next;
+
+    if (!end) {
+        return;
+    }
+    end += strlen("</svg>");
+    for (line = begin; line < end; line = next) {
+        next = memchr(line, '\n', (size_t)(end - line));
+        next = next ? next + 1 : end;
+        if (strncmp(line, "<title>", 7) && strncmp(line, "<desc>", 6)) {
+            fwrite(line, 1, (size_t)(next - line), out);
+        }
+    }
+    *svgs = end;
+}
+
+static const struct {
+    const char *title, *figure;
+    double unit;
+    int decimals;
+} columns[] = {
+    {"IOPS", "iops", 1, 0},
+    {"MB/s", "mb_per_s", 1, 1},
+    {"mean us", "lat_mean_ns", 1e3, 2},
+    {"p50 us", "lat_p50_ns", 1e3, 2},
+    {"p99 us", "lat_p99_ns", 1e3, 2},
+    {"p99.99 us", "lat_p99.99_ns", 1e3, 1},
+    {"CPU us", "iothread_cpu_ns_per_request", 1e3, 2},
+    {"vCPU us", "vcpu_cpu_ns_per_request", 1e3, 2},
+    {"kicks", "kicks_per_request", 1, 3},
+};
+
+#define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static void put_row(const json_t *cell, FILE *out)
+{
+    const json_t *ratio = json_object_get(json_object_get(cell, "iops_to_block"), "median");
+    const bool noisy = json_is_true(json_object_get(cell, "noisy"));
+    char name[128];
+
+    cell_name_variant(cell, true, name, sizeof(name));
+    fprintf(out, "<tr><td>%d</td><td>%s", (int)cell_number(cell, "depth"), noisy ? "~ " : "");
+    put_text(out, name);
+    fprintf(out, "</td>");
+    for (size_t i = 0; i < NR_COLUMNS; i++) {
+        const double value = cell_figure(cell, columns[i].figure);
+
+        if (isnan(value)) {
+            fprintf(out, "<td></td>");
+        } else {
+            fprintf(out, "<td>%.*f</td>", columns[i].decimals, value / columns[i].unit);
+        }
+    }
+    if (ratio) {
+        fprintf(out, "<td>%.2f</td></tr>\n", json_number_value(ratio));
+    } else {
+        fprintf(out, "<td></td></tr>\n");
+    }
+}
+
+static void put_table(const struct section *s, FILE *out)
+{
+    json_t *cell;
+    size_t k;
+
+    fprintf(out, "<div class=\"wide\"><table>\n<tr><th>depth</th><th>policy</th>");
+    for (size_t i = 0; i < NR_COLUMNS; i++) {
+        fprintf(out, "<th>%s</th>", columns[i].title);
+    }
+    fprintf(out, "<th>IOPS to block</th></tr>\n");
+    json_array_foreach(s->cells, k, cell)
+    {
+        put_row(cell, out);
+    }
+    fprintf(out, "</table></div>\n");
+}
+
+static void put_section(const struct section *s, char **svgs, FILE *out)
+{
+    char name[256];
+
+    cell_name_workload(json_array_get(s->cells, 0), false, name, sizeof(name));
+    fprintf(out, "<h2>");
+    put_text(out, name);
+    fprintf(out, "</h2>\n");
+    put_legend(s, out);
+    fprintf(out, "<div class=\"plots\">\n");
+    for (unsigned i = 0; i < s->nr_figures; i++) {
+        fprintf(out, "<figure>\n<figcaption>");
+        put_caption(&s->figures[i], out);
+        fprintf(out, "</figcaption>\n");
+        put_svg(svgs, out);
+        if (s->figures[i].kind == FIGURE_WHERE) {
+            put_stages(out);
+        }
+        fprintf(out, "</figure>\n");
+    }
+    fprintf(out, "</div>\n");
+    put_table(s, out);
+}
+
+static const char foot[] =
+    "<p>us is per request: mean, p50, p99 and p99.99 of latency, CPU time of the I/O thread and of "
+    "the guest's processor. The last column is the ratio to the blocking I/O thread, taken within "
+    "each turn of the variants. ~ marks cells in which the host was busy with something else in "
+    "most runs.</p>\n</body>\n</html>\n";
+
+/* --- */
+
+int bench_page_prepare(const char *dir, struct error *err)
+{
+    if (mkdir(dir, 0777) < 0 && errno != EEXIST) {
+        return error_set(err, -errno, "cannot make directory '%s': %s", dir, strerror(errno));
+    }
+    if (access(dir, W_OK | X_OK) < 0) {
+        return error_set(err, -errno, "cannot write into '%s': %s", dir, strerror(errno));
+    }
+    return gnuplot_probe(err);
+}
+
+int bench_page_write(const char *dir, const json_t *root, struct error *err)
+{
+    char *path = NULL, *svgs = NULL, *rest;
+    struct page p;
+    FILE *out;
+    int ret;
+
+    if (page_init(&p, root) < 0 || asprintf(&path, "%s/index.html", dir) < 0) {
+        page_destroy(&p);
+        return error_set(err, -ENOMEM, "out of memory for the report");
+    }
+    ret = make_plots(&p, &svgs, err);
+    out = ret == 0 ? fopen(path, "we") : NULL;
+    if (out) {
+        put_head(&p, out);
+        rest = svgs;
+        for (unsigned i = 0; i < p.nr_sections; i++) {
+            put_section(&p.sections[i], &rest, out);
+        }
+        fputs(foot, out);
+    }
+    if (ret == 0 && (!out || fclose(out) != 0)) {
+        ret = error_set(err, -errno, "cannot write '%s': %s", path, strerror(errno));
+    }
+    page_destroy(&p);
+    free(svgs);
+    free(path);
+    return ret;
+}
