@@ -157,6 +157,18 @@ static int probe_align(int fd, const char *path, unsigned *align, struct error *
     return 0;
 }
 
+/*
+ * Who had the image before may have been killed before what it wrote was durable. Users of this one
+ * never flush, and would take what they read there for written.
+ */
+static int make_durable(const struct image *img, const char *path, struct error *err)
+{
+    if (!img->writethrough || img->readonly || fdatasync(img->fd) == 0) {
+        return 0;
+    }
+    return error_set(err, -errno, "cannot flush disk image %s: %s", path, strerror(errno));
+}
+
 int image_open(struct image *img, const struct image_config *config, struct error *err)
 {
     int flags =
@@ -187,6 +199,9 @@ int image_open(struct image *img, const struct image_config *config, struct erro
     }
     if (r == 0 && img->direct) {
         r = probe_align(img->fd, config->path, &img->align, err);
+    }
+    if (r == 0) {
+        r = make_durable(img, config->path, err);
     }
     if (r < 0) {
         image_close(img);

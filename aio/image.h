@@ -20,7 +20,8 @@ struct image_config {
     uint64_t size;    /* bytes, only when path is NULL */
     bool readonly;
     bool direct;       /* O_DIRECT: go around the host's page cache */
-    bool writethrough; /* no write cache: what is written is durable when the write completes */
+    bool writethrough; /* no write cache: what is written is durable when the write completes, and
+                          what is there when the image is opened is durable then */
     bool share_rw;     /* others may write the image at the same time, if they say so too */
 };
 

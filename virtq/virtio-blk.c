@@ -58,10 +58,12 @@ static void config_read(struct virtio_device *dev, unsigned offset, void *data, 
  * With the cache off, completed writes are stable (5.2.6.2). Those that completed before are not
  * yet, and the driver may never flush again.
  */
-static void cache_off(struct blk *blk)
+static void set_writeback(struct blk *blk, bool on)
 {
-    store_relaxed(&blk->writeback, false);
-    if (blk->image->fd >= 0 && fdatasync(blk->image->fd) < 0 && blk->log) {
+    bool off_now = blk->writeback && !on;
+
+    store_relaxed(&blk->writeback, on);
+    if (off_now && blk->image->fd >= 0 && fdatasync(blk->image->fd) < 0 && blk->log) {
         char line[128];
 
         snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",
@@ -80,18 +82,14 @@ static void config_write(struct virtio_device *dev, unsigned offset, const void 
         !negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
         return;
     }
-    if (((const uint8_t *)data)[at - offset]) {
-        store_relaxed(&blk->writeback, true);
-    } else if (blk->writeback) {
-        cache_off(blk);
-    }
+    set_writeback(blk, ((const uint8_t *)data)[at - offset]);
 }
 
 static void reset(struct virtio_device *dev)
 {
     struct blk *blk = blk_of(dev);
 
-    store_relaxed(&blk->writeback, !blk->image->writethrough);
+    set_writeback(blk, !blk->image->writethrough);
 }
 
 /* --- start and stop --- */
@@ -103,7 +101,7 @@ static int start(struct virtio_device *dev)
 
     /* A driver that can't flush relies on every write being durable (5.2.6.2). */
     if (!negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
-        store_relaxed(&blk->writeback, false);
+        set_writeback(blk, false);
     }
     for (unsigned i = 0; i < dev->nr_queues && r == 0; i++) {
         r = blk_queue_start(&blk->queues[i]);

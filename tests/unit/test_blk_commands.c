@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -391,6 +392,45 @@ START_TEST(the_driver_switches_the_cache_and_a_reset_switches_it_back)
 }
 END_TEST
 
+static unsigned syncs;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    return fsync(fd);
+}
+
+/* By a driver that cannot flush, by one that switches it, by a reset. */
+START_TEST(what_was_written_before_the_cache_went_off_is_made_durable)
+{
+    struct blk_rig_options options = {.writethrough = _i == 2};
+    int fd = memfd_create("disk", 0);
+
+    if (_i == 0) {
+        options.features_off = BIT(VIRTIO_BLK_F_FLUSH);
+    }
+    blk_rig_init(&rig, &options);
+    rig.image.fd = fd;
+    syncs = 0;
+    blk_rig_go_live(&rig);
+    if (_i > 0) {
+        set_writeback(1);
+        ck_assert_uint_eq(syncs, 0);
+    }
+    if (_i == 1) {
+        set_writeback(0);
+    } else if (_i == 2) {
+        blk_rig_go_live(&rig);
+    }
+    ck_assert_uint_eq(CONFIG(wce), 0);
+    ck_assert_uint_eq(syncs, 1);
+    set_writeback(0);
+    ck_assert_uint_eq(syncs, 1);
+    end();
+    close(fd);
+}
+END_TEST
+
 START_TEST(nothing_else_of_the_configuration_can_be_written)
 {
     struct virtio_blk_config before, after, junk;
@@ -504,6 +544,7 @@ int main(void)
     tcase_add_loop_test(t, writes_are_durable_at_once_without_a_cache_or_a_driver_that_flushes, 0,
                         sizeof(caches) / sizeof(caches[0]));
     tcase_add_loop_test(t, the_driver_switches_the_cache_and_a_reset_switches_it_back, 0, 2);
+    tcase_add_loop_test(t, what_was_written_before_the_cache_went_off_is_made_durable, 0, 3);
     tcase_add_test(t, nothing_else_of_the_configuration_can_be_written);
     tcase_add_test(t, the_topology_is_that_of_the_image);
     suite_add_tcase(s, t);

@@ -382,6 +382,45 @@ START_TEST(the_blocks_of_the_medium_are_told_of)
 }
 END_TEST
 
+static unsigned syncs;
+static int sync_error;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    errno = sync_error;
+    return sync_error ? -1 : fsync(fd);
+}
+
+/* The last one who had it may have been killed; only a user with a write cache flushes by himself.
+ */
+START_TEST(what_a_writethrough_image_holds_is_made_durable_as_it_is_opened)
+{
+    static const struct {
+        bool readonly, writethrough;
+        unsigned syncs;
+    } modes[] = {{false, true, 1}, {false, false, 0}, {true, true, 0}, {true, false, 0}};
+    struct image_config config = {.path = path, .writethrough = true};
+    struct error err = {""};
+    struct image img;
+
+    make_file(4096);
+    for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        config.readonly = modes[i].readonly;
+        config.writethrough = modes[i].writethrough;
+        syncs = 0;
+        ck_assert_int_eq(image_open(&img, &config, &err), 0);
+        ck_assert_uint_eq(syncs, modes[i].syncs);
+        image_close(&img);
+    }
+    config = (struct image_config){.path = path, .writethrough = true};
+    sync_error = EIO;
+    ck_assert_int_eq(image_open(&img, &config, &err), -EIO);
+    ck_assert_msg(strstr(err.msg, "cannot flush") && strstr(err.msg, path), "%s", err.msg);
+    ck_assert_int_eq(img.fd, -1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("image");
@@ -407,6 +446,7 @@ int main(void)
     tcase_add_test(t, a_closed_image_is_free_even_if_something_still_has_the_file);
     tcase_add_test(t, a_machine_of_qemu_is_respected);
     tcase_add_test(t, the_blocks_of_the_medium_are_told_of);
+    tcase_add_test(t, what_a_writethrough_image_holds_is_made_durable_as_it_is_opened);
     suite_add_tcase(s, t);
 
     srunner_run_all(runner, CK_NORMAL);
