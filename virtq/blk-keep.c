@@ -24,6 +24,13 @@ static bool in_page_cache(const struct image *image)
     return image->fd >= 0 && !image->direct;
 }
 
+void blk_flush_failed(struct blk *blk)
+{
+    if (in_page_cache(blk->image)) {
+        store_relaxed(&blk->lossy, true);
+    }
+}
+
 enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
 {
     struct blk *blk = r->q->blk;
@@ -31,7 +38,7 @@ enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
     bool lost = r->io.op == ENGINE_FLUSH && in_page_cache(blk->image);
 
     if (lost) {
-        store_relaxed(&blk->lossy, true);
+        blk_flush_failed(blk);
     }
     if (policy == VIRTIO_BLK_ENOSPC) {
         policy = num == -ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;

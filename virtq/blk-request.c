@@ -151,6 +151,26 @@ static void ranges_go_on(struct blk_request *r)
     }
 }
 
+static bool lossy(const struct blk_request *r)
+{
+    return load_relaxed(&r->q->blk->lossy);
+}
+
+static void flush_after_loss(struct blk_request *r)
+{
+    host_error(r, -EIO, "an earlier one failed, and what was to be written is lost");
+}
+
+/* Of flushes that are under way together, the kernel tells only one that data was lost. */
+static void flush_done(struct blk_request *r)
+{
+    if (lossy(r)) {
+        flush_after_loss(r);
+    } else {
+        finish_ok(r);
+    }
+}
+
 void blk_request_done(struct engine_req *io, ssize_t res)
 {
     struct blk_request *r = container_of(io, struct blk_request, io);
@@ -161,7 +181,7 @@ void blk_request_done(struct engine_req *io, ssize_t res)
         return;
     }
     if (io->op == ENGINE_FLUSH) {
-        finish_ok(r);
+        flush_done(r);
         return;
     }
     if (io->op == ENGINE_DISCARD || io->op == ENGINE_WRITE_ZEROES) {
@@ -298,11 +318,11 @@ static void flush(struct blk_request *r)
     r->io.offset = 0;
     r->total = r->left = 0;
     r->data.cnt = 0;
-    if (load_relaxed(&r->q->blk->lossy)) {
-        host_error(r, -EIO, "an earlier one failed, and what was to be written is lost");
-        return;
+    if (lossy(r)) {
+        flush_after_loss(r);
+    } else {
+        blk_request_submit(r);
     }
-    blk_request_submit(r);
 }
 
 static void unsupported(struct blk_request *r)

@@ -251,6 +251,12 @@ void blk_merge_submit(struct blk_queue *q);
 enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num);
 
 /**
+ * blk_flush_failed - the host could not flush: if that is final, no later flush of @blk goes well
+ * Context: any thread.
+ */
+void blk_flush_failed(struct blk *blk);
+
+/**
  * blk_keep - keep @r for virtio_blk_retry(), and ask for the guest to be stopped
  * @what: failed; without the queue's name
  */

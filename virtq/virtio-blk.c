@@ -61,13 +61,16 @@ static void config_read(struct virtio_device *dev, unsigned offset, void *data, 
 static void set_writeback(struct blk *blk, bool on)
 {
     bool off_now = blk->writeback && !on;
+    char line[128];
 
     store_relaxed(&blk->writeback, on);
-    if (off_now && blk->image->fd >= 0 && fdatasync(blk->image->fd) < 0 && blk->log) {
-        char line[128];
-
-        snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",
-                 blk->name, strerror(errno));
+    if (!off_now || blk->image->fd < 0 || fdatasync(blk->image->fd) == 0) {
+        return;
+    }
+    snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",
+             blk->name, strerror(errno));
+    blk_flush_failed(blk);
+    if (blk->log) {
         blk->log(blk->log_opaque, line);
     }
 }

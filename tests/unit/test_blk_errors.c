@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "aio/barrier.h"
 #include "tests/unit/blk-rig.h"
@@ -302,6 +303,52 @@ START_TEST(after_a_failed_flush_of_the_page_cache_none_goes_well)
 }
 END_TEST
 
+START_TEST(a_flush_beside_one_that_failed_fails_too)
+{
+    uint16_t first, second;
+
+    begin((struct blk_rig_options){
+        .werror = VIRTIO_BLK_REPORT,
+        .nr_queues = 2,
+        .nr_iothreads = 2,
+        .image = {.fd = 0, .align = 1, .size = RIG_DISK_SIZE},
+    });
+    rig.hold = true;
+    second = chain(&rig.drv[1], FLUSH, 0);
+    fake_driver_kick(&rig.drv[1], second);
+    blk_rig_await_held(&rig, 1);
+    rig.hold = false;
+    rig.fail = -EIO;
+    first = chain(drv, FLUSH, 0);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, first), IOERR);
+    rig.fail = 0;
+    blk_rig_release(&rig);
+    fake_driver_await(&rig.drv[1], 1);
+    ck_assert_uint_eq(fake_driver_status(&rig.drv[1], second), IOERR);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
+/* An eventfd cannot be flushed. */
+START_TEST(a_failed_flush_as_the_cache_is_switched_off_is_final)
+{
+    const uint8_t off = 0, on = 1;
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    begin((struct blk_rig_options){
+        .werror = VIRTIO_BLK_STOP,
+        .image = {.fd = fd, .align = 1, .direct = _i, .size = RIG_DISK_SIZE},
+    });
+    virtio_config_write(rig.dev, offsetof(struct virtio_blk_config, wce), &off, 1);
+    ck_assert_uint_eq(rig.log_lines, 1);
+    virtio_config_write(rig.dev, offsetof(struct virtio_blk_config, wce), &on, 1);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, chain(drv, FLUSH, 0)), _i ? OK : IOERR);
+    ck_assert_uint_eq(rig.stops, 0);
+    blk_rig_destroy(&rig);
+    close(fd);
+}
+END_TEST
+
 /* The machine may end with a request kept. */
 START_TEST(a_device_is_freed_with_requests_kept)
 {
@@ -329,6 +376,8 @@ int main(void)
     tcase_add_test(errors, a_device_is_freed_with_requests_kept);
     tcase_add_loop_test(errors, after_a_failed_flush_of_the_page_cache_none_goes_well, 0,
                         sizeof(flushes) / sizeof(flushes[0]));
+    tcase_add_test(errors, a_flush_beside_one_that_failed_fails_too);
+    tcase_add_loop_test(errors, a_failed_flush_as_the_cache_is_switched_off_is_final, 0, 2);
     suite_add_tcase(s, errors);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
