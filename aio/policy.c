@@ -111,6 +111,7 @@ uint64_t poll_policy_window(struct poll_policy *p, uint64_t now)
 
 void poll_policy_event(struct poll_policy *p, struct poll_source *s)
 {
+    s->was_polled = !list_empty(&s->node);
     list_add_tail(&p->fired, &s->fired_node);
 }
 
@@ -148,6 +149,7 @@ int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigne
     list_init(&s->fired_node);
     s->expected = expected;
     s->record_id = 0;
+    s->was_polled = false;
     s->data = calloc(1, source_data_size());
     if (!s->data) {
         return -ENOMEM;

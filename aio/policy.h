@@ -69,6 +69,7 @@ struct poll_source {
     struct list fired_node;   /* in poll_policy.fired, between event and wait_done */
     const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
     unsigned record_id;       /* private to the recorder of waits; 0: none yet */
+    bool was_polled;          /* in the poll set at its last event, which may bring it back there */
     void *data;
 };
 
@@ -106,8 +107,9 @@ struct poll_policy_ops {
 
     /**
      * event - @s was ready at the end of wait @w
-     * Called for every polled source that was ready and has not been removed since, before
-     * wait_done. May be NULL.
+     * Called for every source that can be polled, was ready and has not been removed since, before
+     * wait_done. If not @s->was_polled, it was not polled in @w and is in the poll set now.
+     * May be NULL.
      */
     void (*event)(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
 

@@ -22,7 +22,9 @@ struct weighted {
 
 struct weighted_source {
     uint64_t mean;
-    bool had_event; /* in the wait that is being accounted */
+    /* In the wait that is being accounted: */
+    bool had_event;
+    bool came_back; /* by its event: it was not in the poll set, and the wait is none of its */
 };
 
 static uint64_t weighted_window(struct poll_policy *p, uint64_t now)
@@ -36,7 +38,8 @@ static void weighted_event(struct poll_policy *p, struct poll_source *s, const s
 {
     struct weighted_source *ws = s->data;
 
-    ws->had_event = !list_empty(&s->node); /* else it only comes back now, and is not counted */
+    ws->had_event = s->was_polled;
+    ws->came_back = !s->was_polled;
 }
 
 static uint64_t weighted_mean(const struct poll_params *params, uint64_t mean, uint64_t wait)
@@ -75,8 +78,8 @@ static void weighted_wait_done(struct poll_policy *p, const struct poll_wait *w)
     {
         struct weighted_source *ws = list_entry(pos, struct poll_source, node)->data;
 
-        if (w->off_cpu) {
-            ws->had_event = false;
+        if (w->off_cpu || ws->came_back) {
+            ws->had_event = ws->came_back = false;
             continue;
         }
         if (ws->had_event) {

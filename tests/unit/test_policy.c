@@ -252,6 +252,27 @@ START_TEST(weighted_counts_a_mean_over_the_cap_as_none)
 }
 END_TEST
 
+/* It comes back when its event is served, which is before the policy learns. */
+START_TEST(weighted_does_not_count_the_wait_that_brings_a_source_back)
+{
+    struct poll_params params = params_of("weighted", 100 * US);
+    const struct poll_wait away = {.end_ns = 90 * US, .outcome = POLL_BLOCKED};
+    struct poll_source *back;
+    struct replay r;
+
+    ck_assert_int_eq(replay_init(&r, &params, &kick_and_disk), 0);
+    back = &r.sources[1];
+    wait_for(&r, 10 * US);
+    ck_assert_uint_eq(ask(&r), 40 * US);
+    list_del(&back->node);
+    poll_policy_event(&r.policy, back);
+    list_add_tail(&r.policy.sources, &back->node);
+    poll_policy_wait_done(&r.policy, &away);
+    ck_assert_uint_eq(ask(&r), 40 * US);
+    replay_destroy(&r);
+}
+END_TEST
+
 /* --- cost --- */
 
 START_TEST(histogram_buckets_are_a_fifth_wide_and_leave_no_gap)
@@ -603,6 +624,7 @@ int main(void)
     tcase_add_test(old, grow_shrink_obeys_its_factors_and_the_cap);
     tcase_add_test(old, weighted_jumps_to_the_first_interval_and_follows_the_mean);
     tcase_add_test(old, weighted_counts_a_mean_over_the_cap_as_none);
+    tcase_add_test(old, weighted_does_not_count_the_wait_that_brings_a_source_back);
     suite_add_tcase(s, old);
 
     tcase_add_test(cost, histogram_buckets_are_a_fifth_wide_and_leave_no_gap);
