@@ -41,7 +41,8 @@ ssize_t child_read(struct child *c, char *buf, size_t size, int timeout_ms);
 ssize_t child_read_all(struct child *c, char *buf, size_t size, int timeout_ms);
 
 /**
- * child_end - wait for the end of a program whose output has ended, kill it otherwise
+ * child_end - wait for the end of a program whose output has ended, kill it otherwise, and all
+ *             that it has started in its process group
  * @complaint: the first line it wrote to stderr, cut to @size; NULL: not wanted
  * Return: its exit status, or 128 + signal, as in a shell.
  */
