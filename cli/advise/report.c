@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cli/advise/advise.h"
+#include "cli/json-text.h"
 #include "cli/median.h"
 #include "cli/version.h"
 
@@ -171,10 +172,10 @@ static json_t *advice_json(const struct advise_data *d)
     advise_decide(d, &a);
     options = advise_options(d, &a);
     o = options
-            ? json_pack("{s:s, s:s, s:I, s:s, s:I, s:f, s:s, s:o}", "engine", a.engine->ops->name,
+            ? json_pack("{s:s, s:s, s:I, s:s, s:I, s:f, s:o, s:o}", "engine", a.engine->ops->name,
                         "poll_policy", a.policy->name, "poll_max_ns", (json_int_t)a.max_ns, "cache",
                         d->direct ? "none" : "writeback", "window_ns", (json_int_t)a.window_ns,
-                        "reads_within_window", a.within, "options", options, "why",
+                        "reads_within_window", a.within, "options", json_text(options), "why",
                         texts_json(reasons, advise_explain(d, &a, reasons)))
             : NULL;
     free(options);
@@ -193,11 +194,11 @@ int advise_print_json(const struct advise_data *d, FILE *out)
 
     uname(&u);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-    root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:b, s:i, s:{s:f, s:f, s:f}, s:o, s:o, s:o}",
+    root = json_pack("{s:i, s:s, s:s, s:s, s:o, s:I, s:b, s:i, s:{s:f, s:f, s:f}, s:o, s:o, s:o}",
                      "format", 1, "pollux", POLLUX_VERSION, "date", date, "kernel", u.release,
-                     "disk", d->file, "size", (json_int_t)d->size, "o_direct", d->direct, "turns",
-                     (int)d->nr_turns, "wake_ns", "median", wake.median, "min", wake.min, "max",
-                     wake.max, "notes", texts_json(notes, list_notes(d, notes)), "cells",
+                     "disk", json_text(d->file), "size", (json_int_t)d->size, "o_direct", d->direct,
+                     "turns", (int)d->nr_turns, "wake_ns", "median", wake.median, "min", wake.min,
+                     "max", wake.max, "notes", texts_json(notes, list_notes(d, notes)), "cells",
                      cells_json(d), "advice", advice_json(d));
     ret = root ? json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
     json_decref(root);

@@ -8,6 +8,7 @@
 
 #include "cli/bench/bench.h"
 #include "cli/host-info.h"
+#include "cli/json-text.h"
 #include "cli/version.h"
 
 static json_t *result_json(const struct bench_result *r)
@@ -87,8 +88,9 @@ static json_t *host_json(void)
     json_t *o;
 
     host_info_get(&h);
-    o = json_pack("{s:s, s:s, s:s, s:i, s:s}", "system", h.system, "kernel", h.kernel, "processor",
-                  h.processor, "processors", (int)h.processors, "kvm", h.kvm_kind);
+    o = json_pack("{s:o, s:s, s:o, s:i, s:s}", "system", json_text(h.system), "kernel", h.kernel,
+                  "processor", json_text(h.processor), "processors", (int)h.processors, "kvm",
+                  h.kvm_kind);
     if (o && strcmp(h.kvm_kind, "none")) {
         json_object_set_new(
             o, "kvm_ns_per_instruction",
@@ -131,8 +133,9 @@ json_t *bench_json(const struct bench_plan *p)
                      is_complete(p), "cells", cells_json(p));
     if (root && p->qemu.version[0]) {
         json_object_set_new(root, "qemu",
-                            json_pack("{s:s, s:s}", "program", bench_qemu_program(p->config),
-                                      "version", p->qemu.version));
+                            json_pack("{s:o, s:s}", "program",
+                                      json_text(bench_qemu_program(p->config)), "version",
+                                      p->qemu.version));
     }
     if (root && p->config->host) {
         json_object_set_new(root, "host_alone", bench_host_json(&p->host));

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -271,6 +272,26 @@ START_TEST(pollux_run_takes_what_is_recommended)
 }
 END_TEST
 
+/* JSON has only UTF-8. */
+START_TEST(json_names_a_file_whatever_its_name_is)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    json_t *root;
+
+    new_data(30 * US);
+    add_engine(&engine_linux_aio, 10000, 47 * US);
+    data.file = "disk \xff.img";
+    ck_assert_int_eq(advise_print_json(&data, out), 0);
+    fclose(out);
+    root = json_loads(text, 0, NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "disk")), "disk ?.img");
+    json_decref(root);
+    free(text);
+}
+END_TEST
+
 /* --- the measurement --- */
 
 #define FILE_BYTES (4 << 20)
@@ -376,6 +397,7 @@ int main(void)
     tcase_add_test(rule, one_turn_says_nothing_about_which_engine_is_faster);
     tcase_add_test(rule, where_polling_made_reads_slower_it_is_not_recommended);
     tcase_add_loop_test(rule, pollux_run_takes_what_is_recommended, 0, COUNT(names));
+    tcase_add_test(rule, json_names_a_file_whatever_its_name_is);
     suite_add_tcase(s, rule);
     tcase_add_loop_test(measure, reads_by_every_engine_are_counted_and_change_nothing, 0,
                         4 * ADVISE_LOADS);
