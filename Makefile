@@ -24,7 +24,7 @@ endif
 GOALS := $(or $(MAKECMDGOALS),all)
 NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
 	$(if $(filter check tests,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
-	$(if $(findstring clang,$(CC_NAME)),clang)
+	$(if $(filter results,$(GOALS)),results) $(if $(findstring clang,$(CC_NAME)),clang)
 ifneq ($(DEPS),no)
 ifneq ($(strip $(NEED)),)
 ifeq ($(findstring n,$(firstword -$(MAKEFLAGS))),)
@@ -123,6 +123,10 @@ endif
 bench: $(B)/pollux
 	$(B)/pollux bench
 
+# Takes a quarter of an hour on a quiet machine; -B: no __pycache__ in the sources.
+results: $(B)/pollux
+	@POLLUX=$(B)/pollux python3 -B scripts/results
+
 demo: $(B)/pollux guest-linux
 	@tests/nested/run.sh --pollux $(B)/pollux --show demo
 	@echo
@@ -155,6 +159,7 @@ help:
 	@echo 'make check-long     every engine with every cache mode, 100 kills; half an hour'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make bench          measure blocking mode against polling'
+	@echo 'make results        measure against QEMU and the host, write docs/results.md; 15 minutes'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make lint           formatting, static checks, a build with clang'
 	@echo 'make format         bring the sources into shape'
@@ -164,6 +169,6 @@ help:
 	@echo 'CC=clang: with clang, in a directory of its own'
 	@echo 'DEPS=no: never install packages'
 
-.PHONY: all tests check bench demo install lint format clean help FORCE
+.PHONY: all tests check bench results demo install lint format clean help FORCE
 .SECONDARY:
 -include $(patsubst %.c,$(B)/%.d,$(SRCS) $(TEST_SRCS)) $(wildcard $(B)/guest-images/*/*.d)

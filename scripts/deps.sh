@@ -3,8 +3,8 @@
 #
 # deps.sh PURPOSE... - see that the packages for these purposes are there
 #
-# Purposes: build, check, nested, lint, clang, fuzz. What is missing is installed through apt-get when
-# this runs as root or with password-less sudo, and said first; else the command to type is
+# Purposes: build, check, nested, lint, clang, fuzz, results. What is missing is installed through
+# apt-get when this runs as root or with password-less sudo, and said first; else the command to type is
 # printed. DEPS=no in the environment switches all of it off.
 #
 # A package counts as present when the program or header that is wanted from it is, so other
@@ -24,6 +24,7 @@ packages_for() {
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
     clang) echo clang:clang ;;
+    results) echo python3:python3 gnuplot-nox:gnuplot qemu-system-x86:qemu-system-x86_64 fio:fio ;;
     fuzz) echo clang:clang 'libclang-rt-14-dev:=/usr/lib/llvm-*/lib/clang/*/lib/linux/*fuzzer-x*.a' ;;
     *) echo "deps.sh: unknown purpose '$1'" >&2; exit 2 ;;
     esac
