@@ -79,8 +79,8 @@ def polling_text(all_places):
     cpu = [median(p.ours["polling"], "iothread_cpu_s_per_s") for p in all_places]
     return (f"`cost`, the default policy, has the most over `block` with {gains[-1][1].name}: "
             f"{times(gains[-1][0].median)} times its IOPS; the least with {gains[0][1].name}: "
-            f"{times(gains[0][0].median)} times. Its I/O thread then takes {digits(min(cpu), 2)} "
-            f"to {digits(max(cpu), 2)} s of CPU in a second: polling is bought with CPU time, and a "
+            f"{times(gains[0][0].median)} times. Its I/O thread then takes "
+            f"{digits(min(cpu), 2)} to {digits(max(cpu), 2)} s of CPU in a second: polling is bought with CPU time, and a "
             "processor that is needed for something else should not be given to it.")
 
 
@@ -232,7 +232,8 @@ took {minutes:.0f} minutes and wrote this page. All that is said of figures here
 
 A cell is a fresh virtual machine with one virtual CPU and one I/O thread. Unless it says otherwise,
 the built-in guest reads 4 KiB at random places, as fast as it can, and watches its ring without
-interrupts. The variants of a cell take turns: {turns} turns of {seconds} s for the first tables. Figures are medians of the runs. Ratios are taken within each turn; the brackets say where their
+interrupts. The variants of a cell take turns: {turns} turns of {seconds} s for the first tables.
+Figures are medians of the runs. Ratios are taken within each turn; the brackets say where their
 median lies with 95 % (by order statistics; that takes 6 turns). Latency is the mean where it does
 not say p99. CPU is that of the I/O thread.
 
