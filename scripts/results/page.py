@@ -81,7 +81,8 @@ def polling_text(all_places):
             f"{times(gains[-1][0].median)} times its IOPS; the least with {gains[0][1].name}: "
             f"{times(gains[0][0].median)} times. Its I/O thread then takes "
             f"{digits(min(cpu), 2)} to {digits(max(cpu), 2)} s of CPU in a second: polling is "
-            "bought with CPU time, and a processor that is needed for something else should not be given to it.")
+            "bought with CPU time, and a processor that is needed for something else should "
+            "not be given to it.")
 
 
 def host_table(all_places):
