@@ -12,6 +12,7 @@
 #include "cli/trace-file.h"
 
 #define TRACE_EVENTS_PER_CELL (1u << 16)
+
 static bool any_done(const struct bench_plan *p)
 {
     for (unsigned g = 0; g < p->nr_groups; g++) {

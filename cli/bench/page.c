@@ -414,8 +414,13 @@ static const char foot[] =
 
 int bench_page_prepare(const char *dir, struct error *err)
 {
+    struct stat st;
+
     if (mkdir(dir, 0777) < 0 && errno != EEXIST) {
         return error_set(err, -errno, "cannot make directory '%s': %s", dir, strerror(errno));
+    }
+    if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        return error_set(err, -ENOTDIR, "--report: '%s' is no directory", dir);
     }
     if (access(dir, W_OK | X_OK) < 0) {
         return error_set(err, -errno, "cannot write into '%s': %s", dir, strerror(errno));
@@ -423,11 +428,27 @@ int bench_page_prepare(const char *dir, struct error *err)
     return gnuplot_probe(err);
 }
 
+static int put_page(const struct page *p, char *svgs, const char *path, struct error *err)
+{
+    FILE *out = fopen(path, "we");
+    bool good = out;
+
+    if (out) {
+        put_head(p, out);
+        for (unsigned i = 0; i < p->nr_sections; i++) {
+            put_section(&p->sections[i], &svgs, out);
+        }
+        fputs(foot, out);
+        good = !ferror(out);
+        good &= fclose(out) == 0;
+    }
+    return good ? 0 : error_set(err, -errno, "cannot write '%s': %s", path, strerror(errno));
+}
+
 int bench_page_write(const char *dir, const json_t *root, struct error *err)
 {
-    char *path = NULL, *svgs = NULL, *rest;
+    char *path = NULL, *svgs = NULL;
     struct page p;
-    FILE *out;
     int ret;
 
     if (page_init(&p, root) < 0 || asprintf(&path, "%s/index.html", dir) < 0) {
@@ -435,17 +456,8 @@ int bench_page_write(const char *dir, const json_t *root, struct error *err)
         return error_set(err, -ENOMEM, "out of memory for the report");
     }
     ret = make_plots(&p, &svgs, err);
-    out = ret == 0 ? fopen(path, "we") : NULL;
-    if (out) {
-        put_head(&p, out);
-        rest = svgs;
-        for (unsigned i = 0; i < p.nr_sections; i++) {
-            put_section(&p.sections[i], &rest, out);
-        }
-        fputs(foot, out);
-    }
-    if (ret == 0 && (!out || fclose(out) != 0)) {
-        ret = error_set(err, -errno, "cannot write '%s': %s", path, strerror(errno));
+    if (ret == 0) {
+        ret = put_page(&p, svgs, path, err);
     }
     page_destroy(&p);
     free(svgs);

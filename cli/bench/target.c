@@ -124,8 +124,7 @@ int bench_target_scratch(struct bench_target *t, const struct bench_config *c,
 int bench_target_disk(struct bench_target *t, const struct bench_config *c,
                       const struct engine_ops *engine, struct error *err)
 {
-    const struct image_config image_config = {
-        .path = c->disk, .readonly = reads_only(c), .direct = can_direct(c->disk)};
+    struct image_config image_config = {.path = c->disk, .readonly = reads_only(c), .direct = true};
     struct image image;
     uint64_t size;
     int ret;
@@ -136,6 +135,10 @@ int bench_target_disk(struct bench_target *t, const struct bench_config *c,
                          c->rw, c->disk);
     }
     ret = image_open(&image, &image_config, err);
+    if (ret == -EINVAL) { /* no O_DIRECT, or what is wrong without it as well */
+        image_config.direct = false;
+        ret = image_open(&image, &image_config, err);
+    }
     if (ret < 0) {
         return ret;
     }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,6 +146,23 @@ START_TEST(what_cannot_be_is_one_clear_line_before_anything_runs)
     }
     ck_assert_int_eq(parse(argc, (char **)wrong[_i].argv), -EINVAL);
     ck_assert_str_eq(err.msg, wrong[_i].message);
+}
+END_TEST
+
+/* Opening it would wait for somebody to write. */
+START_TEST(a_fifo_is_refused)
+{
+    char dir[] = "/tmp/pollux-bench-XXXXXX", path[64], message[160];
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/fifo", dir);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(BENCH("--disk", path, "--engine", "linux-aio"), -EINVAL);
+    snprintf(message, sizeof(message),
+             "disk image %s is neither file nor disk: give a regular file or a block device", path);
+    ck_assert_str_eq(err.msg, message);
+    unlink(path);
+    rmdir(dir);
 }
 END_TEST
 
@@ -583,6 +601,8 @@ START_TEST(a_gnuplot_that_is_missing_is_named_before_anything_runs)
     ck_assert_int_lt(bench_page_prepare("/nonexistent/dir", &err), 0);
     ck_assert_str_eq(err.msg,
                      "cannot make directory '/nonexistent/dir': No such file or directory");
+    ck_assert_int_eq(bench_page_prepare("/bin/sh", &err), -ENOTDIR);
+    ck_assert_str_eq(err.msg, "--report: '/bin/sh' is no directory");
 }
 END_TEST
 
@@ -601,6 +621,7 @@ int main(void)
                         sizeof(pauses) / sizeof(pauses[0]));
     tcase_add_loop_test(options, what_cannot_be_is_one_clear_line_before_anything_runs, 0,
                         sizeof(wrong) / sizeof(wrong[0]));
+    tcase_add_test(options, a_fifo_is_refused);
     tcase_add_test(options, an_image_that_is_smaller_than_a_request_is_refused);
     suite_add_tcase(s, options);
 
