@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "aio/barrier.h"
 #include "cli/advise/advise.h"
+#include "cli/clock.h"
 #include "iothread/iothread.h"
 
 #define DEPTH_MAX    32
@@ -63,7 +63,7 @@ struct advise_reader {
     int done_fd;
     int error;
     uint64_t time_ns, count_from, count_until;
-    uint64_t began, ended, cpu_began, cpu_ended;
+    uint64_t began, ended, cpu_began, cpu_ended; /* CPU: of all threads, workers too */
     uint64_t nr_reads, sum_ns;
     uint64_t random, next; /* generator; next offset, sequential */
 };
@@ -98,15 +98,6 @@ void advise_reader_free(struct advise_reader *r)
         free(r->buffer);
         free(r);
     }
-}
-
-/* Workers of engines included. */
-static uint64_t process_cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 /* --- in the I/O thread --- */
@@ -152,7 +143,7 @@ static void go_on(struct advise_reader *r, struct slot *s, uint64_t now)
         if (now >= r->count_from) {
             r->part = COUNTING;
             r->began = now;
-            r->cpu_began = process_cpu_ns();
+            r->cpu_began = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         }
         break;
     case COUNTING:
@@ -160,7 +151,7 @@ static void go_on(struct advise_reader *r, struct slot *s, uint64_t now)
         if (now >= r->count_until) {
             r->part = ENDING;
             r->ended = now;
-            r->cpu_ended = process_cpu_ns();
+            r->cpu_ended = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         }
         break;
     case ENDING:

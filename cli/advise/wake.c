@@ -12,11 +12,11 @@
 #include <semaphore.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "aio/barrier.h"
 #include "cli/advise/advise.h"
+#include "cli/clock.h"
 #include "cli/median.h"
 #include "iothread/iothread.h"
 
@@ -105,21 +105,13 @@ static int unwatch(void *opaque)
     return 0;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static double tell(struct wake *w)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
     const uint64_t one = 1;
 
     nanosleep(&pause, NULL);
-    store_release(&w->told_ns, now_ns());
+    store_release(&w->told_ns, clock_ns(CLOCK_MONOTONIC));
     while (write(w->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
     while (sem_wait(&w->heard) < 0 && errno == EINTR) {

@@ -198,6 +198,24 @@ int bench_target_disk(struct bench_target *t, const struct bench_config *c,
                       const struct engine_ops *engine, struct error *err);
 void bench_target_close(struct bench_target *t);
 
+/* --- machine.c --- */
+
+struct bench_end {
+    enum machine_end how;
+    char message[ERROR_MSG_MAX / 2];
+};
+
+/**
+ * bench_machine_run - a machine from its start to its end
+ * @nr_idle: see bench_idle_add()
+ * @timeout_ms: for a guest that does not end by itself
+ * @m: set before the guest runs, for what runs beside it; freed when this returns
+ * Return: 0 and @end when the machine ended by itself; -EINTR when it was stopped; else -errno and
+ *         @err.
+ */
+int bench_machine_run(const struct machine_config *mc, unsigned nr_idle, int timeout_ms,
+                      int stop_fd, struct machine **m, struct bench_end *end, struct error *err);
+
 /* --- cell.c --- */
 
 extern const struct bench_runner bench_runner_pollux;
@@ -319,6 +337,13 @@ struct bench_clocks {
     uint64_t iothread_ns; /* CPU time of the I/O thread */
     uint64_t exits;       /* of the vCPU, to user space; 0 where nobody counts them */
 };
+
+/* CPU time of all threads but the vCPU's. The clocks are not read at the same moment: where the
+ * others did next to nothing, their difference may be below 0. */
+static inline uint64_t bench_other_ns(uint64_t process_ns, uint64_t vcpu_ns)
+{
+    return process_ns > vcpu_ns ? process_ns - vcpu_ns : 0;
+}
 
 /* Bytes of memory that the guest needs for this. */
 uint64_t bench_guest_memory(const struct bench_config *c, const struct bench_group *group);

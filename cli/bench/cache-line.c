@@ -4,10 +4,10 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "aio/barrier.h"
 #include "cli/bench/cache-line.h"
+#include "cli/clock.h"
 #include "cli/median.h"
 
 #define SAMPLES 200
@@ -17,14 +17,6 @@ struct line {
     unsigned value __attribute__((aligned(128))); /* alone, also for a prefetch of two lines */
     bool stop __attribute__((aligned(128)));
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* Odd values are for the other side, even ones are its answers. */
 static void *answer(void *opaque)
@@ -53,14 +45,14 @@ static void *ask(void *opaque)
     unsigned value = 1;
 
     for (unsigned i = 0; i < SAMPLES; i++) {
-        uint64_t begin = now_ns();
+        uint64_t begin = clock_ns(CLOCK_MONOTONIC);
 
         for (unsigned n = 0; n < TRIPS; n++, value += 2) {
             store_release(&line->value, value);
             while (load_acquire(&line->value) != value + 1) {
             }
         }
-        asker->samples[i] = (double)(now_ns() - begin) / TRIPS;
+        asker->samples[i] = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / TRIPS;
     }
     return NULL;
 }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* One run: the bench guest in a fresh machine, its report read, the I/O thread's clock sampled. */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "cli/bench/bench.h"
+#include "cli/clock.h"
 #include "guest-images/bench/bench-guest.h"
-#include "kvm/machine.h"
 
 /* The guest ends itself when it is stuck; only if even that fails we do. */
 #define GRACE_MS ((BENCH_STALL_S + 20) * 1000)
@@ -30,14 +27,6 @@ struct cell {
     char report[8192];
     size_t len;
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void take_sample(struct cell *cell, struct sample *s)
 {
@@ -87,7 +76,7 @@ static int read_report(const struct cell *cell, struct bench_result *out, struct
     const uint64_t vcpu_ns = end->vcpu_ns - begin->vcpu_ns;
     const struct bench_clocks clocks = {
         .elapsed_ns = begin->clock_ns ? end->clock_ns - begin->clock_ns : 0,
-        .iothread_ns = end->process_ns - begin->process_ns - vcpu_ns,
+        .iothread_ns = bench_other_ns(end->process_ns - begin->process_ns, vcpu_ns),
         .exits = end->exits - begin->exits,
     };
     double requests;
@@ -107,72 +96,34 @@ static int read_report(const struct cell *cell, struct bench_result *out, struct
 }
 
 /* What the guest says of its own failure, else what the machine says. */
-static int failure(const struct cell *cell, enum machine_end how, const char *message,
-                   struct error *err)
+static int failure(const struct cell *cell, const struct bench_end *end, struct error *err)
 {
     int ret = bench_guest_failure(cell->report, err);
 
     if (ret < 0) {
         return ret;
     }
-    if (how >= MACHINE_TRIPLE_FAULT) {
-        return error_set(err, -EIO, "the bench guest crashed: %s", message);
+    if (end->how >= MACHINE_TRIPLE_FAULT) {
+        return error_set(err, -EIO, "the bench guest crashed: %s", end->message);
     }
     return error_set(err, -EIO, "the bench guest ended with code %u and no report",
                      cell->exit_code);
 }
 
-/* Return: 0 when the machine has ended by itself, -EINTR or -ETIMEDOUT when we ended it. */
-static int wait_end(struct machine *m, int stop_fd, uint64_t time_ns)
-{
-    struct pollfd fds[] = {
-        {.fd = machine_end_fd(m), .events = POLLIN},
-        {.fd = stop_fd, .events = POLLIN},
-    };
-    int n, ret;
-
-    do {
-        n = poll(fds, 2, (int)(time_ns / 1000000) + GRACE_MS);
-    } while (n < 0 && errno == EINTR);
-    ret = fds[1].revents ? -EINTR : fds[0].revents ? 0 : -ETIMEDOUT;
-    if (ret < 0) {
-        machine_stop(m, MACHINE_STOPPED);
-    }
-    return ret;
-}
-
 static int run_machine(struct cell *cell, const struct machine_config *mc, unsigned nr_idle,
                        uint64_t time_ns, int stop_fd, struct bench_result *out, struct error *err)
 {
-    char message[ERROR_MSG_MAX / 2] = "";
-    struct bench_idle *idle = NULL;
-    enum machine_end how;
-    int ret = machine_new(mc, &cell->machine, err);
+    struct bench_end end;
+    int ret = bench_machine_run(mc, nr_idle, (int)(time_ns / 1000000) + GRACE_MS, stop_fd,
+                                &cell->machine, &end, err);
 
     if (ret < 0) {
         return ret;
     }
-    ret = bench_idle_add(machine_iothread(cell->machine, 0), nr_idle, &idle, err);
-    if (ret == 0) {
-        ret = machine_start(cell->machine, err);
+    if (!cell->exited || cell->exit_code != BENCH_EXIT_OK) {
+        return failure(cell, &end, err);
     }
-    if (ret < 0) {
-        bench_idle_remove(idle);
-        machine_free(cell->machine);
-        return ret;
-    }
-    ret = wait_end(cell->machine, stop_fd, time_ns);
-    how = machine_wait(cell->machine, message, sizeof(message));
-    bench_idle_remove(idle);
-    if (ret == -ETIMEDOUT) {
-        error_set(err, ret, "the bench guest did not end");
-    } else if (ret == 0 && (!cell->exited || cell->exit_code != BENCH_EXIT_OK)) {
-        ret = failure(cell, how, message, err);
-    } else if (ret == 0) {
-        ret = read_report(cell, out, err);
-    }
-    machine_free(cell->machine);
-    return ret;
+    return read_report(cell, out, err);
 }
 
 static const char *const disk_names[BENCH_MAX_DISKS] = {"disk0", "disk1", "disk2", "disk3"};

@@ -11,14 +11,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
-#include "kvm/machine.h"
+#include "cli/clock.h"
 #include "kvm/probe.h"
 
 #define MARK_BEGIN  "POLLUX-BENCH begin"
@@ -80,10 +78,7 @@ static void guest_file(const struct bench_config *c, const char *name, char *buf
 
 static void take_sample(struct machine *m, struct sample *s)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    s->process_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    s->process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     s->vcpu_ns = machine_vcpu_cpu_ns(m, 0);
     aio_get_stats(iothread_ctx(machine_iothread(m, 0)), &s->loop);
     virtio_blk_get_stats(machine_disk(m, 0), &s->disk);
@@ -144,8 +139,8 @@ static void read_host(const struct linux_run *r, double requests, double seconds
                       struct bench_result *out)
 {
     const struct sample *b = &r->begin, *e = &r->end;
-    double vcpu_ns = (double)(e->vcpu_ns - b->vcpu_ns);
-    double other_ns = (double)(e->process_ns - b->process_ns) - vcpu_ns;
+    double other_ns =
+        (double)bench_other_ns(e->process_ns - b->process_ns, e->vcpu_ns - b->vcpu_ns);
 
     out->cpu = other_ns / 1e9 / seconds;
     out->cpu_ns = other_ns / requests;
@@ -178,13 +173,13 @@ static int read_console(const struct linux_run *r, struct bench_result *out, str
     return ret;
 }
 
-static int judge(const struct linux_run *r, enum machine_end how, const char *message,
-                 struct bench_result *out, struct error *err)
+static int judge(const struct linux_run *r, const struct bench_end *end, struct bench_result *out,
+                 struct error *err)
 {
     const char *verdict = strstr(r->console, VERDICT);
 
-    if (how >= MACHINE_TRIPLE_FAULT) {
-        return error_set(err, -EIO, "the Linux guest crashed: %s", message);
+    if (end->how >= MACHINE_TRIPLE_FAULT) {
+        return error_set(err, -EIO, "the Linux guest crashed: %s", end->message);
     }
     if (!verdict) {
         return error_set(err, -EIO, "the Linux guest ended without a result");
@@ -198,52 +193,6 @@ static int judge(const struct linux_run *r, enum machine_end how, const char *me
 }
 
 /* --- a run --- */
-
-/* Return: 0 when the machine has ended by itself, -EINTR or -ETIMEDOUT when we ended it. */
-static int wait_end(struct machine *m, int stop_fd, uint64_t time_ns)
-{
-    struct pollfd fds[] = {
-        {.fd = machine_end_fd(m), .events = POLLIN},
-        {.fd = stop_fd, .events = POLLIN},
-    };
-    int n, ret;
-
-    do {
-        n = poll(fds, 2, (int)(time_ns / 1000000) + GRACE_MS);
-    } while (n < 0 && errno == EINTR);
-    ret = fds[1].revents ? -EINTR : fds[0].revents ? 0 : -ETIMEDOUT;
-    if (ret < 0) {
-        machine_stop(m, MACHINE_STOPPED);
-    }
-    return ret;
-}
-
-static int run_machine(struct linux_run *r, const struct machine_config *mc, unsigned nr_idle,
-                       uint64_t time_ns, int stop_fd, struct bench_result *out, struct error *err)
-{
-    char message[ERROR_MSG_MAX / 2] = "";
-    struct bench_idle *idle = NULL;
-    enum machine_end how;
-    int ret = machine_new(mc, &r->machine, err);
-
-    if (ret < 0) {
-        return ret;
-    }
-    ret = bench_idle_add(machine_iothread(r->machine, 0), nr_idle, &idle, err);
-    if (ret == 0) {
-        ret = machine_start(r->machine, err);
-    }
-    if (ret == 0) {
-        ret = wait_end(r->machine, stop_fd, time_ns);
-        how = machine_wait(r->machine, message, sizeof(message));
-        ret = ret == -ETIMEDOUT ? error_set(err, ret, "the Linux guest did not end")
-              : ret < 0         ? ret
-                                : judge(r, how, message, out, err);
-    }
-    bench_idle_remove(idle);
-    machine_free(r->machine);
-    return ret;
-}
 
 int bench_linux_run(const struct bench_config *c, const struct bench_group *group,
                     const struct bench_variant *variant, unsigned run, int stop_fd,
@@ -264,6 +213,7 @@ int bench_linux_run(const struct bench_config *c, const struct bench_group *grou
         .merge = c->merge,
     };
     char kernel[512], initrd[512], append[512];
+    struct bench_end end;
     struct machine_config mc = {
         .cpus = 1,
         .memory = MEMORY + bench_guest_memory(c, group),
@@ -289,7 +239,11 @@ int bench_linux_run(const struct bench_config *c, const struct bench_group *grou
     guest_file(c, "vmlinuz", kernel, sizeof(kernel));
     guest_file(c, "initrd-fio.img", initrd, sizeof(initrd));
     append_options(c, group, run, append, sizeof(append));
-    ret = run_machine(&r, &mc, variant->idle, c->time_ns, stop_fd, out, err);
+    ret = bench_machine_run(&mc, variant->idle, (int)(c->time_ns / 1000000) + GRACE_MS, stop_fd,
+                            &r.machine, &end, err);
+    if (ret == 0) {
+        ret = judge(&r, &end, out, err);
+    }
     free(r.console);
     return ret;
 }

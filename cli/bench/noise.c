@@ -5,26 +5,17 @@
  */
 #include <dirent.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/clock.h"
 
 /* A thread that is woken waits some microseconds for its CPU on a quiet host too. */
 #define WAKE_UP_NS 3000
 /* Share of the time, of all our threads together, from which on a run counts as disturbed. */
 #define NOISE_MAX 0.05
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* The start of a file in /proc; empty if it cannot be read. */
 static const char *read_text(const char *path, char *buf, size_t size)
@@ -76,7 +67,7 @@ void bench_noise_sample(struct bench_noise *n, const char *proc)
     char task[64];
     DIR *dir;
 
-    *n = (struct bench_noise){.at_ns = now_ns(), .steal_ns = steal_ns()};
+    *n = (struct bench_noise){.at_ns = clock_ns(CLOCK_MONOTONIC), .steal_ns = steal_ns()};
     snprintf(task, sizeof(task), "%s/task", proc);
     dir = opendir(task);
     while (dir && (entry = readdir(dir))) {
@@ -96,7 +87,7 @@ void bench_noise_result(const struct bench_noise *begin, const struct bench_nois
     double delay = (double)end->runqueue_ns - (double)begin->runqueue_ns;
     double usual = ((double)end->times_run - (double)begin->times_run) * WAKE_UP_NS;
 
-    out->steal = (double)(end->steal_ns - begin->steal_ns) / elapsed;
+    out->steal = ((double)end->steal_ns - (double)begin->steal_ns) / elapsed;
     out->runqueue = delay / elapsed;
     out->switches = ((double)end->switches - (double)begin->switches) / elapsed * 1e9;
     out->noise = out->steal + (delay > usual ? delay - usual : 0) / elapsed;

@@ -4,11 +4,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/clock.h"
 #include "virtq/blk-latency.h"
 
 #define READS_PER_LOOK 256 /* at the descriptor that stops us */
@@ -20,14 +19,6 @@ struct pread_run {
     bool sequential;
     struct blk_histogram latency;
 };
-
-static uint64_t ns_of(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static uint64_t next_offset(struct pread_run *r)
 {
@@ -52,7 +43,7 @@ static bool stopped(int stop_fd)
 
 static int read_until(struct pread_run *r, uint64_t deadline, int stop_fd)
 {
-    uint64_t now = ns_of(CLOCK_MONOTONIC);
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
     while (now < deadline) {
         ssize_t n = pread(r->image->fd, r->buffer, r->bs, (off_t)next_offset(r));
@@ -61,7 +52,7 @@ static int read_until(struct pread_run *r, uint64_t deadline, int stop_fd)
         if (n != (ssize_t)r->bs) {
             return n < 0 ? -errno : -EIO;
         }
-        now = ns_of(CLOCK_MONOTONIC);
+        now = clock_ns(CLOCK_MONOTONIC);
         blk_histogram_add(&r->latency, now - begin, 1);
         if (++r->requests % READS_PER_LOOK == 0 && stopped(stop_fd)) {
             return -EINTR;
@@ -72,12 +63,12 @@ static int read_until(struct pread_run *r, uint64_t deadline, int stop_fd)
 
 static int measure(struct pread_run *r, uint64_t time_ns, int stop_fd, struct bench_result *out)
 {
-    uint64_t begin = ns_of(CLOCK_MONOTONIC), cpu = ns_of(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t begin = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     int ret = read_until(r, begin + time_ns, stop_fd);
     const struct bench_figure *f;
-    double percent, elapsed = (double)(ns_of(CLOCK_MONOTONIC) - begin);
+    double percent, elapsed = (double)(clock_ns(CLOCK_MONOTONIC) - begin);
 
-    cpu = ns_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
     bench_result_unknown(out);
     out->iops = 1e9 * (double)r->requests / elapsed;
     out->mb_per_s = out->iops * (double)r->bs / 1e6;

@@ -8,21 +8,21 @@
  * byte is in the pipe; the clocks are read when they arrive, some tens of microseconds later. QEMU
  * is told not to end by itself, or it would be gone, with its clocks, before they are read.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
 #include "cli/bench/child.h"
+#include "cli/clock.h"
 #include "guest-images/bench/bench-guest.h"
 
 #define DEFAULT_PROGRAM "qemu-system-x86_64"
@@ -288,14 +288,6 @@ static int open_schedstat(pid_t pid)
     return fd;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec ts;
-
-    return clock_gettime(clock, &ts) < 0 ? 0
-                                         : (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void take_sample(struct qemu_run *q, struct qemu_sample *s)
 {
     char text[96] = "";
@@ -368,7 +360,7 @@ static int read_report(const struct qemu_run *q, struct bench_result *out, struc
     const uint64_t vcpu_ns = end->vcpu_ns - begin->vcpu_ns;
     const struct bench_clocks clocks = {
         .elapsed_ns = begin->clock_ns ? end->clock_ns - begin->clock_ns : 0,
-        .iothread_ns = end->process_ns - begin->process_ns - vcpu_ns,
+        .iothread_ns = bench_other_ns(end->process_ns - begin->process_ns, vcpu_ns),
     };
     int ret;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Running the plan: turns, repeats of what the host disturbed, progress. */
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/clock.h"
 
 #define REPEATS_MAX 2 /* of a noisy run; of a group at most half as many as it has runs */
 
@@ -18,10 +18,7 @@ struct progress {
 
 static time_t seconds_now(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec;
+    return (time_t)(clock_ns(CLOCK_MONOTONIC) / 1000000000);
 }
 
 /* From what was spent so far; before the first run, what all runs take without their set-up. */
