@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What recording (trace.c) and writing (trace-json.c) share; nobody else includes it. */
+/* What recording (aio/trace.c) and writing (write.c) share; nobody else includes it. */
 #ifndef POLLUX_AIO_TRACE_INTERNAL_H
 #define POLLUX_AIO_TRACE_INTERNAL_H
 

@@ -34,7 +34,7 @@ struct trace_writer {
     uint64_t *next_request; /* of the whole file */
 };
 
-/* --- trace-json.c --- */
+/* --- json.c --- */
 
 const char *trace_event_name(unsigned event);
 
@@ -51,7 +51,7 @@ void trace_put_head(struct trace_writer *w, const char *phase, const char *name,
 void trace_put_args(struct trace_writer *w, const struct trace_entry *e);
 void trace_put_text(FILE *out, const char *s);
 
-/* --- trace-requests.c --- */
+/* --- requests.c --- */
 
 /**
  * trace_put_request - an event of a request's life

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "aio/image.h"
@@ -48,6 +49,14 @@ static int open_nameless(const char *dir)
     }
     free(path);
     return fd;
+}
+
+/* Known at once, and not when the disk, or the host's memory, is full. */
+static bool has_room(int fd, uint64_t size)
+{
+    struct statvfs fs;
+
+    return fstatvfs(fd, &fs) < 0 || fs.f_blocks == 0 || size / fs.f_frsize <= fs.f_bavail;
 }
 
 /* Real blocks: a hole would be read from nowhere. */
@@ -107,7 +116,7 @@ int bench_target_scratch(struct bench_target *t, const struct bench_config *c,
         return error_set(err, -errno, "cannot make a scratch file in '%s': %s", dir,
                          strerror(errno));
     }
-    ret = fill(t->fd, c->size);
+    ret = has_room(t->fd, c->size) ? fill(t->fd, c->size) : -ENOSPC;
     if (ret < 0) {
         bench_target_close(t);
         return error_set(err, ret,

@@ -166,6 +166,16 @@ START_TEST(a_fifo_is_refused)
 }
 END_TEST
 
+START_TEST(a_scratch_file_that_has_no_room_is_refused_at_once)
+{
+    ck_assert_int_eq(BENCH("--size", "1024T", "--engine", "linux-aio"), -ENOSPC);
+    ck_assert_str_eq(err.msg,
+                     "cannot fill a scratch file of 1073741824 MiB in '/dev/shm': No space "
+                     "left on device; give another directory with --file or a smaller "
+                     "--size");
+}
+END_TEST
+
 START_TEST(an_image_that_is_smaller_than_a_request_is_refused)
 {
     char path[] = "/tmp/pollux-bench-XXXXXX", message[128];
@@ -622,6 +632,7 @@ int main(void)
     tcase_add_loop_test(options, what_cannot_be_is_one_clear_line_before_anything_runs, 0,
                         sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(options, a_fifo_is_refused);
+    tcase_add_test(options, a_scratch_file_that_has_no_room_is_refused_at_once);
     tcase_add_test(options, an_image_that_is_smaller_than_a_request_is_refused);
     suite_add_tcase(s, options);
 
