@@ -407,8 +407,10 @@ bool bench_fio_probe(char *version, size_t size);
 /* A table of ratios between Pollux and all others that the plan has. */
 void bench_print_against(const struct bench_plan *p, FILE *out);
 
-/* The same of one cell, as a list to be released; NULL if there is nothing to compare it with. */
+/* What --host found out beforehand, to be released. */
 struct json_t *bench_host_json(const struct bench_host *host);
+
+/* The table of one cell, as a list to be released; NULL if there is nothing to compare it with. */
 struct json_t *bench_against_json(const struct bench_plan *p, unsigned group, unsigned variant);
 
 /* --- idle.c --- */
@@ -497,5 +499,16 @@ const char *bench_format_size(uint64_t bytes, char *buf, size_t size);
  * bench_name_group - "memory, linux-aio, 4K, depth 1, pause exp:50us"
  */
 void bench_name_group(const struct bench_group *group, char *buf, size_t size);
+
+/**
+ * bench_format_variant, bench_format_group - such names from their parts, wherever they are from
+ * @policy: "" if there is none
+ * @cap: "" or a text
+ * @depth: 0: without
+ */
+void bench_format_variant(const char *runner, const char *policy, unsigned idle, bool packed,
+                          const char *cap, char *buf, size_t size);
+void bench_format_group(const char *disk, const char *engine, uint64_t bs, unsigned depth,
+                        const char *pause, char *buf, size_t size);
 
 #endif

@@ -53,33 +53,20 @@ unsigned cell_runs(const json_t *cell, const char *figure, double *v)
 
 void cell_name_variant(const json_t *cell, bool cap, char *buf, size_t size)
 {
-    const char *runner = cell_text(cell, "runner"), *policy = cell_text(cell, "policy");
-    const bool ours = !strcmp(runner, bench_runner_pollux.name);
-    const int idle = (int)cell_number(cell, "idle_handlers");
     const json_int_t max_ns = cell_number(cell, "poll_max_ns");
-    char number[16] = "", time[32] = "";
+    char time[32] = "";
 
     if (cap && max_ns) {
         bench_format_time((uint64_t)max_ns, time, sizeof(time));
     }
-    if (idle) {
-        snprintf(number, sizeof(number), "+%d", idle);
-    }
-    snprintf(buf, size, "%s%s%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ", policy,
-             number, strcmp(cell_text(cell, "ring"), "packed") ? "" : "/packed", *time ? " " : "",
-             time);
+    bench_format_variant(cell_text(cell, "runner"), cell_text(cell, "policy"),
+                         (unsigned)cell_number(cell, "idle_handlers"),
+                         !strcmp(cell_text(cell, "ring"), "packed"), time, buf, size);
 }
 
 void cell_name_workload(const json_t *cell, bool depth, char *buf, size_t size)
 {
-    const char *pause = cell_text(cell, "pause");
-    const bool pausing = strcmp(pause, "0");
-    char bs[32], number[32] = "";
-
-    if (depth) {
-        snprintf(number, sizeof(number), ", depth %d", (int)cell_number(cell, "depth"));
-    }
-    bench_format_size((uint64_t)cell_number(cell, "bs"), bs, sizeof(bs));
-    snprintf(buf, size, "%s, %s, %s%s%s%s", cell_text(cell, "disk"), cell_text(cell, "engine"), bs,
-             number, pausing ? ", pause " : "", pausing ? pause : "");
+    bench_format_group(
+        cell_text(cell, "disk"), cell_text(cell, "engine"), (uint64_t)cell_number(cell, "bs"),
+        depth ? (unsigned)cell_number(cell, "depth") : 0, cell_text(cell, "pause"), buf, size);
 }

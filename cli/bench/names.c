@@ -33,29 +33,48 @@ const char *bench_format_size(uint64_t bytes, char *buf, size_t size)
     return buf;
 }
 
+void bench_format_group(const char *disk, const char *engine, uint64_t bs, unsigned depth,
+                        const char *pause, char *buf, size_t size)
+{
+    const bool pausing = strcmp(pause, "0") != 0;
+    char bytes[32], number[32] = "";
+
+    if (depth) {
+        snprintf(number, sizeof(number), ", depth %u", depth);
+    }
+    snprintf(buf, size, "%s, %s, %s%s%s%s", disk, engine,
+             bench_format_size(bs, bytes, sizeof(bytes)), number, pausing ? ", pause " : "",
+             pausing ? pause : "");
+}
+
 void bench_name_group(const struct bench_group *group, char *buf, size_t size)
 {
-    char bs[32];
+    bench_format_group(group->target->name, group->target->engine->name, group->bs, group->depth,
+                       group->pause, buf, size);
+}
 
-    snprintf(buf, size, "%s, %s, %s, depth %u%s%s", group->target->name,
-             group->target->engine->name, bench_format_size(group->bs, bs, sizeof(bs)),
-             group->depth, strcmp(group->pause, "0") ? ", pause " : "",
-             strcmp(group->pause, "0") ? group->pause : "");
+void bench_format_variant(const char *runner, const char *policy, unsigned idle, bool packed,
+                          const char *cap, char *buf, size_t size)
+{
+    const bool ours = !strcmp(runner, bench_runner_pollux.name);
+    char number[16] = "";
+
+    if (idle) {
+        snprintf(number, sizeof(number), "+%u", idle);
+    }
+    snprintf(buf, size, "%s%s%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ", policy,
+             number, packed ? "/packed" : "", *cap ? " " : "", cap);
 }
 
 void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size_t size)
 {
-    bool ours = v->runner == &bench_runner_pollux;
-    char idle[16] = "", max_ns[24] = "";
+    char max_ns[24] = "";
 
-    if (v->idle) {
-        snprintf(idle, sizeof(idle), "+%u", v->idle);
-    }
     if (cap && v->max_ns) {
-        snprintf(max_ns, sizeof(max_ns), " %" PRIu64, v->max_ns);
+        snprintf(max_ns, sizeof(max_ns), "%" PRIu64, v->max_ns);
     }
-    snprintf(buf, size, "%s%s%s%s%s%s", ours ? "" : v->runner->name, ours || !v->policy ? "" : " ",
-             v->policy ? v->policy->name : "", idle, v->packed ? "/packed" : "", max_ns);
+    bench_format_variant(v->runner->name, v->policy ? v->policy->name : "", v->idle, v->packed,
+                         max_ns, buf, size);
 }
 
 #define PAUSE_LIMIT_NS 1000000000
