@@ -24,22 +24,22 @@ static bool in_page_cache(const struct image *image)
     return image->fd >= 0 && !image->direct;
 }
 
-void blk_flush_failed(struct blk *blk)
+bool blk_flush_failed(struct blk *blk)
 {
-    if (in_page_cache(blk->image)) {
+    bool final = in_page_cache(blk->image);
+
+    if (final) {
         store_relaxed(&blk->lossy, true);
     }
+    return final;
 }
 
 enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
 {
     struct blk *blk = r->q->blk;
     enum virtio_blk_on_error policy = r->io.op == ENGINE_READ ? blk->rerror : blk->werror;
-    bool lost = r->io.op == ENGINE_FLUSH && in_page_cache(blk->image);
+    bool lost = r->io.op == ENGINE_FLUSH && blk_flush_failed(blk);
 
-    if (lost) {
-        blk_flush_failed(blk);
-    }
     if (policy == VIRTIO_BLK_ENOSPC) {
         policy = num == -ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
     }

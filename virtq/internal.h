@@ -251,10 +251,10 @@ void blk_merge_submit(struct blk_queue *q);
 enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num);
 
 /**
- * blk_flush_failed - the host could not flush: if that is final, no later flush of @blk goes well
- * Context: any thread.
+ * blk_flush_failed - the host could not flush
+ * Context: any thread. Return: whether that is final, and no later flush of @blk will go well.
  */
-void blk_flush_failed(struct blk *blk);
+bool blk_flush_failed(struct blk *blk);
 
 /**
  * blk_keep - keep @r for virtio_blk_retry(), and ask for the guest to be stopped
