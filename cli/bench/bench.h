@@ -175,6 +175,14 @@ extern const struct option bench_options[];
 void bench_config_init(struct bench_config *c);
 
 /**
+ * bench_config_check - what cannot be seen in one value alone
+ * Return: 0, or -EINVAL and @err.
+ */
+int bench_config_check(const struct bench_config *c, struct error *err);
+
+/* --- plan.c --- */
+
+/**
  * bench_plan_init - what is to be run, with scratch files made and filled
  * @p: zeroed; bench_plan_destroy() releases, also after an error
  * Return: 0 or -errno and @err.

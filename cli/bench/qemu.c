@@ -59,6 +59,12 @@ int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struc
     ssize_t n;
     int ret = child_start(&child, argv, (const int[]){-1}, -1, err);
 
+    if (ret == -ENOENT) {
+        return error_set(err, ret,
+                         "--against needs '%s', which is not there: apt-get install "
+                         "qemu-system-x86, or say where it is, --against qemu=PATH",
+                         program);
+    }
     if (ret < 0) {
         return ret;
     }
