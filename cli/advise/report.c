@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* What was measured and what follows from it: a table for people, JSON for programs. */
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 #include <time.h>
 
 #include "cli/advise/advise.h"
-#include "cli/json-text.h"
+#include "cli/json-out.h"
 #include "cli/median.h"
 #include "cli/version.h"
 
@@ -200,8 +199,7 @@ int advise_print_json(const struct advise_data *d, FILE *out)
                      "turns", (int)d->nr_turns, "wake_ns", "median", wake.median, "min", wake.min,
                      "max", wake.max, "notes", texts_json(notes, list_notes(d, notes)), "cells",
                      cells_json(d), "advice", advice_json(d));
-    ret = root ? json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
+    ret = json_print(root, out);
     json_decref(root);
-    fputc('\n', out);
-    return ret < 0 ? -ENOMEM : 0;
+    return ret;
 }

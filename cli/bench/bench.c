@@ -9,6 +9,7 @@
 #include "cli/bench/bench.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/json-out.h"
 #include "cli/trace-file.h"
 
 #define TRACE_EVENTS_PER_CELL (1u << 16)
@@ -23,28 +24,27 @@ static bool any_done(const struct bench_plan *p)
     return false;
 }
 
-static int make_page(const struct command *cmd, const struct bench_plan *p)
-{
-    json_t *root = bench_json(p);
-    struct error err;
-    int ret = root ? bench_page_write(p->config->report, root, &err)
-                   : error_set(&err, -ENOMEM, "out of memory");
-
-    json_decref(root);
-    return ret < 0 ? command_fail(cmd, err.msg) : EXIT_STATUS_OK;
-}
-
+/* The page comes last: with the rest out, it does not matter how long gnuplot takes. */
 static int report(const struct command *cmd, const struct bench_plan *p)
 {
+    const struct bench_config *c = p->config;
+    json_t *root = c->json || c->report ? bench_json(p) : NULL;
     int status = EXIT_STATUS_OK;
+    struct error err;
 
-    if (p->config->report) {
-        status = make_page(cmd, p);
+    if (c->json) {
+        status = json_print(root, stdout) < 0 ? command_fail(cmd, "out of memory") : status;
+    } else {
+        bench_print_table(p, c->wide, stdout);
     }
-    if (p->config->json) {
-        return bench_print_json(p, stdout) < 0 ? command_fail(cmd, "out of memory") : status;
+    if (c->report) {
+        int ret = root ? 0 : error_set(&err, -ENOMEM, "out of memory");
+
+        fflush(stdout);
+        ret = ret < 0 ? ret : bench_page_write(c->report, root, &err);
+        status = ret < 0 ? command_fail(cmd, err.msg) : status;
     }
-    bench_print_table(p, p->config->wide, stdout);
+    json_decref(root);
     return status;
 }
 

@@ -444,12 +444,6 @@ void bench_print_table(const struct bench_plan *p, bool wide, FILE *out);
 /* All runs and medians as one JSON object, to be released; NULL if there is no memory. */
 struct json_t *bench_json(const struct bench_plan *p);
 
-/**
- * bench_print_json - the same as text
- * Return: 0 or -ENOMEM.
- */
-int bench_print_json(const struct bench_plan *p, FILE *out);
-
 /* --- page.c --- */
 
 /**
@@ -476,7 +470,7 @@ void bench_ratio(const double *a, unsigned na, const double *b, unsigned nb,
                  struct bench_ratio *out);
 
 /**
- * bench_compare - two files that bench_print_json() wrote, cell by cell
+ * bench_compare - two files that --json wrote, cell by cell
  * Return: 0, or -EINVAL and @err: a file cannot be read, or is something else.
  */
 int bench_compare(const char *path_a, const char *path_b, FILE *out, struct error *err);

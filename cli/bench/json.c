@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* What the bench found, as JSON; docs/bench-json.md describes it. */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -8,7 +7,7 @@
 
 #include "cli/bench/bench.h"
 #include "cli/host-info.h"
-#include "cli/json-text.h"
+#include "cli/json-out.h"
 #include "cli/version.h"
 
 static json_t *result_json(const struct bench_result *r)
@@ -141,14 +140,4 @@ json_t *bench_json(const struct bench_plan *p)
         json_object_set_new(root, "host_alone", bench_host_json(&p->host));
     }
     return root;
-}
-
-int bench_print_json(const struct bench_plan *p, FILE *out)
-{
-    json_t *root = bench_json(p);
-    int ret = root ? json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
-
-    json_decref(root);
-    fputc('\n', out);
-    return ret < 0 ? -ENOMEM : 0;
 }

@@ -292,6 +292,20 @@ START_TEST(json_names_a_file_whatever_its_name_is)
 }
 END_TEST
 
+START_TEST(a_full_disk_is_no_lack_of_memory)
+{
+    FILE *out = fopen("/dev/full", "w");
+
+    ck_assert_ptr_nonnull(out);
+    setvbuf(out, NULL, _IONBF, 0);
+    new_data(30 * US);
+    add_engine(&engine_linux_aio, 10000, 47 * US);
+    ck_assert_int_eq(advise_print_json(&data, out), 0);
+    ck_assert(ferror(out));
+    fclose(out);
+}
+END_TEST
+
 /* --- the measurement --- */
 
 #define FILE_BYTES (4 << 20)
@@ -398,6 +412,7 @@ int main(void)
     tcase_add_test(rule, where_polling_made_reads_slower_it_is_not_recommended);
     tcase_add_loop_test(rule, pollux_run_takes_what_is_recommended, 0, COUNT(names));
     tcase_add_test(rule, json_names_a_file_whatever_its_name_is);
+    tcase_add_test(rule, a_full_disk_is_no_lack_of_memory);
     suite_add_tcase(s, rule);
     tcase_add_loop_test(measure, reads_by_every_engine_are_counted_and_change_nothing, 0,
                         4 * ADVISE_LOADS);

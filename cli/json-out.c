@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/json-text.h"
+#include "cli/json-out.h"
 
 json_t *json_text(const char *text)
 {
@@ -15,4 +16,12 @@ json_t *json_text(const char *text)
     string = ascii ? json_string(ascii) : string;
     free(ascii);
     return string;
+}
+
+int json_print(const json_t *root, FILE *out)
+{
+    int ret = root ? json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : -1;
+
+    fputc('\n', out);
+    return ret < 0 && !ferror(out) ? -ENOMEM : 0;
 }
