@@ -206,6 +206,9 @@ static int measure_and_report(const struct command *cmd, struct session *s, bool
 
     if (ret == -EINTR) {
         status = interrupt_status(fd);
+        if (s->data->nr_turns == 0) {
+            command_fail(cmd, "interrupted before the first turn was complete: nothing to report");
+        }
     } else if (ret < 0) {
         status = command_fail(cmd, err.msg);
     }

@@ -61,6 +61,9 @@ static int run_and_report(const struct command *cmd, struct bench_plan *p)
     ret = fd < 0 ? fd : bench_run_plan(p, stderr, fd, trace.trace, &err);
     if (ret == -EINTR) {
         status = interrupt_status(fd);
+        if (!any_done(p)) {
+            command_fail(cmd, "interrupted before the first turn was complete: nothing to report");
+        }
     } else if (ret < 0) {
         status = command_fail(cmd, err.msg);
     }
