@@ -117,7 +117,7 @@ def measure():
     }
     with scratch("/dev/shm") as file:
         results["pauses"] = bench_json(
-            turns(6), 0.6, "--engine", "linux-aio", "--disk", file.name, "--depth", "1",
+            turns(6), 1.2, "--engine", "linux-aio", "--disk", file.name, "--depth", "1",
             "--pause", ",".join(PAUSES), "--policy", ",".join(POLICIES),
             "--poll-max-ns", ",".join(map(str, CAPS)))
     for cell in results["pauses"]["cells"]:
