@@ -30,6 +30,7 @@ static struct virtio_blk_stats *stats_of(struct blk_request *r)
 
 static void bounce_release(struct blk_request *r);
 static void ranges_go_on(struct blk_request *r);
+static void flush(struct blk_request *r);
 
 /* The used length counts what was written from the first writable byte on without a gap (2.7.8.2).
  */
@@ -49,6 +50,13 @@ void blk_request_fail(struct blk_request *r)
 {
     stat_add(&stats_of(r)->errors, 1);
     finish(r, VIRTIO_BLK_S_IOERR, r->io.op == ENGINE_READ ? r->total - r->left : 0);
+}
+
+/* Was the write cache switched off meanwhile? Then it must be stable, too, when it completes
+ * (5.2.6.2). */
+static bool is_late(const struct blk_request *r)
+{
+    return r->io.op != ENGINE_FLUSH && !r->io.durable && !load_relaxed(&r->q->blk->writeback);
 }
 
 static void finish_ok(struct blk_request *r)
@@ -81,7 +89,11 @@ static void finish_ok(struct blk_request *r)
         stat_add(&stats->write_bytes, r->total);
         break;
     }
-    finish(r, VIRTIO_BLK_S_OK, 0);
+    if (is_late(r)) {
+        flush(r);
+    } else {
+        finish(r, VIRTIO_BLK_S_OK, 0);
+    }
 }
 
 static void host_error(struct blk_request *r, int num, const char *why)
@@ -318,6 +330,9 @@ static void flush(struct blk_request *r)
     r->io.offset = 0;
     r->total = r->left = 0;
     r->data.cnt = 0;
+    if (r->bounce) {
+        bounce_release(r);
+    }
     if (lossy(r)) {
         flush_after_loss(r);
     } else {

@@ -329,6 +329,27 @@ START_TEST(a_flush_beside_one_that_failed_fails_too)
 }
 END_TEST
 
+/* Completed, it is to be stable, though it was under way when the cache was on. */
+START_TEST(a_write_beside_which_the_cache_is_switched_off_is_flushed)
+{
+    const uint8_t off = 0;
+    uint16_t head;
+
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_REPORT});
+    rig.hold = true;
+    head = chain(drv, WRITE, 0);
+    fake_driver_kick(drv, head);
+    blk_rig_await_held(&rig, 1);
+    virtio_config_write(rig.dev, offsetof(struct virtio_blk_config, wce), &off, 1);
+    blk_rig_release(&rig);
+    fake_driver_await(drv, 1);
+    ck_assert_uint_eq(fake_driver_status(drv, head), OK);
+    ck_assert_uint_eq(blk_rig_stats(&rig).writes, 1);
+    ck_assert_uint_eq(blk_rig_stats(&rig).flushes, 1);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
 /* An eventfd cannot be flushed. */
 START_TEST(a_failed_flush_as_the_cache_is_switched_off_is_final)
 {
@@ -377,6 +398,7 @@ int main(void)
     tcase_add_loop_test(errors, after_a_failed_flush_of_the_page_cache_none_goes_well, 0,
                         sizeof(flushes) / sizeof(flushes[0]));
     tcase_add_test(errors, a_flush_beside_one_that_failed_fails_too);
+    tcase_add_test(errors, a_write_beside_which_the_cache_is_switched_off_is_flushed);
     tcase_add_loop_test(errors, a_failed_flush_as_the_cache_is_switched_off_is_final, 0, 2);
     suite_add_tcase(s, errors);
     srunner_run_all(sr, CK_NORMAL);
