@@ -9,10 +9,9 @@
 /* A wait this short is worth polling for, whatever blocking costs. */
 #define PROBE_WORTH_NS 2000
 /* The least time between probes is what one costs, times this, so that all of them together take
- * under half a percent of latency, or a thousandth of a CPU. It doubles up to MAX_GAP_SHIFT times.
+ * under a thousandth of the time, or of a CPU. It doubles up to MAX_GAP_SHIFT times.
  */
-#define BLOCK_GAP     256
-#define POLL_GAP      1024
+#define PROBE_GAP     1024
 #define MAX_GAP_SHIFT 4
 /* W may be this many times larger than believed: beyond, a probe could not win. */
 #define DOUBT 4
@@ -53,7 +52,7 @@ enum wake_probe cost_wake_probe(struct cost_wake *k, uint64_t now, uint64_t wind
         if (k->mean_ns < PROBE_WORTH_NS) {
             return WAKE_PROBE_NONE;
         }
-        postpone(k, now, k->wake_ns * BLOCK_GAP);
+        postpone(k, now, k->wake_ns * PROBE_GAP);
         return WAKE_PROBE_BLOCK;
     }
     weight = params->latency_weight ? params->latency_weight : POLL_LATENCY_WEIGHT_DEFAULT;
@@ -62,7 +61,7 @@ enum wake_probe cost_wake_probe(struct cost_wake *k, uint64_t now, uint64_t wind
         return WAKE_PROBE_NONE;
     }
     *probe_ns = k->mean_ns < params->max_ns ? k->mean_ns : params->max_ns;
-    postpone(k, now, *probe_ns * POLL_GAP);
+    postpone(k, now, *probe_ns * PROBE_GAP);
     return WAKE_PROBE_POLL;
 }
 
