@@ -287,23 +287,6 @@ void blk_queue_await_stop(struct blk_queue *q)
 
 /* --- memory --- */
 
-static int alloc_bounce(struct blk_queue *q)
-{
-    const struct image *image = q->blk->image;
-
-    if (image->align == 1) {
-        return 0;
-    }
-    q->bounce_mem = aligned_alloc(image->align, BLK_BOUNCE_MAX * BLK_BOUNCE_SIZE);
-    if (!q->bounce_mem) {
-        return -ENOMEM;
-    }
-    for (unsigned i = 0; i < BLK_BOUNCE_MAX; i++) {
-        q->bounce_free[q->nr_bounce_free++] = q->bounce_mem + i * BLK_BOUNCE_SIZE;
-    }
-    return 0;
-}
-
 int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
 {
     /* One more than can be in flight: a chain that must be refused needs a place, too. */
@@ -313,11 +296,9 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
     q->ctx = iothread_ctx(q->iothread);
     q->trace = aio_trace(q->ctx);
     sem_init(&q->quiet, 0, 0);
-    list_init(&q->waiting);
     list_init(&q->kept);
     aio_bh_init(q->ctx, &q->more, serve, q);
     aio_deferred_init(&q->publish, publish, q);
-    aio_deferred_init(&q->resume, blk_request_resume, q);
     snprintf(q->name, sizeof(q->name), "%s queue %u", q->blk->name, q->index);
 
     q->requests = calloc(nr, sizeof(*q->requests));
@@ -331,7 +312,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
         blk_request_init(&q->requests[i], q);
         q->free[q->nr_free++] = &q->requests[i];
     }
-    return alloc_bounce(q);
+    return blk_bounce_init(q);
 }
 
 void blk_queue_destroy(struct blk_queue *q)

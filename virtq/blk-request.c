@@ -4,9 +4,6 @@
  *
  * The driver may cut header, data and status into buffers as it likes (2.7.4.1), so the header is
  * gathered from the front, and the status byte is the last one of the last writable buffer.
- *
- * Buffers that O_DIRECT would not take go piece by piece through a bounce buffer. It is the same
- * way that a short transfer goes on: move what can be moved, then submit the rest.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +25,6 @@ static struct virtio_blk_stats *stats_of(struct blk_request *r)
 
 /* --- completion --- */
 
-static void bounce_release(struct blk_request *r);
 static void ranges_go_on(struct blk_request *r);
 static void flush(struct blk_request *r);
 
@@ -41,7 +37,7 @@ static void finish(struct blk_request *r, uint8_t status, uint64_t written)
         written++;
     }
     if (r->bounce) {
-        bounce_release(r);
+        blk_bounce_release(r);
     }
     blk_queue_complete(r, written < UINT32_MAX ? written : UINT32_MAX);
 }
@@ -131,15 +127,7 @@ void blk_request_submit(struct blk_request *r)
     int n;
 
     if (r->bounce) {
-        r->bounce_iov = (struct iovec){
-            .iov_base = r->bounce,
-            .iov_len = r->left < BLK_BOUNCE_SIZE ? r->left : BLK_BOUNCE_SIZE,
-        };
-        if (r->io.op == ENGINE_WRITE) {
-            iov_gather(&r->data, r->bounce, r->bounce_iov.iov_len);
-        }
-        r->io.iov = &r->bounce_iov;
-        r->io.iovcnt = 1;
+        blk_bounce_fill(r);
     } else {
         r->io.iov = r->data.iov;
         r->io.iovcnt = r->data.cnt;
@@ -222,61 +210,6 @@ void blk_request_done(struct engine_req *io, ssize_t res)
     blk_request_submit(r);
 }
 
-/* --- bounce buffers --- */
-
-static bool needs_bounce(const struct blk_request *r)
-{
-    uintptr_t bits = 0;
-
-    for (unsigned i = 0; i < r->data.cnt; i++) {
-        bits |= (uintptr_t)r->data.iov[i].iov_base | r->data.iov[i].iov_len;
-    }
-    return bits & (image_of(r)->align - 1);
-}
-
-static void bounce_submit(struct blk_request *r)
-{
-    struct blk_queue *q = r->q;
-
-    r->bounce = q->bounce_free[--q->nr_bounce_free];
-    blk_request_submit(r);
-}
-
-static void bounce_start(struct blk_request *r)
-{
-    struct blk_queue *q = r->q;
-
-    stat_add(&q->stats.bounced, 1);
-    if (q->nr_bounce_free) {
-        bounce_submit(r);
-    } else {
-        list_add_tail(&q->waiting, &r->node);
-    }
-}
-
-void blk_request_resume(void *opaque)
-{
-    struct blk_queue *q = opaque;
-
-    while (q->nr_bounce_free && !list_empty(&q->waiting)) {
-        struct blk_request *r = list_entry(q->waiting.next, struct blk_request, node);
-
-        list_del(&r->node);
-        bounce_submit(r);
-    }
-}
-
-static void bounce_release(struct blk_request *r)
-{
-    struct blk_queue *q = r->q;
-
-    q->bounce_free[q->nr_bounce_free++] = r->bounce;
-    r->bounce = NULL;
-    if (!list_empty(&q->waiting)) {
-        aio_defer(q->ctx, &q->resume);
-    }
-}
-
 /* --- the operations --- */
 
 static uint64_t length(const struct iov_rest *rest)
@@ -315,8 +248,8 @@ static void transfer(struct blk_request *r, uint64_t sector)
     r->io.durable = !load_relaxed(&r->q->blk->writeback);
     if (r->io.op == ENGINE_WRITE && r->q->blk->detect_zeroes && blk_range_detect(r)) {
         blk_request_submit(r);
-    } else if (image->align > 1 && needs_bounce(r)) {
-        bounce_start(r);
+    } else if (blk_bounce_needed(r)) {
+        blk_bounce_start(r);
     } else if (r->q->blk->merge) {
         blk_merge_add(r);
     } else {
@@ -331,7 +264,7 @@ static void flush(struct blk_request *r)
     r->total = r->left = 0;
     r->data.cnt = 0;
     if (r->bounce) {
-        bounce_release(r);
+        blk_bounce_release(r);
     }
     if (lossy(r)) {
         flush_after_loss(r);

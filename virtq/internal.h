@@ -2,8 +2,8 @@
 /*
  * What the files of the block device share: the device (virtio-blk.c), one of its queues
  * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c), on ranges
- * (blk-range.c), that failed (blk-keep.c), that are timed (blk-sample.c). Nothing outside virtq/
- * includes it.
+ * (blk-range.c), with bounce buffers (blk-bounce.c), that failed (blk-keep.c), that are timed
+ * (blk-sample.c). Nothing outside virtq/ includes it.
  */
 #ifndef POLLUX_VIRTQ_INTERNAL_H
 #define POLLUX_VIRTQ_INTERNAL_H
@@ -189,11 +189,6 @@ void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...
 int blk_request_start(struct blk_request *r);
 
 /**
- * blk_request_resume - serve requests that waited for a bounce buffer; @opaque is the queue
- */
-void blk_request_resume(void *opaque);
-
-/**
  * blk_request_submit - hand what is left of a request to the engine
  * blk_request_done - the engine's answer, for the callback and for who takes its place
  * Context: I/O thread. The request may be free afterwards.
@@ -205,6 +200,28 @@ void blk_request_done(struct engine_req *io, ssize_t res);
 void blk_request_fail(struct blk_request *r);
 
 void blk_request_init(struct blk_request *r, struct blk_queue *q);
+
+/* --- blk-bounce.c --- */
+
+/**
+ * blk_bounce_init - the bounce buffers of @q, if its image wants any
+ * Return: 0 or -ENOMEM. blk_queue_destroy() frees.
+ */
+int blk_bounce_init(struct blk_queue *q);
+
+/* blk_bounce_needed - would the host refuse the buffers of @r as they are? */
+bool blk_bounce_needed(const struct blk_request *r);
+
+/**
+ * blk_bounce_start - submit @r by way of a bounce buffer, as soon as there is one
+ */
+void blk_bounce_start(struct blk_request *r);
+
+/* blk_bounce_fill - make the bounce buffer of @r what is submitted: the next piece */
+void blk_bounce_fill(struct blk_request *r);
+
+/* blk_bounce_release - @r has done with its bounce buffer */
+void blk_bounce_release(struct blk_request *r);
 
 /* --- blk-range.c --- */
 

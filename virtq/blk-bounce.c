@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Buffers that O_DIRECT would not take go piece by piece through a bounce buffer. It is the same
+ * way that a short transfer goes on: move what can be moved, then submit the rest.
+ *
+ * A queue has a few of them. A request that finds none waits for one, and takes it in the deferred
+ * work of the turn in which it was given back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "virtq/internal.h"
+
+bool blk_bounce_needed(const struct blk_request *r)
+{
+    unsigned align = r->q->blk->image->align;
+    uintptr_t bits = 0;
+
+    if (align <= 1) {
+        return false;
+    }
+    for (unsigned i = 0; i < r->data.cnt; i++) {
+        bits |= (uintptr_t)r->data.iov[i].iov_base | r->data.iov[i].iov_len;
+    }
+    return bits & (align - 1);
+}
+
+static void take(struct blk_request *r)
+{
+    struct blk_queue *q = r->q;
+
+    r->bounce = q->bounce_free[--q->nr_bounce_free];
+    blk_request_submit(r);
+}
+
+void blk_bounce_start(struct blk_request *r)
+{
+    struct blk_queue *q = r->q;
+
+    stat_add(&q->stats.bounced, 1);
+    if (q->nr_bounce_free) {
+        take(r);
+    } else {
+        list_add_tail(&q->waiting, &r->node);
+    }
+}
+
+void blk_bounce_fill(struct blk_request *r)
+{
+    r->bounce_iov = (struct iovec){
+        .iov_base = r->bounce,
+        .iov_len = r->left < BLK_BOUNCE_SIZE ? r->left : BLK_BOUNCE_SIZE,
+    };
+    if (r->io.op == ENGINE_WRITE) {
+        iov_gather(&r->data, r->bounce, r->bounce_iov.iov_len);
+    }
+    r->io.iov = &r->bounce_iov;
+    r->io.iovcnt = 1;
+}
+
+static void resume(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    while (q->nr_bounce_free && !list_empty(&q->waiting)) {
+        struct blk_request *r = list_entry(q->waiting.next, struct blk_request, node);
+
+        list_del(&r->node);
+        take(r);
+    }
+}
+
+void blk_bounce_release(struct blk_request *r)
+{
+    struct blk_queue *q = r->q;
+
+    q->bounce_free[q->nr_bounce_free++] = r->bounce;
+    r->bounce = NULL;
+    if (!list_empty(&q->waiting)) {
+        aio_defer(q->ctx, &q->resume);
+    }
+}
+
+int blk_bounce_init(struct blk_queue *q)
+{
+    const struct image *image = q->blk->image;
+
+    list_init(&q->waiting);
+    aio_deferred_init(&q->resume, resume, q);
+    if (image->align <= 1) {
+        return 0;
+    }
+    q->bounce_mem = aligned_alloc(image->align, BLK_BOUNCE_MAX * BLK_BOUNCE_SIZE);
+    if (!q->bounce_mem) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < BLK_BOUNCE_MAX; i++) {
+        q->bounce_free[q->nr_bounce_free++] = q->bounce_mem + i * BLK_BOUNCE_SIZE;
+    }
+    return 0;
+}
