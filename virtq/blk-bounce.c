@@ -13,16 +13,12 @@
 
 bool blk_bounce_needed(const struct blk_request *r)
 {
-    unsigned align = r->q->blk->image->align;
     uintptr_t bits = 0;
 
-    if (align <= 1) {
-        return false;
-    }
     for (unsigned i = 0; i < r->data.cnt; i++) {
         bits |= (uintptr_t)r->data.iov[i].iov_base | r->data.iov[i].iov_len;
     }
-    return bits & (align - 1);
+    return bits & (r->q->blk->image->align - 1);
 }
 
 static void take(struct blk_request *r)

@@ -248,7 +248,7 @@ static void transfer(struct blk_request *r, uint64_t sector)
     r->io.durable = !load_relaxed(&r->q->blk->writeback);
     if (r->io.op == ENGINE_WRITE && r->q->blk->detect_zeroes && blk_range_detect(r)) {
         blk_request_submit(r);
-    } else if (blk_bounce_needed(r)) {
+    } else if (image->align > 1 && blk_bounce_needed(r)) {
         blk_bounce_start(r);
     } else if (r->q->blk->merge) {
         blk_merge_add(r);

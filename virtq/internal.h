@@ -209,7 +209,7 @@ void blk_request_init(struct blk_request *r, struct blk_queue *q);
  */
 int blk_bounce_init(struct blk_queue *q);
 
-/* blk_bounce_needed - would the host refuse the buffers of @r as they are? */
+/* blk_bounce_needed - does the image's align, over 1, not suit the buffers of @r as they are? */
 bool blk_bounce_needed(const struct blk_request *r);
 
 /**
