@@ -7,9 +7,15 @@
  * anything completed?" is two loads, and taking the events needs no system call. Where the magic
  * does not match, io_getevents(2) serves instead and the engine can't be polled.
  *
- * Every request also names an eventfd, which is what wakes a loop that blocks. While the loop
- * polls, nobody reads it; poll_end clears it, so that the next block does not end at once for
- * events that were taken long ago.
+ * A request also names an eventfd, which is what wakes a loop that blocks. While the loop polls,
+ * nobody reads it; poll_end clears it, so that the next block does not end at once for events that
+ * were taken long ago.
+ *
+ * Once polling has settled, requests go without it: the kernel's write of it is a tenth of a
+ * request that is served from memory. It can't be added to a request that is under way, so after
+ * poll_end a timer looks for those. That is seldom, as polling that ends has to last before it
+ * settles again; and late by a quarter of the time that the loop has blocked for at most, or
+ * LOOK_NS.
  *
  * When the kernel is out of slots (EAGAIN) requests stay queued here. The next completion submits
  * them; if nothing is in flight, a timer does.
@@ -25,6 +31,7 @@
 
 #define AIO_RING_MAGIC      0xa10a10a1
 #define RETRY_NS            1000000
+#define LOOK_NS             10000
 #define GETEVENTS_AT_A_TIME 64
 
 /* As in fs/aio.c of Linux. */
@@ -46,11 +53,14 @@ struct linux_aio {
     struct aio_ring *ring; /* NULL: not readable, use io_getevents */
     struct aio_handler handler;
     int event_fd;
-    bool event_fd_stale;   /* events were taken without reading the eventfd */
-    struct list queued;    /* not submitted to the kernel yet */
-    unsigned nr_submitted; /* in the kernel */
+    bool event_fd_stale;    /* events were taken without reading the eventfd */
+    struct list queued;     /* not submitted to the kernel yet */
+    unsigned nr_submitted;  /* in the kernel */
+    unsigned nr_unsignaled; /* of those, the ones that will not write the eventfd */
     struct aio_deferred submit;
     struct aio_timer retry;
+    struct aio_timer look;   /* for unsignaled ones, while the loop blocks */
+    uint64_t polled_till_ns; /* when poll_end left some */
 };
 
 _Static_assert(sizeof(struct iocb) <= sizeof(((struct engine_req *)0)->priv), "room for an iocb");
@@ -60,11 +70,22 @@ static struct iocb *iocb_of(struct engine_req *req)
     return (struct iocb *)req->priv;
 }
 
+/* IOCB_FLAG_RESFD, which libaio does not declare, is the only flag that we use. */
+static bool is_signaled(const struct iocb *iocb)
+{
+    return iocb->u.c.flags != 0;
+}
+
 static void take_event(struct linux_aio *l, const struct io_event *event)
 {
     struct engine_req *req = event->data;
 
     l->nr_submitted--;
+    if (is_signaled(iocb_of(req))) {
+        l->event_fd_stale = true;
+    } else if (--l->nr_unsignaled == 0) {
+        aio_timer_cancel(&l->look);
+    }
     engine_complete(&l->e, req, (ssize_t)event->res);
 }
 
@@ -110,6 +131,11 @@ static void reap(struct linux_aio *l)
     }
 }
 
+static bool any_event(const struct linux_aio *l)
+{
+    return l->ring->head != load_relaxed(&l->ring->tail);
+}
+
 /* The kernel refused the first request of a batch for good. */
 static void fail_first(struct linux_aio *l, int err)
 {
@@ -129,9 +155,26 @@ static void event_fd_read(struct linux_aio *l)
     l->event_fd_stale = false;
 }
 
+static void reap_signaled(struct linux_aio *l)
+{
+    event_fd_read(l);
+    reap(l);
+    l->event_fd_stale = false;
+}
+
+static void set_signal(struct iocb *iocb, const struct linux_aio *l, bool on)
+{
+    if (on) {
+        io_set_eventfd(iocb, l->event_fd);
+    } else {
+        iocb->u.c.flags = 0;
+    }
+}
+
 static void submit_queued(void *opaque)
 {
     struct linux_aio *l = opaque;
+    bool signal = !l->e.ctx->settled || !aio_in_poll_set(&l->handler);
     struct iocb *batch[l->e.ctx->max_batch];
 
     while (!list_empty(&l->queued)) {
@@ -141,7 +184,8 @@ static void submit_queued(void *opaque)
 
         list_for_each(at, &l->queued)
         {
-            batch[n++] = iocb_of(list_entry(at, struct engine_req, node));
+            batch[n] = iocb_of(list_entry(at, struct engine_req, node));
+            set_signal(batch[n++], l, signal);
             if (n == l->e.ctx->max_batch) {
                 break;
             }
@@ -164,18 +208,18 @@ static void submit_queued(void *opaque)
         }
         aio_count_batch(&l->handler, r);
         l->nr_submitted += r;
+        l->nr_unsignaled += signal ? 0 : r;
         while (r-- > 0) {
             list_del(l->queued.next);
         }
     }
     /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
-    if (l->ring && l->ring->head != load_relaxed(&l->ring->tail)) {
+    if (l->ring && any_event(l)) {
         if (l->e.ctx->polling) {
-            l->event_fd_stale = true;
+            reap(l);
         } else {
-            event_fd_read(l); /* or the next block ends at once, for nothing */
+            reap_signaled(l); /* or the next block ends at once, for nothing */
         }
-        reap(l);
     }
     if (l->nr_submitted) {
         aio_handler_expect(&l->handler);
@@ -184,25 +228,30 @@ static void submit_queued(void *opaque)
 
 static void completions_ready(void *opaque, int revents)
 {
-    struct linux_aio *l = opaque;
-
-    event_fd_read(l);
-    reap(l);
+    reap_signaled(opaque);
 }
 
 static bool completions_poll(void *opaque)
 {
-    struct linux_aio *l = opaque;
-
-    return l->ring->head != load_relaxed(&l->ring->tail);
+    return any_event(opaque);
 }
 
 static void completions_poll_ready(void *opaque)
 {
-    struct linux_aio *l = opaque;
+    reap(opaque);
+}
 
-    l->event_fd_stale = true;
-    reap(l);
+static void look(void *opaque)
+{
+    struct linux_aio *l = opaque;
+    uint64_t now = aio_now(l->e.ctx), blocked = now - l->polled_till_ns;
+
+    if (any_event(l)) {
+        reap(l);
+    }
+    if (l->nr_unsignaled && !l->e.ctx->polling) {
+        aio_timer_arm(&l->look, now + (blocked / 4 > LOOK_NS ? blocked / 4 : LOOK_NS));
+    }
 }
 
 static void completions_poll_end(void *opaque)
@@ -212,6 +261,10 @@ static void completions_poll_end(void *opaque)
     /* Events between here and the loop's last look write the eventfd again: none is lost. */
     if (l->event_fd_stale) {
         event_fd_read(l);
+    }
+    if (l->nr_unsignaled) {
+        l->polled_till_ns = aio_now(l->e.ctx);
+        aio_timer_arm(&l->look, l->polled_till_ns + LOOK_NS);
     }
     full_barrier();
 }
@@ -250,6 +303,7 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
     list_init(&l->queued);
     aio_deferred_init(&l->submit, submit_queued, l);
     aio_timer_init(ctx, &l->retry, submit_queued, l);
+    aio_timer_init(ctx, &l->look, look, l);
     l->e.ctx = ctx;
 
     r = io_setup(config->depth, &l->io);
@@ -306,7 +360,6 @@ static int linux_aio_submit(struct engine *e, struct engine_req *req)
         return engine_offload(e, req);
     }
     iocb->data = req;
-    io_set_eventfd(iocb, l->event_fd);
     list_add_tail(&l->queued, &req->node);
     aio_defer(e->ctx, &l->submit);
     return 0;
@@ -317,6 +370,7 @@ static void linux_aio_close(struct engine *e)
     struct linux_aio *l = container_of(e, struct linux_aio, e);
 
     aio_timer_cancel(&l->retry);
+    aio_timer_cancel(&l->look);
     aio_deferred_cancel(&l->submit);
     aio_handler_remove(&l->handler);
     io_destroy(l->io);

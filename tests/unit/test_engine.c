@@ -23,7 +23,29 @@ static struct {
     unsigned fails;  /* how many of them */
     bool one_by_one; /* accepts only one request a call */
     unsigned calls;
+    unsigned signaled;  /* requests of the last call that name an eventfd */
+    int until_readable; /* 0, or a pipe: requests complete only when there is something in it */
 } submits;
+
+static unsigned count_signaled(long nr, struct iocb *batch[])
+{
+    unsigned n = 0;
+
+    for (long i = 0; i < nr; i++) {
+        n += batch[i]->u.c.flags != 0;
+    }
+    return n;
+}
+
+static void wait_for_pipe(struct iocb *iocb)
+{
+    struct iocb wait = *iocb;
+
+    io_prep_poll(iocb, submits.until_readable, POLLIN);
+    iocb->data = wait.data;
+    iocb->u.c.flags = wait.u.c.flags;
+    iocb->u.c.resfd = wait.u.c.resfd;
+}
 
 int io_submit(io_context_t io, long nr, struct iocb *batch[])
 {
@@ -33,6 +55,10 @@ int io_submit(io_context_t io, long nr, struct iocb *batch[])
         real = (int (*)(io_context_t, long, struct iocb **))dlsym(RTLD_NEXT, "io_submit");
     }
     submits.calls++;
+    submits.signaled = count_signaled(nr, batch);
+    for (long i = 0; i < nr && submits.until_readable; i++) {
+        wait_for_pipe(batch[i]);
+    }
     if (submits.fails) {
         submits.fails--;
         return submits.fail_with;
@@ -786,6 +812,66 @@ START_TEST(what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announc
 }
 END_TEST
 
+static int make_readable;
+
+static void write_byte(void *opaque)
+{
+    ck_assert_int_eq(write(make_readable, "x", 1), 1);
+}
+
+static void poll_until_settled(void)
+{
+    uint8_t *buf = buffer(BLOCK);
+
+    while (!ctx->settled) {
+        ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
+    }
+    free(buf);
+}
+
+START_TEST(what_was_submitted_while_polling_and_completes_while_blocking_is_not_lost)
+{
+    struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = 0};
+    uint8_t *buf = buffer(2 * BLOCK);
+    struct aio_timer timer;
+    struct io io[2];
+    int ends[2];
+
+    open_image(false);
+    open_engine(&engine_linux_aio, true, (struct engine_config){.depth = 64});
+    ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
+    ck_assert_uint_eq(submits.signaled, 1);
+    poll_until_settled();
+    ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
+    ck_assert_uint_eq(submits.signaled, 0);
+
+    ck_assert_int_eq(pipe(ends), 0);
+    make_readable = ends[1];
+    submits.until_readable = ends[0];
+    for (unsigned i = 0; i < 2; i++) {
+        io_init(&io[i], ENGINE_READ, i * BLOCK, buf + i * BLOCK, BLOCK);
+        submit(&io[i]);
+    }
+    aio_poll(ctx, false);
+    ck_assert_uint_eq(submits.signaled, 0);
+    ck_assert_int_eq(aio_set_poll_params(ctx, &params), 0);
+    aio_timer_init(ctx, &timer, write_byte, NULL);
+    aio_timer_arm(&timer, aio_now(ctx) + 3000000);
+    run_until_idle();
+    ck_assert_uint_eq(io[0].done, 1);
+    ck_assert_uint_eq(io[1].done, 1);
+    ck_assert_uint_gt(loop_stats(ctx).blocks, 0);
+
+    submits.until_readable = 0;
+    ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
+    ck_assert_uint_eq(submits.signaled, 1);
+    teardown();
+    close(ends[0]);
+    close(ends[1]);
+    free(buf);
+}
+END_TEST
+
 START_TEST(no_room_for_the_requests_of_linux_aio_names_the_limit)
 {
     struct engine_config config = {0};
@@ -863,6 +949,7 @@ int main(void)
     tcase_add_loop_test(t, requests_that_fail_without_end_do_not_starve_a_descriptor, 0, 2);
     tcase_add_test(t,
                    what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announced_again);
+    tcase_add_test(t, what_was_submitted_while_polling_and_completes_while_blocking_is_not_lost);
     tcase_add_test(t, no_room_for_the_requests_of_linux_aio_names_the_limit);
     suite_add_tcase(s, t);
 
