@@ -339,6 +339,20 @@ free_engine:
     return r;
 }
 
+/* One buffer needs no vector, which the kernel would have to fetch. */
+static void prep_transfer(struct iocb *iocb, int fd, const struct engine_req *req)
+{
+    bool read = req->op == ENGINE_READ;
+
+    if (req->iovcnt == 1) {
+        (read ? io_prep_pread : io_prep_pwrite)(iocb, fd, req->iov->iov_base, req->iov->iov_len,
+                                                req->offset);
+    } else {
+        (read ? io_prep_preadv : io_prep_pwritev)(iocb, fd, req->iov, req->iovcnt, req->offset);
+    }
+    iocb->aio_rw_flags = !read && req->durable ? RWF_DSYNC : 0;
+}
+
 static int linux_aio_submit(struct engine *e, struct engine_req *req)
 {
     struct linux_aio *l = container_of(e, struct linux_aio, e);
@@ -346,11 +360,8 @@ static int linux_aio_submit(struct engine *e, struct engine_req *req)
 
     switch (req->op) {
     case ENGINE_READ:
-        io_prep_preadv(iocb, e->image->fd, req->iov, req->iovcnt, req->offset);
-        break;
     case ENGINE_WRITE:
-        io_prep_pwritev2(iocb, e->image->fd, req->iov, req->iovcnt, req->offset,
-                         req->durable ? RWF_DSYNC : 0);
+        prep_transfer(iocb, e->image->fd, req);
         break;
     case ENGINE_FLUSH:
         io_prep_fdsync(iocb, e->image->fd);

@@ -96,7 +96,8 @@ int fdatasync(int fd)
 int io_submit(io_context_t io, long nr, struct iocb *batch[])
 {
     for (long i = 0; i < nr; i++) {
-        if (batch[i]->aio_lio_opcode == IO_CMD_PWRITEV) {
+        if (batch[i]->aio_lio_opcode == IO_CMD_PWRITEV ||
+            batch[i]->aio_lio_opcode == IO_CMD_PWRITE) {
             count_write(batch[i]->aio_rw_flags);
         }
     }
@@ -449,18 +450,22 @@ END_TEST
 
 START_TEST(only_durable_writes_are_synced_and_only_they)
 {
-    uint8_t *buf = buffer(BLOCK);
-    struct iovec iov = {buf, BLOCK};
-    struct engine_req req = {.op = ENGINE_WRITE, .iovcnt = 1, .iov = &iov};
+    uint8_t *buf = buffer(2 * BLOCK);
+    struct iovec iov[2] = {{buf, BLOCK}, {buf + BLOCK, BLOCK}};
+    struct engine_req req = {.op = ENGINE_WRITE, .iov = iov};
 
     if (setup(_i)) {
-        ck_assert_int_eq(do_req(req), BLOCK);
+        for (req.iovcnt = 1; req.iovcnt <= 2; req.iovcnt++) {
+            ck_assert_int_eq(do_req(req), req.iovcnt * BLOCK);
+        }
         ck_assert_uint_eq(host.durable_writes, 0);
-        ck_assert_uint_eq(host.other_writes, 1);
+        ck_assert_uint_eq(host.other_writes, 2);
         req.durable = true;
-        ck_assert_int_eq(do_req(req), BLOCK);
-        ck_assert_uint_eq(host.durable_writes, 1);
-        ck_assert_uint_eq(host.other_writes, 1);
+        for (req.iovcnt = 1; req.iovcnt <= 2; req.iovcnt++) {
+            ck_assert_int_eq(do_req(req), req.iovcnt * BLOCK);
+        }
+        ck_assert_uint_eq(host.durable_writes, 2);
+        ck_assert_uint_eq(host.other_writes, 2);
         ck_assert_int_eq(do_range(ENGINE_WRITE_ZEROES, 0, BLOCK, false), 0);
         ck_assert_uint_eq(host.syncs, 0);
         req = (struct engine_req){.op = ENGINE_WRITE_ZEROES, .len = BLOCK, .durable = true};
