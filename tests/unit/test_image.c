@@ -208,6 +208,27 @@ START_TEST(a_file_that_may_only_be_read_suggests_readonly)
 END_TEST
 
 /* A file of /proc: regular, readable, and its file system has no O_DIRECT. */
+START_TEST(reading_does_not_touch_the_access_time_unless_the_image_is_somebody_elses)
+{
+    struct image_config config = {.path = path, .readonly = true};
+    struct error err = {""};
+    struct image img;
+
+    make_file(7 * 512);
+    ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+    ck_assert_int_ne(fcntl(img.fd, F_GETFL) & O_NOATIME, 0);
+    image_close(&img);
+    if (geteuid() != 0 || seteuid(65534) < 0) {
+        printf("skipped in part: only root can be somebody else\n");
+        return;
+    }
+    ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(fcntl(img.fd, F_GETFL) & O_NOATIME, 0);
+    image_close(&img);
+    ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
 START_TEST(a_file_system_without_direct_io_is_named_as_the_reason)
 {
     struct image_config config = {.path = "/proc/self/stat", .readonly = true, .direct = true};
@@ -440,6 +461,7 @@ int main(void)
     tcase_add_test(t, a_character_device_is_refused);
     tcase_add_test(t, an_unreadable_file_is_refused);
     tcase_add_test(t, a_file_that_may_only_be_read_suggests_readonly);
+    tcase_add_test(t, reading_does_not_touch_the_access_time_unless_the_image_is_somebody_elses);
     tcase_add_test(t, a_file_system_without_direct_io_is_named_as_the_reason);
     tcase_add_loop_test(t, an_image_has_one_writer_or_many_readers_or_all_share_it, 0, NR_USERS);
     tcase_add_test(t, the_process_that_has_the_image_is_named_and_kill_leaves_no_lock);
