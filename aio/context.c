@@ -113,14 +113,18 @@ int aio_context_free(AioContext *ctx)
     return 0;
 }
 
+/* Each thread has its own, so its address tells threads apart, and without a call into libpthread:
+ * this is asked several times for each request. */
+static _Thread_local char self;
+
 void aio_context_take(AioContext *ctx)
 {
-    store_relaxed(&ctx->owner, pthread_self());
+    store_relaxed(&ctx->owner, &self);
 }
 
 bool aio_context_in_owner(const AioContext *ctx)
 {
-    return pthread_equal(load_relaxed(&ctx->owner), pthread_self());
+    return load_relaxed(&ctx->owner) == &self;
 }
 
 uint64_t aio_now(AioContext *ctx)

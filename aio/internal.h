@@ -4,7 +4,6 @@
 #define POLLUX_AIO_INTERNAL_H
 
 #include <assert.h>
-#include <pthread.h>
 
 #include "aio/aio.h"
 #include "aio/barrier.h"
@@ -30,7 +29,7 @@
 
 struct aio_context {
     uint64_t (*clock)(void);
-    pthread_t owner;
+    const void *owner;
     bool in_poll;
     unsigned max_batch; /* requests in one system call */
 
