@@ -308,6 +308,12 @@ static void get_id(struct blk_request *r, const struct iov_rest *in)
 
 static bool take_header(struct iov_rest *out, struct virtio_blk_outhdr *hdr)
 {
+    if (out->cnt && out->iov->iov_len == sizeof(*hdr)) { /* as all drivers do it */
+        guest_memory_copy(hdr, out->iov->iov_base, sizeof(*hdr));
+        out->iov++;
+        out->cnt--;
+        return true;
+    }
     if (iov_gather(out, hdr, sizeof(*hdr)) < sizeof(*hdr)) {
         return false;
     }
