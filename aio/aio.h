@@ -117,10 +117,10 @@ struct aio_handler_ops {
      *
      * poll: is there anything to do? One or two loads, no side effect.
      * poll_ready: do it. The descriptor has not necessarily fired.
-     * poll_begin: the loop begins to poll; ask the other side not to notify. The handler calls
-     *     that follow until poll_end run in polling mode.
-     * poll_end: polling is over; ask the other side to notify again, with a full barrier after. The
-     *     loop calls poll once more after it, so an event that raced with it is seen.
+     * poll_begin: the loop is awake and looks by itself; ask the other side not to notify. All
+     *     ready(), poll() and poll_ready() are called between it and poll_end.
+     * poll_end: the loop is about to block; ask the other side to notify again, with a full barrier
+     *     after. The loop calls poll once more after it, so an event that raced with it is seen.
      */
     bool (*poll)(void *opaque);
     void (*poll_ready)(void *opaque);

@@ -2,9 +2,10 @@
 /*
  * One iteration of the loop.
  *
- * The loop is in polling mode from the first window above zero until it has to block, over as many
- * iterations as that lasts: only then are the sources asked to notify again. So a source that keeps
- * up with the window costs no notification at all.
+ * The loop is in polling mode from the moment when it has something to do until it has to block,
+ * over as many iterations as that lasts: only then are the sources asked to notify again. So a
+ * source that keeps up with the loop costs no notification at all, also where the policy never
+ * spins.
  *
  * What must hold: before the loop blocks, every source in the poll set has re-enabled its
  * notifications (poll_end) and was looked at once more after that, and every other handler is armed
@@ -165,16 +166,15 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
         for (unsigned i = 0; i < passes && !found; i++) {
             found = poll_pass(ctx);
         }
-        if (found && (!ctx->nr_quiet || now - ctx->fds_seen_ns < AIO_FD_SLICE_NS)) {
+        if (found) {
             break; /* the last look at the clock is near enough, and another is latency */
         }
         before = now;
         now = ctx->clock();
         w->off_cpu |= now - before > AIO_OFF_CPU_NS;
-        /* Also when something was found, or sources that are always quick starve the rest. */
         if (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
             look_at_fds(ctx, now);
-            found |= !list_empty(&ctx->ready);
+            found = !list_empty(&ctx->ready);
             now = ctx->clock();
         }
     } while (!found && now - w->start_ns < limit);
@@ -291,7 +291,7 @@ static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
         if (list_empty(&ctx->ready) && aio_timers_timeout(ctx, w->end_ns) == 0) {
             w->outcome = POLL_TIMER;
         }
-    } else {
+    } else if (w->window_ns) {
         stat_add(&ctx->stats.poll_hits, 1);
     }
     charge(ctx, w);
@@ -361,12 +361,17 @@ bool aio_poll(AioContext *ctx, bool blocking)
     if (!busy) {
         learn = wait_for_event(ctx, &w);
         now = w.end_ns;
-    } else if (!ctx->polling || !blocking ||
-               (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
+    }
+    /* However busy the poll set is, it does not starve the rest. */
+    if ((busy && (!ctx->polling || !blocking)) ||
+        (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
         look_at_fds(ctx, now);
     }
 
     aio_notifier_accept(ctx);
+    if (!list_empty(&ctx->ready) || aio_bh_any(ctx)) {
+        polling_begin(ctx, now);
+    }
     ran = dispatch(ctx, now);
     ran |= aio_bh_run(ctx);
     ran |= aio_timers_run(ctx, now);

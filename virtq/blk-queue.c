@@ -6,8 +6,8 @@
  * thread's other sources waiting; what is left is taken in the next turn, by polling or by a bottom
  * half. Used elements are published once at the end of the turn, with at most one interrupt.
  *
- * While the loop polls, notifications stay suppressed. Else they are suppressed while the ring is
- * drained, and re-enabled with a last look, as virtq_unsuppress() says.
+ * Notifications are suppressed while the loop is awake. It has them re-enabled, and takes a last
+ * look, just before it blocks: a driver that is quick has its next chain there by then.
  *
  * Stopping: no new chains are taken, and the completion of the last request publishes what is
  * left, forgets the ring and tells the thread that waits. After that nothing here knows the guest's
@@ -151,22 +151,13 @@ static void serve(void *opaque)
     int r;
 
     do {
-        if (!q->polling) {
-            virtq_suppress(vq);
-        }
-        do {
-            r = take_batch(q, &budget);
-        } while (r > 0 && budget && virtq_batch_left(vq));
-        blk_merge_submit(q);
-        if (r < 0) {
-            fault(q);
-            return;
-        }
-        if (!budget) {
-            aio_bh_schedule(&q->more);
-            break;
-        }
-    } while (!q->polling && virtq_unsuppress(vq));
+        r = take_batch(q, &budget);
+    } while (r > 0 && budget && virtq_batch_left(vq));
+    blk_merge_submit(q);
+    if (r < 0) {
+        fault(q);
+        return;
+    }
     if (budget < vq->size) {
         aio_count_batch(&q->kick, vq->size - budget);
     }
@@ -177,6 +168,7 @@ bool blk_queue_serve(struct blk_queue *q)
     if (!q->kick.ctx) {
         return false;
     }
+    aio_handler_expect(&q->kick); /* has been quiet: from now on the loop looks by itself */
     serve(q);
     return true;
 }
@@ -206,7 +198,6 @@ static void poll_begin(void *opaque)
 {
     struct blk_queue *q = opaque;
 
-    q->polling = true;
     virtq_suppress(&q->vq->vq);
 }
 
@@ -214,7 +205,6 @@ static void poll_end(void *opaque)
 {
     struct blk_queue *q = opaque;
 
-    q->polling = false;
     virtq_unsuppress(&q->vq->vq); /* the loop looks again by itself */
 }
 
@@ -233,7 +223,6 @@ static int start_in_thread(void *opaque)
     struct blk_queue *q = opaque;
     int r;
 
-    q->polling = false;
     if (virtq_start(&q->vq->vq, q->blk->dev.mem) < 0) {
         fault(q);
         return 0;

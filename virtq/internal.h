@@ -79,7 +79,6 @@ struct blk_queue {
     struct aio_handler kick;
     struct aio_bh more;          /* the last turn left chains in the ring */
     struct aio_deferred publish; /* used elements wait for the end of the turn */
-    bool polling;
     bool stopping; /* no new chains; the last request out posts @quiet */
     unsigned in_flight;
     int until_timed;  /* so many requests before the next one that is timed */

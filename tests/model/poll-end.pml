@@ -3,15 +3,17 @@
  * From polling to sleeping (aio/poll.c, aio/notifier.c).
  *
  * Three sources wake one loop: a virtqueue, whose driver kicks only while notifications are on; a
- * completion ring, whose eventfd the kernel always writes; and aio_notify() from another thread.
+ * completion ring, whose eventfd the kernel writes; and aio_notify() from another thread.
  *
- * Polling turns the virtqueue's notifications off (io_poll_begin) and leaves them off from turn to
- * turn. Before the loop sleeps it turns them on (io_poll_end), and only then polls each polled
+ * A loop that is awake turns the virtqueue's notifications off (poll_begin) and leaves them off from
+ * turn to turn. Before the loop sleeps it turns them on (poll_end), and only then polls each polled
  * source once more, as an event may have come while nobody was told. A handler found idle leaves
  * the poll set the same way: notifications on, one more look. It returns when its fd fires.
  *
  * While polling goes well the descriptors of the poll set are not watched at all (settle()). They are
- * again when polling ends, and that of a source that leaves the poll set.
+ * again when polling ends, and that of a source that leaves the poll set. A request that is submitted
+ * meanwhile may complete without a write to the eventfd (aio/engine/linux-aio.c); after poll_end a
+ * timer looks for it.
  *
  * BUG=1  no poll after io_poll_end
  * BUG=2  the last poll comes before io_poll_end
@@ -19,10 +21,10 @@
  * BUG=4  no barrier between turning notifications on and the last poll
  * BUG=5  io_poll_end only if this same turn has polled
  * BUG=6  an idle handler leaves the poll set with notifications off
- * BUG=7  the completion ring's eventfd is cleared after the ring is reaped
- * BUG=8  a window that finds something in the poll set ends with no look at the fds outside it
- * BUG=9  when polling ends, descriptors that were not watched stay so
- * BUG=10 a source that leaves the poll set stays unwatched
+ * BUG=7  a wait that ends in the poll set is followed by no look at the fds outside it
+ * BUG=8  when polling ends, descriptors that were not watched stay so
+ * BUG=9  a source that leaves the poll set stays unwatched
+ * BUG=10 no timer looks for completions that write no eventfd
  */
 #ifndef BUG
 #define BUG 0
@@ -40,6 +42,7 @@
 /* The three eventfds are readable, and an entry is in the completion ring: the kernel orders these. */
 bool kick_fd, ring_fd, notify_fd;
 bool ring;
+bool unsignaled; /* the request under way will not write ring_fd */
 bool notified, notify_me; /* strongly ordered here */
 bit last;       /* the virtqueue's last_avail */
 bool closing;   /* the producers finish what they have begun */
@@ -73,7 +76,7 @@ proctype driver()
 proctype kernel()
 {
     do
-    :: atomic { !ring && !closing -> ring = true; ring_fd = true }
+    :: atomic { !ring && !closing -> ring = true; ring_fd = ring_fd || !unsignaled }
     :: atomic { !ring -> closing = true; done++; break }
     od
 }
@@ -140,7 +143,7 @@ inline polling_end()
     :: else
     fi;
     polling = false;
-#if BUG != 9
+#if BUG != 8
     d_step {
         if
         :: settled ->
@@ -166,9 +169,20 @@ inline settle()
     }
 }
 
+/* Settled polling has submitted a request: the one that completes next, if none has. */
+inline submit_unsignaled()
+{
+    d_step {
+        if
+        :: !ring -> unsignaled = true
+        :: else
+        fi
+    }
+}
+
 inline leave_virtqueue()
 {
-#if BUG != 10
+#if BUG != 9
     kick_watched = true;
 #endif
 #if BUG != 6
@@ -211,13 +225,14 @@ proctype loop()
     :: true ->
         if
         :: vq_polled -> leave_virtqueue()
-        :: ring_polled ->
-#if BUG != 10
+        :: ring_polled && !unsignaled -> /* nothing is under way */
+#if BUG != 9
             ring_watched = true;
 #endif
             ring_polled = false;
             ring_ready = ring_ready || ring
         :: polling && !settled -> settle()
+        :: polling && settled && ring_polled -> submit_unsignaled()
         :: true
         fi;
 
@@ -238,13 +253,7 @@ proctype loop()
 #if BUG == 5
                 polled_now = true;
 #endif
-                poll_pass();
-#if BUG != 8
-                if /* however busy the poll set is, it starves no fd outside it */
-                :: !vq_polled || !ring_polled -> look_at_fds()
-                :: else
-                fi
-#endif
+                poll_pass()
             :: true /* window 0 */
             fi;
             if
@@ -256,7 +265,15 @@ proctype loop()
             :: else
             fi;
             if
-            :: BUSY
+            :: BUSY ->
+#if BUG != 7
+                if /* however busy the poll set is, it starves no fd outside it */
+                :: !vq_polled || !ring_polled -> look_at_fds()
+                :: else
+                fi
+#else
+                skip
+#endif
             :: else ->
                 d_step {
                     notify_me = true;
@@ -265,6 +282,9 @@ proctype loop()
                 if
                 :: seen -> look_at_fds() /* timeout 0 */
                 :: !seen && ANY_WATCHED -> look_at_fds()
+#if BUG != 10
+                :: !seen && unsignaled && ring -> ring_ready = true /* the timer */
+#endif
                 :: !seen && QUIET -> break
                 fi;
                 notify_me = false
@@ -283,6 +303,10 @@ proctype loop()
             notify_ready = false
         };
 
+        if
+        :: kick_ready || vq_ready || ring_fired || ring_ready -> polling_begin()
+        :: else
+        fi;
         if
         :: kick_ready ->
             if
@@ -312,29 +336,18 @@ proctype loop()
             if
             :: ring_fired -> ring_polled = true; ring_ready = true;
                 ring_watched = ring_watched && !settled;
-#if BUG != 7
                 ring_fd = false;
                 ring_fired = false
-#endif
             :: else
             fi
         };
         d_step {
             if
-            :: ring_ready -> ring = false
+            :: ring_ready -> ring = false; unsignaled = false
             :: else
             fi;
             ring_ready = false
         };
-#if BUG == 7
-        d_step {
-            if
-            :: ring_fired -> ring_fd = false
-            :: else
-            fi;
-            ring_fired = false
-        };
-#endif
 #if BUG == 5
         polled_now = false
 #endif

@@ -42,19 +42,19 @@ START_TEST(an_event_is_seen_without_its_fd_and_without_system_calls)
 }
 END_TEST
 
-/* In block(): a descriptor is ready, so it ends at once, but polling is over when it runs. */
-static void assert_not_polling(struct source *s)
+/* A descriptor ended a block: the other source was told before it, and again after it. */
+static void assert_notified_while_blocking(struct source *s)
 {
     const struct source *polled = s + 1;
 
-    ck_assert(!polled->polling);
-    ck_assert_uint_gt(polled->begins, 0);
+    ck_assert_uint_eq(polled->ends, s->ready);
+    ck_assert_uint_eq(polled->begins, s->ready + 1);
 }
 
 START_TEST(notifications_are_on_while_the_loop_blocks)
 {
     AioContext *ctx = loop_new(_i, WINDOW_NS);
-    struct source s[2] = {{.then = assert_not_polling}};
+    struct source s[2] = {{.then = assert_notified_while_blocking}};
     struct aio_stats stats;
 
     source_add_fd(&s[0], ctx);
@@ -64,8 +64,6 @@ START_TEST(notifications_are_on_while_the_loop_blocks)
         source_fire(&s[0]);
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(s[0].ready, i);
-        ck_assert_uint_eq(s[1].begins, i);
-        ck_assert_uint_eq(s[1].ends, i);
     }
     stats = loop_stats(ctx);
     ck_assert_uint_eq(stats.blocks, 10);
@@ -88,14 +86,14 @@ START_TEST(an_event_that_races_with_poll_end_is_not_lost)
     aio_poll(ctx, false);
     ck_assert(aio_poll(ctx, true)); /* blocks for ever if it is lost */
     ck_assert_uint_eq(s.polled, 1);
-    ck_assert(!s.polling);
+    ck_assert_uint_eq(s.ends, 1);
     ck_assert_uint_eq(loop_stats(ctx).blocks, 0);
     source_remove(&s);
     loop_free(ctx);
 }
 END_TEST
 
-START_TEST(a_cap_of_0_never_polls)
+START_TEST(with_a_cap_of_0_it_never_spins)
 {
     AioContext *ctx = loop_new(_i, 0);
     struct source s = {0};
@@ -107,9 +105,8 @@ START_TEST(a_cap_of_0_never_polls)
         ck_assert_uint_eq(s.ready, i);
         virtual_clock_advance(AIO_POLL_IDLE_NS); /* it may be idle for long, too */
         ck_assert(!aio_poll(ctx, false));
+        ck_assert_uint_le(s.looks, 3 * i); /* once awake, once before it leaves, once blocking */
     }
-    ck_assert_uint_eq(s.looks, 0);
-    ck_assert_uint_eq(s.begins, 0);
     ck_assert_uint_eq(loop_stats(ctx).polled_ns, 0);
     ck_assert_uint_eq(loop_stats(ctx).poll_misses, 0);
     source_remove(&s);
@@ -523,6 +520,75 @@ START_TEST(what_is_left_out_while_polling_goes_well_is_watched_again_before_the_
 }
 END_TEST
 
+/* --- without a window --- */
+
+START_TEST(while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins)
+{
+    AioContext *ctx = loop_new(_i, 0);
+    struct source s = {0};
+
+    source_add(&s, ctx);
+    source_fire(&s);
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.ready, 1);
+    for (unsigned i = 1; i <= 3; i++) {
+        s.owed = 1; /* it is quick */
+        ck_assert(aio_poll(ctx, true));
+        ck_assert_uint_eq(s.polled, i);
+    }
+    ck_assert_uint_eq(s.begins, 1);
+    ck_assert_uint_eq(s.ends, 0);
+
+    s.event_in_poll_end = true; /* and nearly late */
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.polled, 4);
+    ck_assert_uint_eq(loop_stats(ctx).blocks, 1);
+    ck_assert_uint_eq(loop_stats(ctx).polled_ns + loop_stats(ctx).poll_hits, 0);
+
+    source_fire(&s); /* and late */
+    ck_assert(aio_poll(ctx, true));
+    ck_assert_uint_eq(s.ready, 2);
+    ck_assert_uint_eq(s.begins, 3);
+    ck_assert_uint_eq(s.ends, 2);
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
+static void once_more_in_poll_end(struct source *s)
+{
+    s->event_in_poll_end = true;
+}
+
+START_TEST(a_source_that_is_always_just_in_time_starves_no_descriptor)
+{
+    AioContext *ctx = loop_new(_i, 0);
+    struct source s = {.then = once_more_in_poll_end}, fd = {0};
+    uint64_t fired;
+
+    source_add(&s, ctx);
+    source_add_fd(&fd, ctx);
+    source_fire(&s);
+    ck_assert(aio_poll(ctx, true));
+    for (unsigned i = 1; i <= 5; i++) {
+        source_fire(&fd);
+        fired = virtual_now();
+        while (fd.ready < i) {
+            unsigned runs = source_runs(&s);
+
+            virtual_clock_advance(SOON_NS);
+            ck_assert(aio_poll(ctx, true));
+            ck_assert_uint_eq(source_runs(&s), runs + 1);
+            ck_assert_uint_le(virtual_now() - fired, AIO_FD_SLICE_NS + 2 * SOON_NS);
+        }
+    }
+    s.then = NULL;
+    source_remove(&s);
+    source_remove(&fd);
+    loop_free(ctx);
+}
+END_TEST
+
 /* --- parameters at run time --- */
 
 START_TEST(parameters_change_in_the_next_iteration)
@@ -530,22 +596,22 @@ START_TEST(parameters_change_in_the_next_iteration)
     struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = 0};
     AioContext *ctx = loop_new(_i, WINDOW_NS);
     struct source s = {.event_after_looks = 20};
-    unsigned looks;
+    uint64_t polled_ns;
 
     source_add(&s, ctx);
     ck_assert(aio_poll(ctx, true));
-    ck_assert(s.polling);
+    ck_assert_uint_eq(s.polled, 1);
 
     ck_assert_int_eq(aio_set_poll_params(ctx, &params), 0);
     aio_poll(ctx, true); /* the notification of the change itself */
-    source_fire(&s);
-    ck_assert(aio_poll(ctx, true));
-    ck_assert_uint_eq(s.ready, 1);
-    ck_assert(!s.polling);
-    looks = s.looks;
-    source_fire(&s);
-    ck_assert(aio_poll(ctx, true));
-    ck_assert_uint_eq(s.looks, looks);
+    polled_ns = loop_stats(ctx).polled_ns;
+    for (unsigned i = 1; i <= 2; i++) {
+        source_fire(&s);
+        ck_assert(aio_poll(ctx, true));
+        ck_assert_uint_eq(s.ready, i);
+        ck_assert_uint_eq(loop_stats(ctx).blocks, i);
+    }
+    ck_assert_uint_eq(loop_stats(ctx).polled_ns, polled_ns);
     ck_assert_uint_eq(loop_stats(ctx).window_ns, 0);
 
     params.max_ns = 2 * WINDOW_NS;
@@ -556,7 +622,7 @@ START_TEST(parameters_change_in_the_next_iteration)
     s.event_after_looks = 20;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(loop_stats(ctx).window_ns, WINDOW_NS);
-    ck_assert(s.polling);
+    ck_assert_uint_eq(s.polled, 2);
     source_remove(&s);
 
     ck_assert_int_eq(aio_set_poll_params(ctx, &params), 0); /* freed though never taken */
@@ -708,7 +774,7 @@ START_TEST(the_policy_is_told_of_waits_it_wanted_to_block_in)
     ck_assert_msg(told.events == 0, "an event of a source that can't be polled teaches nothing");
     ck_assert_int_eq(told.last.outcome, POLL_BLOCKED);
     ck_assert_uint_eq(told.last.polled_ns, 0);
-    ck_assert_uint_eq(s.begins, 0);
+    ck_assert_uint_eq(s.looks, 0);
     source_remove(&s);
     source_remove(&fd);
     loop_free(ctx);
@@ -844,7 +910,8 @@ START_TEST(a_stale_descriptor_teaches_nothing)
     ck_assert_uint_eq(told.waits, 1);
     ck_assert_uint_eq(told.events, 0);
 
-    s.in_poll = always_owed;
+    s.in_poll = NULL;
+    s.event_after_looks = 3; /* one as it is awake, the last one, and when the descriptor fired */
     source_fire(&s);
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(s.ready, 2);
@@ -894,7 +961,7 @@ int main(void)
     tcase_add_loop_test(
         t, what_is_left_out_while_polling_goes_well_is_watched_again_before_the_loop_blocks, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_poll_end_is_not_lost, 0, n);
-    tcase_add_loop_test(t, a_cap_of_0_never_polls, 0, n);
+    tcase_add_loop_test(t, with_a_cap_of_0_it_never_spins, 0, n);
     tcase_add_loop_test(t, a_loop_without_polled_sources_blocks_at_once, 0, n);
     tcase_add_loop_test(t, an_iteration_that_must_not_block_does_not_spin_either, 0, n);
     tcase_add_loop_test(t, a_busy_polled_source_delays_an_fd_by_no_more_than_a_slice, 0, n);
@@ -912,6 +979,8 @@ int main(void)
         t, a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed, 0,
         n);
     tcase_add_loop_test(t, a_source_that_blocks_between_its_events_stays_in_the_poll_set, 0, n);
+    tcase_add_loop_test(t, while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins, 0, n);
+    tcase_add_loop_test(t, a_source_that_is_always_just_in_time_starves_no_descriptor, 0, n);
     tcase_add_loop_test(t, parameters_change_in_the_next_iteration, 0, n);
     suite_add_tcase(suite, t);
 

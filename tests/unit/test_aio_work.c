@@ -126,6 +126,7 @@ START_TEST(a_bottom_half_that_schedules_itself_runs_once_an_iteration_and_starve
     for (unsigned i = 1; i <= 5; i++) {
         source_fire(&by_fd);
         source_fire(&polled);
+        virtual_clock_advance(AIO_FD_SLICE_NS);
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(nr_ran, i);
         ck_assert_uint_eq(by_fd.ready, i);
@@ -491,6 +492,7 @@ START_TEST(a_timer_that_is_rearmed_in_the_past_runs_once_an_iteration_and_starve
     for (unsigned i = 1; i <= 5; i++) {
         source_fire(&by_fd);
         source_fire(&polled);
+        virtual_clock_advance(AIO_FD_SLICE_NS);
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(nr_ran, i);
         ck_assert_uint_eq(by_fd.ready, i);
@@ -687,6 +689,7 @@ START_TEST(deferred_work_that_defers_itself_runs_a_few_rounds_a_turn_and_starves
 
         source_fire(&by_fd);
         source_fire(&polled);
+        virtual_clock_advance(AIO_FD_SLICE_NS);
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(by_fd.ready, i);
         ck_assert_uint_eq(source_runs(&polled), i);
