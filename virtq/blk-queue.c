@@ -4,7 +4,8 @@
  *
  * A turn takes one batch of chains, bounded, so that a driver that never stops can't keep the
  * thread's other sources waiting; what is left is taken in the next turn, by polling or by a bottom
- * half. Used elements are published once at the end of the turn, with at most one interrupt.
+ * half. Used elements are published at the end of the turn, with at most one interrupt. A driver
+ * that polls sees them some at a time before that, and works on them while we do on the next.
  *
  * Notifications are suppressed while the loop is awake. It has them re-enabled, and takes a last
  * look, just before it blocks: a driver that is quick has its next chain there by then.
@@ -23,6 +24,7 @@
 
 #include "virtq/internal.h"
 
+#define SHOW  8  /* used elements that a driver which polls may go on with at once */
 #define BATCH 16 /* chains whose headers are fetched before the first is looked at */
 
 void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...)
@@ -85,6 +87,9 @@ void blk_queue_complete(struct blk_request *r, uint32_t written)
     if (q->stopping && q->in_flight == 0) {
         quiesce(q);
         return;
+    }
+    if (++q->nr_pushed % SHOW == 0) {
+        virtq_show(&q->vq->vq);
     }
     aio_defer(q->ctx, &q->publish);
 }

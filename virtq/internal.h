@@ -81,6 +81,7 @@ struct blk_queue {
     struct aio_deferred publish; /* used elements wait for the end of the turn */
     bool stopping; /* no new chains; the last request out posts @quiet */
     unsigned in_flight;
+    unsigned nr_pushed;
     int until_timed;  /* so many requests before the next one that is timed */
     unsigned nr_used; /* in sampler.used */
 

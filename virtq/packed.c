@@ -59,7 +59,7 @@ int virtq_packed_start(struct virtqueue *vq)
     }
     vq->p.avail_bits = AVAIL; /* both wrap counters begin with 1 */
     vq->p.used_bits = AVAIL | USED;
-    vq->p.used = vq->p.unpublished = vq->p.busy = 0;
+    vq->p.used = vq->p.nr_unshown = vq->p.unpublished = vq->p.busy = 0;
     store_relaxed(&vq->last_avail, 0);
     store_relaxed(&vq->p.next, vq->p.ring);
     return 0;
@@ -202,12 +202,13 @@ void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
     vq->p.chain_len[id] = 0;
     store_relaxed(&d->len, written);
     store_relaxed(&d->id, id);
-    if (vq->p.unpublished == 0) {
+    if (vq->p.nr_unshown == 0) {
         vq->p.unshown = d;
         vq->p.unshown_flags = flags;
     } else {
         store_relaxed(&d->flags, flags);
     }
+    vq->p.nr_unshown += n;
     vq->p.unpublished += n;
     if (used >= vq->size) {
         used -= vq->size;
@@ -225,6 +226,24 @@ static bool event_passed(const struct virtqueue *vq, uint32_t event, uint16_t n)
     return vring_need_event(at, vq->p.used, vq->p.used - n);
 }
 
+static void show(struct virtqueue *vq)
+{
+    if (vq->p.nr_unshown == 0) {
+        return;
+    }
+    /* Pairs with the driver's barrier between a used descriptor's flags and the rest (2.8.22). */
+    store_release(&vq->p.unshown->flags, vq->p.unshown_flags);
+    vq->p.busy -= vq->p.nr_unshown;
+    vq->p.nr_unshown = 0;
+}
+
+void virtq_packed_show(struct virtqueue *vq)
+{
+    if (vq->p.unpublished <= vq->size / 2) {
+        show(vq);
+    }
+}
+
 bool virtq_packed_publish(struct virtqueue *vq)
 {
     uint16_t n = vq->p.unpublished;
@@ -233,10 +252,8 @@ bool virtq_packed_publish(struct virtqueue *vq)
     if (n == 0) {
         return false;
     }
-    /* Pairs with the driver's barrier between a used descriptor's flags and the rest (2.8.22). */
-    store_release(&vq->p.unshown->flags, vq->p.unshown_flags);
+    show(vq);
     vq->p.unpublished = 0;
-    vq->p.busy -= n;
 
     /* Pairs with the driver's, between asking for an interrupt and its last look at the ring. */
     full_barrier();

@@ -187,6 +187,19 @@ void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
     vq->used_idx++;
 }
 
+static void show(struct virtqueue *vq)
+{
+    /* Pairs with the driver's barrier between used->idx and the ring's entries (2.7.14). */
+    store_release(&vq->used->idx, vq->used_idx);
+}
+
+void virtq_split_show(struct virtqueue *vq)
+{
+    if ((uint16_t)(vq->used_idx - vq->used_published) <= vq->size / 2) {
+        show(vq);
+    }
+}
+
 bool virtq_split_publish(struct virtqueue *vq)
 {
     uint16_t old = vq->used_published;
@@ -194,8 +207,7 @@ bool virtq_split_publish(struct virtqueue *vq)
     if (vq->used_idx == old) {
         return false;
     }
-    /* Pairs with the driver's barrier between used->idx and the ring's entries (2.7.14). */
-    store_release(&vq->used->idx, vq->used_idx);
+    show(vq);
     vq->used_published = vq->used_idx;
 
     /* Pairs with the driver's, between asking for an interrupt and its last look at used->idx. */

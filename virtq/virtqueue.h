@@ -57,7 +57,7 @@ struct virtqueue {
     uint16_t last_avail;     /* next avail entry to read; packed: chains taken so far */
     uint16_t avail_cached;   /* newest avail->idx read */
     uint16_t used_idx;       /* next used entry to write */
-    uint16_t used_published; /* used->idx as the driver sees it */
+    uint16_t used_published; /* used->idx when it was last decided about an interrupt */
     uint16_t avail_event;    /* with EVENT_IDX: as the driver sees it */
     bool suppressed;         /* notifications are off */
 
@@ -71,6 +71,7 @@ struct virtqueue {
         uint16_t avail_bits;  /* of a descriptor that is available, in this lap of @next */
         uint16_t used_bits;   /* of a used one, in this lap of @used */
         uint16_t used;        /* next descriptor to write */
+        uint16_t nr_unshown;  /* descriptors pushed that the driver can't see yet */
         uint16_t unpublished; /* descriptors pushed since virtq_publish() */
         uint16_t busy;        /* descriptors popped that are still ours as the driver sees it */
         uint16_t unshown_flags;
@@ -112,6 +113,7 @@ bool virtq_split_has_work(const struct virtqueue *vq);
 bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at);
 int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain);
 void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+void virtq_split_show(struct virtqueue *vq);
 bool virtq_split_publish(struct virtqueue *vq);
 void virtq_split_suppress(struct virtqueue *vq);
 bool virtq_split_unsuppress(struct virtqueue *vq);
@@ -122,6 +124,7 @@ bool virtq_packed_has_work(const struct virtqueue *vq);
 bool virtq_packed_unseen(const struct virtqueue *vq);
 int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain);
 void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written);
+void virtq_packed_show(struct virtqueue *vq);
 bool virtq_packed_publish(struct virtqueue *vq);
 void virtq_packed_suppress(struct virtqueue *vq);
 bool virtq_packed_unsuppress(struct virtqueue *vq);
@@ -174,8 +177,8 @@ int virtq_break(struct virtqueue *vq, const char *what, uint16_t head);
 
 /**
  * virtq_push - give a chain back, @written bytes of it written by the device
- * @head: as popped (asserted). The driver sees it only after virtq_publish(). A broken queue takes
- * what was popped before.
+ * @head: as popped (asserted). The driver sees it only after virtq_show() or virtq_publish(). A
+ * broken queue takes what was popped before.
  */
 static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
@@ -187,8 +190,22 @@ static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t writ
 }
 
 /**
+ * virtq_show - let the driver see all that was pushed, if it happens to look
+ * To be followed by virtq_publish(), which decides about the interrupt. Does nothing when half of
+ * the ring was pushed since it was last called, so that it can tell what the driver waits for.
+ */
+static inline void virtq_show(struct virtqueue *vq)
+{
+    if (vq->packed) {
+        virtq_packed_show(vq);
+    } else {
+        virtq_split_show(vq);
+    }
+}
+
+/**
  * virtq_publish - show the driver all that was pushed
- * Return: true if the driver wants an interrupt for it.
+ * Return: true if the driver wants an interrupt for any of what was pushed since the last call.
  */
 static inline bool virtq_publish(struct virtqueue *vq)
 {

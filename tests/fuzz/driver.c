@@ -349,7 +349,7 @@ void driver_break(struct fuzz_driver *d, const struct fuzz_op *op)
 void model_reset(struct ring_model *m)
 {
     memset(m, 0, sizeof(*m));
-    m->avail_wrap = m->used_wrap = m->shown_wrap = true;
+    m->avail_wrap = m->used_wrap = m->published_wrap = true;
 }
 
 /* Return: false if the rules do not allow it. */
@@ -497,6 +497,7 @@ void model_push(struct ring_model *m, struct fuzz_driver *d, uint16_t id)
 
     m->in_flight[id] = 0;
     m->nr_in_flight--;
+    m->unshown += n;
     m->unpublished += n;
     if (!d->packed) {
         at = d->used + 4 + 8ull * (m->used % d->size);
@@ -506,7 +507,7 @@ void model_push(struct ring_model *m, struct fuzz_driver *d, uint16_t id)
     }
     /* The flags of the first show all of them, so they come last. */
     at = d->desc + 16ull * m->used;
-    guest_allow(d->g, guest_at(d->g, at, 16), m->unpublished == n ? 14 : 16, GUEST_ONCE);
+    guest_allow(d->g, guest_at(d->g, at, 16), m->unshown == n ? 14 : 16, GUEST_ONCE);
     m->used += n;
     if (m->used >= d->size) {
         m->used -= d->size;
@@ -522,7 +523,7 @@ static bool wants_split(const struct ring_model *m, struct fuzz_driver *d)
         return !(guest_get16(d->g, d->avail) & VRING_AVAIL_F_NO_INTERRUPT);
     }
     event = guest_get16(d->g, d->avail + 4 + 2ull * d->size);
-    for (uint16_t i = m->shown; i != m->used; i++) {
+    for (uint16_t i = m->published; i != m->used; i++) {
         if (i == event) {
             return true;
         }
@@ -533,8 +534,8 @@ static bool wants_split(const struct ring_model *m, struct fuzz_driver *d)
 static int wants_packed(const struct ring_model *m, struct fuzz_driver *d)
 {
     uint16_t event = guest_get16(d->g, d->avail), flags = guest_get16(d->g, d->avail + 2) & 3;
-    uint16_t at = m->shown;
-    bool wrap = m->shown_wrap;
+    uint16_t at = m->published;
+    bool wrap = m->published_wrap;
 
     if (flags == VRING_PACKED_EVENT_FLAG_DISABLE || flags == VRING_PACKED_EVENT_FLAG_ENABLE) {
         return flags == VRING_PACKED_EVENT_FLAG_ENABLE;
@@ -554,19 +555,35 @@ static int wants_packed(const struct ring_model *m, struct fuzz_driver *d)
     return 0;
 }
 
+static void show(struct ring_model *m, struct fuzz_driver *d)
+{
+    uint64_t at = d->packed ? d->desc + 16ull * m->shown + 14 : d->used + 2;
+
+    if (m->unshown) {
+        guest_allow(d->g, guest_at(d->g, at, 2), 2, GUEST_ONCE);
+        m->cached -= d->packed ? m->unshown : 0;
+        m->unshown = 0;
+        m->shown = m->used;
+    }
+}
+
+void model_show(struct ring_model *m, struct fuzz_driver *d)
+{
+    if (m->unpublished <= d->size / 2) {
+        show(m, d);
+    }
+}
+
 int model_publish(struct ring_model *m, struct fuzz_driver *d)
 {
     int wants = 0;
 
     if (m->unpublished) {
-        uint64_t at = d->packed ? d->desc + 16ull * m->shown + 14 : d->used + 2;
-
-        guest_allow(d->g, guest_at(d->g, at, 2), 2, GUEST_ONCE);
+        show(m, d);
         wants = d->packed ? wants_packed(m, d) : wants_split(m, d);
-        m->cached -= d->packed ? m->unpublished : 0;
     }
     m->unpublished = 0;
-    m->shown = m->used;
-    m->shown_wrap = m->used_wrap;
+    m->published = m->used;
+    m->published_wrap = m->used_wrap;
     return wants;
 }

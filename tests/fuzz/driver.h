@@ -72,10 +72,10 @@ struct ring_model {
     uint16_t next, cached; /* available entries, or next descriptor and how many are ours */
     uint16_t used;
     bool avail_wrap, used_wrap;
-    uint16_t shown; /* @used at the last publish */
-    bool shown_wrap;
-    uint16_t unpublished;      /* descriptors, or chains */
-    uint16_t in_flight[65536]; /* descriptors, by head or id */
+    uint16_t shown, published; /* @used at the last show or publish, and at the last publish */
+    bool published_wrap;
+    uint16_t unshown, unpublished; /* descriptors, or chains */
+    uint16_t in_flight[65536];     /* descriptors, by head or id */
     unsigned nr_in_flight;
 };
 
@@ -86,6 +86,9 @@ int model_pop(struct ring_model *m, struct fuzz_driver *d, struct virtq_chain *c
 
 /* model_push - @id is given back; allow the device to write its used entry */
 void model_push(struct ring_model *m, struct fuzz_driver *d, uint16_t id);
+
+/* model_show - allow the device to show what was pushed, if it may without a publish */
+void model_show(struct ring_model *m, struct fuzz_driver *d);
 
 /* model_publish - allow the device to show what was pushed
  * Return: 1 or 0: does the driver want an interrupt? -1: what it asks for makes no sense. */

@@ -2,8 +2,8 @@
 /*
  * Virtqueues, without a device. A driver offers chains and now and then breaks a rule; the queue
  * must do what a model of the specification says: the same chains, the same buffers, broken at the
- * same moment and until it is set up again; used entries in order, visible when they are published
- * and not before; an interrupt when it was asked for; and not one byte written anywhere else.
+ * same moment and until it is set up again; used entries in order, visible when they are shown or
+ * published and not before; an interrupt when it was asked for; not one byte written anywhere else.
  */
 #include <errno.h>
 #include <linux/virtio_ring.h>
@@ -19,6 +19,7 @@ enum code {
     POP,
     POP_TOO,
     PUSH,
+    SHOW,
     PUBLISH,
     SUPPRESS,
     UNSUPPRESS,
@@ -171,7 +172,7 @@ static void push(const struct fuzz_op *op)
     flags = (model.used_wrap ? P_AVAIL | P_USED : 0) | (op->c ? VRING_DESC_F_WRITE : 0);
     if (drv.packed) {
         struct vring_packed_desc *e = guest_at(&guest, drv.desc + 16ull * at, sizeof(*e));
-        bool first = model.unpublished == 0;
+        bool first = model.unshown == 0;
 
         model_push(&model, &drv, id);
         virtq_push(&vq, id, op->c);
@@ -190,6 +191,23 @@ static void push(const struct fuzz_op *op)
     guest_finish(&guest, id);
 }
 
+static void check_used_index(void)
+{
+    if (!drv.packed) {
+        FUZZ_CHECK(guest_get16(&guest, drv.used + 2) == model.shown, "used index %u, not %u",
+                   guest_get16(&guest, drv.used + 2), model.shown);
+    }
+}
+
+static void reap(void)
+{
+    uint32_t written;
+    uint16_t id;
+
+    while (!model.broken && driver_reap(&drv, &id, &written)) {
+    }
+}
+
 static void publish(void)
 {
     bool pushed = model.unpublished, r;
@@ -198,10 +216,7 @@ static void publish(void)
     r = virtq_publish(&vq);
     FUZZ_CHECK(pushed || !r, "an interrupt for nothing");
     FUZZ_CHECK(wanted < 0 || r == wanted, "interrupt: %d, not %d", r, wanted);
-    if (!drv.packed) {
-        FUZZ_CHECK(guest_get16(&guest, drv.used + 2) == model.used, "used index %u, not %u",
-                   guest_get16(&guest, drv.used + 2), model.used);
-    }
+    check_used_index();
 }
 
 static void unsuppress(void)
@@ -220,9 +235,6 @@ static void unsuppress(void)
 
 static void step(const struct fuzz_op *op)
 {
-    uint16_t id;
-    uint32_t written;
-
     switch (op->code % NR_CODES) {
     case OFFER:
     case OFFER_TOO:
@@ -237,10 +249,15 @@ static void step(const struct fuzz_op *op)
     case PUSH:
         push(op);
         break;
+    case SHOW:
+        model_show(&model, &drv);
+        virtq_show(&vq);
+        check_used_index();
+        reap();
+        break;
     case PUBLISH:
         publish();
-        while (!model.broken && driver_reap(&drv, &id, &written)) {
-        }
+        reap();
         break;
     case SUPPRESS:
         allow_hints();
@@ -309,9 +326,9 @@ static void run(const uint8_t *data, size_t size)
 /* --- inputs --- */
 
 #define ALL(a_)                                                                                    \
-    {.a = (a_)}, {OFFER, 0, 9, 0}, {OFFER, 1, 10, 2}, {POP, 1}, {PUSH, 1, 0, 17}, {PUBLISH},       \
-        {WANT_INTERRUPTS, 2}, {SUPPRESS}, {OFFER, 0, 17, 9}, {UNSUPPRESS}, {POP, 3}, {PUSH},       \
-        {PUSH}, {PUBLISH}, {OFFER, 0, 9, 0}, {BREAK, 1, 0, 4}, {POP}, {RESTART, a_, 1},            \
+    {.a = (a_)}, {OFFER, 0, 9, 0}, {OFFER, 1, 10, 2}, {POP, 1}, {PUSH, 1, 0, 17}, {SHOW},          \
+        {PUBLISH}, {WANT_INTERRUPTS, 2}, {SUPPRESS}, {OFFER, 0, 17, 9}, {UNSUPPRESS}, {POP, 3},    \
+        {PUSH}, {PUSH}, {PUBLISH}, {OFFER, 0, 9, 0}, {BREAK, 1, 0, 4}, {POP}, {RESTART, a_, 1},    \
         {OFFER, 1, 9, 0}, {POP}, {PUSH},                                                           \
     {                                                                                              \
         PUBLISH                                                                                    \
@@ -319,7 +336,7 @@ static void run(const uint8_t *data, size_t size)
 
 static size_t seed(unsigned i, uint8_t *out, size_t max)
 {
-    static const struct fuzz_op seeds[][22] = {{ALL(0)}, {ALL(2)}, {ALL(1)}, {ALL(3)}};
+    static const struct fuzz_op seeds[][23] = {{ALL(0)}, {ALL(2)}, {ALL(1)}, {ALL(3)}};
 
     if (i >= sizeof(seeds) / sizeof(seeds[0])) {
         return 0;

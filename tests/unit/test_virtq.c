@@ -254,6 +254,46 @@ START_TEST(publishing_nothing_asks_for_no_interrupt)
 }
 END_TEST
 
+START_TEST(what_is_shown_is_seen_at_once_and_the_interrupt_for_it_is_not_lost)
+{
+    fake_driver_want_interrupts(&drv, true);
+    offer_one();
+    drain();
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 0);
+    virtq_show(&vq);
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 1);
+    virtq_show(&vq);
+    reap_all();
+    offer_one();
+    drain();
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 1);
+    ck_assert(virtq_publish(&vq));
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 2);
+    ck_assert(!virtq_publish(&vq));
+
+    offer_one();
+    drain();
+    virtq_show(&vq);
+    ck_assert_msg(virtq_publish(&vq) == !drv.event_idx, "the driver has seen all before it asked");
+}
+END_TEST
+
+/* Else nobody could tell whether what the driver waits for was passed. */
+START_TEST(no_more_than_half_of_the_ring_is_shown_without_a_decision)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        offer_one();
+        ck_assert_uint_eq(drain(), 1);
+        virtq_show(&vq);
+        reap_all();
+    }
+    ck_assert_uint_lt(fake_driver_used_idx(&drv), 5);
+    ck_assert_uint_gt(fake_driver_used_idx(&drv), 0);
+    virtq_publish(&vq);
+    ck_assert_uint_eq(fake_driver_used_idx(&drv), 5);
+}
+END_TEST
+
 START_TEST(the_indices_wrap_around)
 {
     uint16_t head = fake_driver_chain(&drv, OUT(16), IN(1));
@@ -752,6 +792,8 @@ static void all(TCase *tc)
     tcase_add_test(tc, there_is_more_while_there_is_more);
     tcase_add_test(tc, pushed_chains_are_seen_only_when_published);
     tcase_add_test(tc, publishing_nothing_asks_for_no_interrupt);
+    tcase_add_test(tc, what_is_shown_is_seen_at_once_and_the_interrupt_for_it_is_not_lost);
+    tcase_add_test(tc, no_more_than_half_of_the_ring_is_shown_without_a_decision);
     tcase_add_test(tc, the_indices_wrap_around);
     tcase_add_test(tc, an_interrupt_that_is_asked_for_comes_with_the_next_chain);
     tcase_add_test(tc, a_started_queue_wants_kicks);
