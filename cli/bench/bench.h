@@ -37,6 +37,11 @@ enum bench_guest {
     BENCH_GUEST_LINUX,
 };
 
+enum bench_cache { /* the host's page cache, as in pollux run */
+                   BENCH_CACHE_NONE,
+                   BENCH_CACHE_WRITEBACK,
+};
+
 struct bench_config {
     struct option_list depths, block_sizes, policies, engines, idle, rings;
     struct option_list pauses; /* texts, see bench_pause_parse() */
@@ -53,6 +58,7 @@ struct bench_config {
     uint64_t disks, queues; /* queues of each disk; --depth is of each queue */
     const char *guest_dir;  /* of the test Linux guest */
     unsigned order, wait;
+    unsigned cache; /* enum bench_cache */
     unsigned guest; /* enum bench_guest */
     bool overwrite, json, wide, merge, host;
 };
@@ -171,6 +177,9 @@ static inline bool bench_cell_exists(const struct bench_plan *p, unsigned group,
 /* --- options.c --- */
 
 extern const struct option bench_options[];
+
+/* bench_cache_name - of enum bench_cache; NULL past the last */
+const char *bench_cache_name(unsigned i);
 
 void bench_config_init(struct bench_config *c);
 
@@ -352,6 +361,10 @@ static inline uint64_t bench_other_ns(uint64_t process_ns, uint64_t vcpu_ns)
 {
     return process_ns > vcpu_ns ? process_ns - vcpu_ns : 0;
 }
+
+/* Entries of each virtqueue. The guest takes four for a request, so that none share a cache line.
+ */
+unsigned bench_queue_size(const struct bench_group *group);
 
 /* Bytes of memory that the guest needs for this. */
 uint64_t bench_guest_memory(const struct bench_config *c, const struct bench_group *group);

@@ -173,6 +173,7 @@ static int run_fio(const struct bench_config *c, const struct bench_group *group
         w.depth,
         w.time,
         "--time_based",
+        "--invalidate=0", /* the page cache is as it is for the others */
         "--thread",
         "--norandommap",
         "--allow_file_create=0",

@@ -12,6 +12,12 @@
 #define MEMORY_ALIGN (2ull << 20)
 #define MEMORY_SPARE (16ull << 20)
 
+unsigned bench_queue_size(const struct bench_group *group)
+{
+    return 4 * group->depth > VIRTIO_BLK_QUEUE_SIZE_DEFAULT ? 2 * VIRTIO_BLK_QUEUE_SIZE_DEFAULT
+                                                            : VIRTIO_BLK_QUEUE_SIZE_DEFAULT;
+}
+
 uint64_t bench_guest_memory(const struct bench_config *c, const struct bench_group *group)
 {
     uint64_t buffers = group->depth * (group->bs + 4096) * c->disks * c->queues;

@@ -24,6 +24,13 @@ static const char *guest_name(unsigned i)
     return names[i];
 }
 
+const char *bench_cache_name(unsigned i)
+{
+    static const char *const names[] = {"none", "writeback", NULL};
+
+    return names[i];
+}
+
 static const char *wait_name(unsigned i)
 {
     static const char *const names[] = {"poll", "irq", NULL};
@@ -126,6 +133,11 @@ const struct option bench_options[] = {
      .plain = true,
      .keys =
          KEY("order", .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
+    {.name = "cache",
+     .help = "around the host's page cache (none), or through it; default none",
+     .plain = true,
+     .keys = KEY("cache", .kind = OPTION_CHOICE, .metavar = "none|writeback",
+                 .choice = bench_cache_name, AT(cache))},
     {.name = "merge",
      .help = "adjacent requests go to the host as one; default on",
      .plain = true,
@@ -247,6 +259,12 @@ int bench_config_check(const struct bench_config *c, struct error *err)
                 return error_set(err, -EINVAL, "--engine: '%s' is given twice",
                                  choice_engine((unsigned)c->engines.v[i]));
             }
+        }
+        if (c->cache != BENCH_CACHE_NONE &&
+            engine_at((unsigned)c->engines.v[i]) == &engine_linux_aio) {
+            return error_set(err, -EINVAL,
+                             "--cache: linux-aio would block on %s: give another --engine",
+                             bench_cache_name(c->cache));
         }
     }
     if (c->rings.n > 2) {

@@ -230,11 +230,12 @@ static void put_head(const struct page *p, FILE *out)
              json_number_value(json_object_get(w, "run_seconds")));
     put_text(out, text);
     fprintf(out, "</p>\n<p>");
-    snprintf(text, sizeof(text),
-             "Requests: %s, %s order; the guest waits by %s; disks: %d, queues of each: %d.",
-             cell_text(w, "rw"), strcmp(cell_text(w, "order"), "seq") ? "random" : "sequential",
-             strcmp(cell_text(w, "wait"), "irq") ? "polling" : "interrupts",
-             (int)cell_number(w, "disks"), (int)cell_number(w, "queues"));
+    snprintf(
+        text, sizeof(text),
+        "Requests: %s, %s order; the guest waits by %s; cache: %s; disks: %d, queues of each: %d.",
+        cell_text(w, "rw"), strcmp(cell_text(w, "order"), "seq") ? "random" : "sequential",
+        strcmp(cell_text(w, "wait"), "irq") ? "polling" : "interrupts", cell_text(w, "cache"),
+        (int)cell_number(w, "disks"), (int)cell_number(w, "queues"));
     put_text(out, text);
     if (cell_number(w, "fsync")) {
         fprintf(out, " A flush after every %d writes.", (int)cell_number(w, "fsync"));

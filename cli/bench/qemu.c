@@ -159,17 +159,19 @@ static void add_word(struct qemu_words *w, const char *fmt, ...)
 }
 
 static void add_disks(struct qemu_words *w, const struct bench_config *c,
-                      const struct bench_target *t, bool packed)
+                      const struct bench_group *group, bool packed)
 {
+    const struct bench_target *t = group->target;
+
     for (unsigned i = 0; i < c->disks; i++) {
         add_word(w, "-blockdev");
         take_word(w, block_node(c, t, i));
         add_word(w, "-device");
         add_word(w,
                  "virtio-blk-device,drive=disk%u,iothread=" IOTHREAD ",num-queues=%" PRIu64
-                 ",packed=%s,request-merging=%s,share-rw=%s",
-                 i, c->queues, packed ? "on" : "off", c->merge ? "on" : "off",
-                 c->disks > 1 ? "on" : "off");
+                 ",queue-size=%u,packed=%s,request-merging=%s,share-rw=%s",
+                 i, c->queues, bench_queue_size(group), packed ? "on" : "off",
+                 c->merge ? "on" : "off", c->disks > 1 ? "on" : "off");
     }
 }
 
@@ -213,7 +215,7 @@ static int make_words(struct qemu_words *w, const struct bench_config *c,
     add_word(w, "%" PRIu64 "M", bench_guest_memory(c, group) >> 20);
     add_word(w, "-object");
     add_word(w, "iothread,id=" IOTHREAD ",poll-max-ns=%" PRIu64, variant->max_ns);
-    add_disks(w, c, group->target, variant->packed);
+    add_disks(w, c, group, variant->packed);
     add_word(w, "-kernel");
     add_word(w, "/proc/self/fd/%d", kernel_fd);
     bench_guest_append(c, group, variant, run, append, sizeof(append));

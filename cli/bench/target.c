@@ -126,14 +126,15 @@ int bench_target_scratch(struct bench_target *t, const struct bench_config *c,
     }
     snprintf(t->path, sizeof(t->path), "/proc/self/fd/%d", t->fd);
     t->file = t->path;
-    t->direct = can_direct(t->path);
+    t->direct = c->cache == BENCH_CACHE_NONE && can_direct(t->path);
     return 0;
 }
 
 int bench_target_disk(struct bench_target *t, const struct bench_config *c,
                       const struct engine_ops *engine, struct error *err)
 {
-    struct image_config image_config = {.path = c->disk, .readonly = reads_only(c), .direct = true};
+    struct image_config image_config = {
+        .path = c->disk, .readonly = reads_only(c), .direct = c->cache == BENCH_CACHE_NONE};
     struct image image;
     uint64_t size;
     int ret;
@@ -144,7 +145,8 @@ int bench_target_disk(struct bench_target *t, const struct bench_config *c,
                          c->rw, c->disk);
     }
     ret = image_open(&image, &image_config, err);
-    if (ret == -EINVAL) { /* no O_DIRECT, or what is wrong without it as well */
+    if (ret == -EINVAL &&
+        image_config.direct) { /* no O_DIRECT, or what is wrong without it as well */
         image_config.direct = false;
         ret = image_open(&image, &image_config, err);
     }

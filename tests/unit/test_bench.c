@@ -2,6 +2,7 @@
 /* pollux bench without a machine: its options, its statistics, and the comparison of two files. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -92,6 +93,31 @@ START_TEST(what_is_asked_reaches_the_guest)
 }
 END_TEST
 
+/* Not every file system can. */
+static bool can_direct(const char *dir)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_DIRECT, 0600);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+START_TEST(a_disk_is_measured_around_or_through_the_page_cache)
+{
+    ck_assert_int_eq(
+        BENCH("--engine", "io_uring", "--size", "1M", "--file", "/var/tmp", "--policy", "block"),
+        0);
+    ck_assert(plan->targets[1].direct == can_direct("/var/tmp"));
+    release();
+    ck_assert_int_eq(BENCH("--engine", "io_uring", "--size", "1M", "--file", "/var/tmp", "--policy",
+                           "block", "--cache", "writeback"),
+                     0);
+    ck_assert(!plan->targets[0].direct && !plan->targets[1].direct);
+}
+END_TEST
+
 static const struct {
     const char *text, *form;
 } pauses[] = {
@@ -133,6 +159,8 @@ static const struct {
     {{"--fsync", "4"}, "--fsync needs writes: --rw write or --rw mixed:P"},
     {{"--bs", "1M", "--depth", "128", "--disks", "4", "--queues", "4"},
      "--bs, --depth, --disks and --queues together would need more than 1024 MiB for data"},
+    {{"--cache", "writeback"},
+     "--cache: linux-aio would block on writeback: give another --engine"},
     {{"--engine", "linux-aio", "--disk", "/proc/version"},
      "disk image /proc/version is empty: make one with truncate -s 1G /proc/version"},
 };
@@ -627,6 +655,7 @@ int main(void)
     tcase_add_checked_fixture(options, NULL, release);
     tcase_add_test(options, groups_are_all_combinations_of_what_is_asked);
     tcase_add_test(options, what_is_asked_reaches_the_guest);
+    tcase_add_test(options, a_disk_is_measured_around_or_through_the_page_cache);
     tcase_add_loop_test(options, a_pause_is_brought_into_one_form, 0,
                         sizeof(pauses) / sizeof(pauses[0]));
     tcase_add_loop_test(options, what_cannot_be_is_one_clear_line_before_anything_runs, 0,

@@ -288,6 +288,21 @@ START_TEST(qemu_is_given_each_cap_once_and_polls_with_it)
 }
 END_TEST
 
+START_TEST(the_greatest_depth_has_its_place_in_the_rings)
+{
+    json_t *root = RUN("--engine", "null", "--depth", "128", "--policy", "cost", "--ring",
+                       "split,packed", "--runs", "1", "--time", "50ms");
+
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "cells")), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        json_t *cell = json_array_get(json_object_get(root, "cells"), i);
+
+        ck_assert_double_gt(figure(first_run(cell), "iops"), 0);
+    }
+    json_decref(root);
+}
+END_TEST
+
 /* The guest checks that each request was completed once and with success. */
 START_TEST(the_bare_loop_serves_every_engine_it_claims)
 {
@@ -332,6 +347,7 @@ int main(void)
     tcase_add_test(t, polling_shows_as_hits_and_saves_the_kicks);
     tcase_add_test(t, qemu_runs_the_same_guest_and_is_compared);
     tcase_add_test(t, qemu_is_given_each_cap_once_and_polls_with_it);
+    tcase_add_test(t, the_greatest_depth_has_its_place_in_the_rings);
     tcase_add_loop_test(t, the_bare_loop_serves_every_engine_it_claims, 0, 3);
     tcase_add_test(t, a_program_on_the_host_reads_the_same_file);
     suite_add_tcase(s, t);
