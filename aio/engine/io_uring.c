@@ -35,15 +35,24 @@ static struct uring_engine *uring_of(struct engine *e)
     return container_of(e, struct uring_engine, e);
 }
 
+/* One buffer needs no vector, which the kernel would have to fetch. */
+static void prepare_transfer(struct io_uring_sqe *sqe, const struct engine_req *req)
+{
+    bool one = req->iovcnt == 1, read = req->op == ENGINE_READ;
+    unsigned op = read ? (one ? IORING_OP_READ : IORING_OP_READV)
+                       : (one ? IORING_OP_WRITE : IORING_OP_WRITEV);
+
+    io_uring_prep_rw((int)op, sqe, FIXED_IMAGE, one ? req->iov->iov_base : req->iov,
+                     (unsigned)(one ? req->iov->iov_len : (size_t)req->iovcnt), req->offset);
+    sqe->rw_flags = !read && req->durable ? RWF_DSYNC : 0;
+}
+
 static void prepare(struct io_uring_sqe *sqe, struct engine_req *req)
 {
     switch (req->op) {
     case ENGINE_READ:
-        io_uring_prep_readv(sqe, FIXED_IMAGE, req->iov, req->iovcnt, req->offset);
-        break;
     case ENGINE_WRITE:
-        io_uring_prep_writev(sqe, FIXED_IMAGE, req->iov, req->iovcnt, req->offset);
-        sqe->rw_flags = req->durable ? RWF_DSYNC : 0;
+        prepare_transfer(sqe, req);
         break;
     case ENGINE_FLUSH:
         io_uring_prep_fsync(sqe, FIXED_IMAGE, IORING_FSYNC_DATASYNC);

@@ -111,7 +111,7 @@ int io_uring_submit(struct io_uring *ring)
     for (unsigned i = sq->sqe_head; i != sq->sqe_tail; i++) {
         const struct io_uring_sqe *sqe = &sq->sqes[i & sq->ring_mask];
 
-        if (sqe->opcode == IORING_OP_WRITEV) {
+        if (sqe->opcode == IORING_OP_WRITEV || sqe->opcode == IORING_OP_WRITE) {
             count_write(sqe->rw_flags);
         }
     }
