@@ -40,7 +40,9 @@
 typedef struct aio_context AioContext;
 struct aio_handler;
 
-#define AIO_MAX_BATCH_DEFAULT 64
+/* A device begins with the first requests while the next ones are on their way to it; a longer batch
+ * saves system calls, but has it wait and then complete all at once. */
+#define AIO_MAX_BATCH_DEFAULT 8
 #define AIO_MAX_BATCH_LIMIT   1024
 
 struct aio_context_config {
