@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEPT = ROOT / "docs" / "results"
-NAMES = ["main", "io_uring", "pauses", "idle", "merge-off", "merge-on"]
+NAMES = ["main", "io_uring", "io_uring-cached", "pauses", "idle", "merge-off", "merge-on"]
 
 # Of each run these are kept.
 IOPS, LATENCY, P99, CPU = RUN_KEYS = ("iops", "lat_mean_ns", "lat_p99_ns",
@@ -17,7 +17,8 @@ IOPS, LATENCY, P99, CPU = RUN_KEYS = ("iops", "lat_mean_ns", "lat_p99_ns",
 PAUSES = ["0", "10us", "25us", "50us", "100us", "300us", "1ms"]
 CAPS = [32768, 200000]
 POLICIES = ["block", "grow-shrink", "weighted", "cost"]
-DISKS = {"-": "no I/O", "memory": "file in memory", "disk": "file on disk"}
+DISKS = {"-": "no I/O", "memory": "file in memory", "disk": "file on disk",
+         "cached": "file in the page cache"}
 
 
 def load():
@@ -91,8 +92,9 @@ class Place:
 
 def places(kept):
     found = [Place(kept["main"], disk, "null" if disk == "-" else "linux-aio", depth)
-             for disk in DISKS for depth in (1, 32)]
-    return found + [Place(kept["io_uring"], disk, "io_uring", 32) for disk in ("memory", "disk")]
+             for disk in ("-", "memory", "disk") for depth in (1, 32)]
+    return found + [Place(kept["io_uring-cached"], "cached", "io_uring", 32),
+                    Place(kept["io_uring"], "disk", "io_uring", 32)]
 
 
 def pause_cells(kept, pause, cap):

@@ -112,9 +112,14 @@ def measure():
     results = {
         "main": bench_json(turns(6), 0.5, *main_args, "--engine", "null,linux-aio",
                            "--depth", "1,32"),
-        "io_uring": bench_json(turns(6), 0.5, *main_args, "--engine", "io_uring",
-                               "--depth", "32", "--policy", "block,cost"),
     }
+    with scratch(ROOT / "build") as file:
+        for name, cache in {"io_uring": "none", "io_uring-cached": "writeback"}.items():
+            results[name] = bench_json(
+                turns(6), 0.5, *main_args, "--engine", "io_uring", "--disk", file.name,
+                "--cache", cache, "--depth", "32", "--policy", "block,cost")
+    for cell in results["io_uring-cached"]["cells"]:
+        cell["disk"] = "cached"
     with scratch("/dev/shm") as file:
         results["pauses"] = bench_json(
             turns(6), 1.2, "--engine", "linux-aio", "--disk", file.name, "--depth", "1",

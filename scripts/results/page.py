@@ -233,7 +233,9 @@ took {minutes:.0f} minutes and wrote this page. All that is said of figures here
 
 A cell is a fresh virtual machine with one virtual CPU and one I/O thread. Unless it says otherwise,
 the built-in guest reads 4 KiB at random places, as fast as it can, and watches its ring without
-interrupts. The variants of a cell take turns: {turns} turns of {seconds} s for the first tables.
+interrupts. A file in memory is one of tmpfs. Its reads would go to worker threads with io_uring, for
+which guest and I/O thread leave no CPU here; so io_uring reads one on disk through the page cache
+(`--cache writeback`). The variants of a cell take turns: {turns} turns of {seconds} s for the first tables.
 Figures are medians of the runs. Ratios are taken within each turn; the brackets say where their
 median lies with 95 % (by order statistics; that takes 6 turns). Latency is the mean where it does
 not say p99. CPU is that of the I/O thread.
@@ -254,8 +256,8 @@ beside them.
 
 ## Against QEMU
 
-The same guest under `qemu-system-x86_64 -M microvm` with one iothread, `cache=none` and the engine
-of the same kind. Polling QEMU is the best of `poll-max-ns` {caps} in each cell, chosen
+The same guest under `qemu-system-x86_64 -M microvm` with one iothread, the same cache mode and the
+engine of the same kind. Polling QEMU is the best of `poll-max-ns` {caps} in each cell, chosen
 afterwards; polling Pollux is the default policy, `cost`, with its default cap. All but the IOPS
 themselves are ratios, Pollux to QEMU.
 
