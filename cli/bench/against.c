@@ -11,6 +11,9 @@
 #include <stddef.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/names.h"
+#include "cli/bench/output.h"
+#include "cli/bench/runners.h"
 #include "cli/median.h"
 
 #define REFERENCES_MAX 8 /* runners beside Pollux */

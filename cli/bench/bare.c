@@ -18,6 +18,9 @@
 
 #include "aio/barrier.h"
 #include "cli/bench/bench.h"
+#include "cli/bench/machine.h"
+#include "cli/bench/runners.h"
+#include "virtq/virtio.h"
 
 #define QUEUE_SIZE 1024 /* 128 chains of 4 descriptors, and room */
 

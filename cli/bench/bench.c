@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/output.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/json-out.h"

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/guest.h"
+#include "cli/bench/machine.h"
+#include "cli/bench/runners.h"
 #include "cli/clock.h"
 #include "guest-images/bench/bench-guest.h"
 

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/bench/cells.h"
 #include "cli/bench/bench.h"
+#include "cli/bench/cells.h"
+#include "cli/bench/names.h"
 
 const char *const cell_workload_keys[] = {"disk", "engine", "bs", "depth", "pause", NULL};
 const char *const cell_variant_keys[] = {"runner",        "policy", "poll_max_ns",

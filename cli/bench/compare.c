@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/bench/cells.h"
 #include "cli/bench/bench.h"
+#include "cli/bench/cells.h"
+#include "cli/bench/output.h"
 #include "cli/median.h"
 
 #define DRAWS      2000

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
 #include "cli/median.h"
 
 #define FIGURE(name, member)                                                                       \

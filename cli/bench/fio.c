@@ -12,6 +12,8 @@
 
 #include "cli/bench/bench.h"
 #include "cli/bench/child.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/runners.h"
 
 /* All that we have figures for. */
 #define PERCENTILES "1:10:25:50:75:90:95:99:99.5:99.9:99.95:99.99"

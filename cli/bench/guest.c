@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/guest.h"
 #include "guest-images/bench/bench-guest.h"
+#include "virtq/virtio-blk.h"
 
 /* What the guest takes, in whole huge pages, with some to spare. */
 #define MEMORY_ALIGN (2ull << 20)

@@ -6,7 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cli/bench/bench.h"
+#include "cli/bench/machine.h"
+#include "iothread/iothread.h"
 
 struct bench_idle {
     struct iothread *io;

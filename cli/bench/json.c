@@ -6,6 +6,9 @@
 #include <time.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/output.h"
+#include "cli/bench/runners.h"
 #include "cli/host-info.h"
 #include "cli/json-out.h"
 #include "cli/version.h"

@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/guest.h"
+#include "cli/bench/machine.h"
 #include "cli/clock.h"
 #include "kvm/probe.h"
 

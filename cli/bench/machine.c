@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "cli/bench/bench.h"
+#include "cli/bench/machine.h"
 
 /* Return: 0 when the machine has ended by itself, -EINTR or -ETIMEDOUT when we ended it. */
 static int wait_end(struct machine *m, int stop_fd, int timeout_ms)

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/names.h"
+#include "cli/bench/runners.h"
 
 const char *bench_format_time(uint64_t ns, char *buf, size_t size)
 {

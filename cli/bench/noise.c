@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
 #include "cli/clock.h"
 
 /* A thread that is woken waits some microseconds for its CPU on a quiet host too. */

@@ -16,7 +16,7 @@
 
 #include "cli/bench/cells.h"
 #include "cli/bench/plots.h"
-#include "cli/bench/bench.h"
+#include "cli/bench/output.h"
 #include "cli/bench/gnuplot.h"
 
 #define DEPTHS_MAX 4 /* of a section, that have plots of their own */

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/machine.h"
+#include "cli/bench/names.h"
+#include "cli/bench/runners.h"
 #include "cli/choices.h"
 
 #define MEMORY_DIR    "/dev/shm"

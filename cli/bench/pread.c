@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/runners.h"
 #include "cli/clock.h"
 #include "virtq/blk-latency.h"
 

@@ -21,6 +21,9 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/guest.h"
+#include "cli/bench/runners.h"
 #include "cli/bench/child.h"
 #include "cli/clock.h"
 #include "guest-images/bench/bench-guest.h"

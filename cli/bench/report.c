@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/names.h"
+#include "cli/bench/output.h"
+#include "cli/bench/runners.h"
 
 #define NAME_WIDTH 18
 

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/names.h"
+#include "cli/bench/runners.h"
 #include "cli/clock.h"
 
 #define REPEATS_MAX 2 /* of a noisy run; of a group at most half as many as it has runs */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "kvm/machine.h"
 
 void bench_stages_sample(struct bench_stages *s, struct machine *m, unsigned nr_disks)
 {

@@ -12,6 +12,10 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/figures.h"
+#include "cli/bench/guest.h"
+#include "cli/bench/names.h"
+#include "cli/bench/output.h"
 
 static struct bench_config config;
 static struct bench_plan *plan;

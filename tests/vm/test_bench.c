@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/output.h"
+#include "cli/bench/runners.h"
 #include "tests/vm/guest.h"
 
 #define DOCUMENT "docs/bench-json.md"
