@@ -6,8 +6,6 @@
  * sections; what it prints is cut into pieces and put into the page in the same order.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +13,10 @@
 #include <unistd.h>
 
 #include "cli/bench/cells.h"
-#include "cli/bench/plots.h"
-#include "cli/bench/output.h"
 #include "cli/bench/gnuplot.h"
+#include "cli/bench/html.h"
+#include "cli/bench/output.h"
+#include "cli/bench/plots.h"
 
 #define DEPTHS_MAX 4 /* of a section, that have plots of their own */
 
@@ -158,57 +157,7 @@ static int make_plots(struct page *p, char **svgs, struct error *err)
     return ret;
 }
 
-/* --- HTML --- */
-
-static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1d2228;--soft:#5c6670;--line:#d8dde2;--page:#fff;"
-    "--card:#f6f8fa}\n"
-    "@media(prefers-color-scheme:dark){:root{--ink:#dfe3e7;--soft:#98a2ac;--line:#3a424a;"
-    "--page:#14181c;--card:#1c2126}}\n"
-    "body{margin:0 auto;padding:1.5rem;max-width:76rem;background:var(--page);color:var(--ink);"
-    "font:16px/1.5 system-ui,sans-serif}\n"
-    "h1{font-size:1.6rem;margin:0 0 .3rem}\n"
-    "h2{font-size:1.2rem;margin:2.5rem 0 .5rem;padding-top:1rem;border-top:1px solid var(--line)}\n"
-    "p{margin:.4rem 0;color:var(--soft)}\n"
-    ".legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.5rem 0;padding:0;"
-    "list-style:none;font-size:.9rem}\n"
-    ".legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:2px}\n"
-    ".plots{display:grid;gap:1rem;grid-template-columns:1fr 1fr}\n"
-    "@media(max-width:40rem){.plots{grid-template-columns:1fr}}\n"
-    "figure{margin:0;padding:.8rem;background:var(--card);border:1px solid var(--line);"
-    "border-radius:6px}\n"
-    "figcaption{font-size:.85rem;color:var(--soft)}\n"
-    "figcaption b{display:block;font-size:1rem;color:var(--ink)}\n"
-    "svg{display:block;width:100%;height:auto}\n"
-    "svg [fill=black]{fill:var(--ink)}svg [stroke=black]{stroke:var(--soft)}"
-    "svg [color=black]{color:var(--soft)}svg [stroke=gray]{stroke:var(--line)}\n"
-    ".wide{overflow-x:auto;margin-top:1rem}\n"
-    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;"
-    "white-space:nowrap}\n"
-    "td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line)}\n"
-    "th{font-weight:600;color:var(--soft)}td:nth-child(2),th:nth-child(2){text-align:left}\n";
-
-static void put_text(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
-    }
-}
+/* --- what it says of it --- */
 
 static void put_head(const struct page *p, FILE *out)
 {
@@ -216,11 +165,8 @@ static void put_head(const struct page *p, FILE *out)
     const json_t *w = json_object_get(p->root, "workload");
     char text[1024];
 
-    fprintf(out,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-            "<meta name=\"viewport\" content=\"width=device-width\">\n<title>pollux bench</title>\n"
-            "<style>\n%s</style>\n</head>\n<body>\n<h1>pollux bench</h1>\n<p>",
-            style);
+    html_begin(out, "pollux bench");
+    fprintf(out, "<h1>pollux bench</h1>\n<p>");
     snprintf(text, sizeof(text),
              "%s, %d processors, %s, Linux %s, KVM: %s. Pollux %s, %s. Up to %d runs of %g s each.",
              cell_text(host, "processor"), (int)cell_number(host, "processors"),
@@ -228,7 +174,7 @@ static void put_head(const struct page *p, FILE *out)
              cell_text(p->root, "pollux"), cell_text(p->root, "date"),
              (int)cell_number(p->root, "runs_planned"),
              json_number_value(json_object_get(w, "run_seconds")));
-    put_text(out, text);
+    html_text(out, text);
     fprintf(out, "</p>\n<p>");
     snprintf(
         text, sizeof(text),
@@ -236,7 +182,7 @@ static void put_head(const struct page *p, FILE *out)
         cell_text(w, "rw"), strcmp(cell_text(w, "order"), "seq") ? "random" : "sequential",
         strcmp(cell_text(w, "wait"), "irq") ? "polling" : "interrupts", cell_text(w, "cache"),
         (int)cell_number(w, "disks"), (int)cell_number(w, "queues"));
-    put_text(out, text);
+    html_text(out, text);
     if (cell_number(w, "fsync")) {
         fprintf(out, " A flush after every %d writes.", (int)cell_number(w, "fsync"));
     }
@@ -244,13 +190,6 @@ static void put_head(const struct page *p, FILE *out)
         fprintf(out, " <b>It ended early: this is what was complete.</b>");
     }
     fprintf(out, "</p>\n");
-}
-
-static void put_legend_entry(FILE *out, uint32_t rgb, const char *name)
-{
-    fprintf(out, "<li><i style=\"background:#%06" PRIx32 "\"></i>", rgb);
-    put_text(out, name);
-    fprintf(out, "</li>\n");
 }
 
 static void put_legend(const struct section *s, FILE *out)
@@ -264,7 +203,7 @@ static void put_legend(const struct section *s, FILE *out)
         char name[128];
 
         cell_name_variant(variant, true, name, sizeof(name));
-        put_legend_entry(out, plot_colour((unsigned)i), name);
+        html_legend_entry(out, plot_colour((unsigned)i), name);
     }
     fprintf(out, "</ul>\n");
 }
@@ -295,29 +234,9 @@ static void put_stages(FILE *out)
 {
     fprintf(out, "<ul class=\"legend\">\n");
     for (unsigned i = 0; i < PLOT_STAGES; i++) {
-        put_legend_entry(out, plot_stages[i].rgb, plot_stages[i].name);
+        html_legend_entry(out, plot_stages[i].rgb, plot_stages[i].name);
     }
     fprintf(out, "</ul>\n");
-}
-
-/* The next <svg> of *@svgs, without its title, which would pop up under the mouse. */
-static void put_svg(char **svgs, FILE *out)
-{
-    char *begin = strstr(*svgs, "<svg"), *end = begin ? strstr(begin, "</svg>") : NULL, *line,
-         *next;
-
-    if (!end) {
-        return;
-    }
-    end += strlen("</svg>");
-    for (line = begin; line < end; line = next) {
-        next = memchr(line, '\n', (size_t)(end - line));
-        next = next ? next + 1 : end;
-        if (strncmp(line, "<title>", 7) && strncmp(line, "<desc>", 6)) {
-            fwrite(line, 1, (size_t)(next - line), out);
-        }
-    }
-    *svgs = end;
 }
 
 static const struct {
@@ -346,7 +265,7 @@ static void put_row(const json_t *cell, FILE *out)
 
     cell_name_variant(cell, true, name, sizeof(name));
     fprintf(out, "<tr><td>%d</td><td>%s", (int)cell_number(cell, "depth"), noisy ? "~ " : "");
-    put_text(out, name);
+    html_text(out, name);
     fprintf(out, "</td>");
     for (size_t i = 0; i < NR_COLUMNS; i++) {
         const double value = cell_figure(cell, columns[i].figure);
@@ -387,7 +306,7 @@ static void put_section(const struct section *s, char **svgs, FILE *out)
 
     cell_name_workload(json_array_get(s->cells, 0), false, name, sizeof(name));
     fprintf(out, "<h2>");
-    put_text(out, name);
+    html_text(out, name);
     fprintf(out, "</h2>\n");
     put_legend(s, out);
     fprintf(out, "<div class=\"plots\">\n");
@@ -395,7 +314,7 @@ static void put_section(const struct section *s, char **svgs, FILE *out)
         fprintf(out, "<figure>\n<figcaption>");
         put_caption(&s->figures[i], out);
         fprintf(out, "</figcaption>\n");
-        put_svg(svgs, out);
+        html_svg(out, svgs);
         if (s->figures[i].kind == FIGURE_WHERE) {
             put_stages(out);
         }
@@ -409,7 +328,7 @@ static const char foot[] =
     "<p>us is per request: mean, p50, p99 and p99.99 of latency, CPU time of the I/O thread and of "
     "the guest's processor. The last column is the ratio to the blocking I/O thread, taken within "
     "each turn of the variants. ~ marks cells in which the host was busy with something else in "
-    "most runs.</p>\n</body>\n</html>\n";
+    "most runs.</p>\n";
 
 /* --- */
 
@@ -440,6 +359,7 @@ static int put_page(const struct page *p, char *svgs, const char *path, struct e
             put_section(&p->sections[i], &svgs, out);
         }
         fputs(foot, out);
+        html_end(out);
         good = !ferror(out);
         good &= fclose(out) == 0;
     }
