@@ -2,8 +2,6 @@
 /*
  * The same guest under QEMU, for comparison: a microvm with one virtio-mmio disk on an iothread.
  *
- * QEMU is given what suits it best: no image format between the device and the file, O_DIRECT, its
- * engine of the same kind, memory as large, and a null disk that neither waits nor writes zeroes.
  * The guest prints `mark=begin` and `mark=end` there, from the vCPU's thread, which waits until the
  * byte is in the pipe; the clocks are read when they arrive, some tens of microseconds later. QEMU
  * is told not to end by itself, or it would be gone, with its clocks, before they are read.
@@ -11,28 +9,24 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/child.h"
 #include "cli/bench/figures.h"
 #include "cli/bench/guest.h"
+#include "cli/bench/qemu-words.h"
 #include "cli/bench/runners.h"
-#include "cli/bench/child.h"
 #include "cli/clock.h"
 #include "guest-images/bench/bench-guest.h"
 
 #define DEFAULT_PROGRAM "qemu-system-x86_64"
 #define VERSION_MS      10000
 #define GRACE_MS        ((BENCH_STALL_S + 20) * 1000)
-#define IOTHREAD        "io0"
-#define WORDS_MAX       64
 
 struct qemu_sample {
     struct bench_noise noise;
@@ -89,150 +83,7 @@ const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu)
     return weighted ? &poll_policy_weighted : &poll_policy_grow_shrink;
 }
 
-/* --- what it is told --- */
-
-/* QEMU's engine of the same kind, NULL if it has none. */
-static const char *aio_name(const struct bench_target *t)
-{
-    static const struct {
-        const char *ours, *theirs;
-    } names[] = {{"linux-aio", "native"}, {"io_uring", "io_uring"}, {"threads", "threads"}};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!strcmp(t->engine->name, names[i].ours)) {
-            return names[i].theirs;
-        }
-    }
-    return NULL;
-}
-
-/* Return: to be released, or NULL. */
-static char *block_node(const struct bench_config *c, const struct bench_target *t, unsigned i)
-{
-    struct stat st;
-    bool device = t->file && stat(t->file, &st) == 0 && S_ISBLK(st.st_mode);
-    char name[16], *text;
-    json_t *node;
-
-    snprintf(name, sizeof(name), "disk%u", i);
-    if (t->file) {
-        node = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:{s:b}}", "driver",
-                         device ? "host_device" : "file", "node-name", name, "filename", t->file,
-                         "aio", aio_name(t), "read-only", t->readonly, "locking",
-                         c->disks > 1 ? "off" : "auto", "cache", "direct", t->direct);
-    } else {
-        node = json_pack("{s:s, s:s, s:I, s:b, s:b}", "driver", "null-co", "node-name", name,
-                         "size", (json_int_t)t->size, "read-zeroes", 0, "read-only", t->readonly);
-    }
-    text = node ? json_dumps(node, JSON_COMPACT) : NULL;
-    json_decref(node);
-    return text;
-}
-
-/* A command line in the making. */
-struct qemu_words {
-    char *argv[WORDS_MAX + 1];
-    unsigned n;
-    bool failed;
-};
-
-/* Takes @word; NULL: there was no memory for it. */
-static void take_word(struct qemu_words *w, char *word)
-{
-    w->failed |= !word || w->n == WORDS_MAX;
-    if (w->n < WORDS_MAX && word) {
-        w->argv[w->n++] = word;
-    } else {
-        free(word);
-    }
-}
-
-static void add_word(struct qemu_words *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add_word(struct qemu_words *w, const char *fmt, ...)
-{
-    va_list args;
-    char *text;
-    int n;
-
-    va_start(args, fmt);
-    n = vasprintf(&text, fmt, args);
-    va_end(args);
-    take_word(w, n < 0 ? NULL : text);
-}
-
-static void add_disks(struct qemu_words *w, const struct bench_config *c,
-                      const struct bench_group *group, bool packed)
-{
-    const struct bench_target *t = group->target;
-
-    for (unsigned i = 0; i < c->disks; i++) {
-        add_word(w, "-blockdev");
-        take_word(w, block_node(c, t, i));
-        add_word(w, "-device");
-        add_word(w,
-                 "virtio-blk-device,drive=disk%u,iothread=" IOTHREAD ",num-queues=%" PRIu64
-                 ",queue-size=%u,packed=%s,request-merging=%s,share-rw=%s",
-                 i, c->queues, bench_queue_size(group), packed ? "on" : "off",
-                 c->merge ? "on" : "off", c->disks > 1 ? "on" : "off");
-    }
-}
-
-static int make_words(struct qemu_words *w, const struct bench_config *c,
-                      const struct bench_group *group, const struct bench_variant *variant,
-                      unsigned run, int kernel_fd)
-{
-    /* What is the same each time. Some KVMs know no MSR_IA32_ARCH_CAPABILITIES, and no guest of
-     * ours asks for it. */
-    static const char *const fixed[] = {
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-no-reboot",
-        "-name",
-        "pollux-bench,debug-threads=on",
-        "-M",
-        "microvm,acpi=off",
-        "-accel",
-        "kvm",
-        "-cpu",
-        "host,arch-capabilities=off",
-        "-smp",
-        "1",
-        "-global",
-        "virtio-mmio.force-legacy=false",
-        "-chardev",
-        "stdio,id=out,signal=off",
-        "-device",
-        "isa-debugcon,iobase=0xe9,chardev=out",
-        "-no-shutdown",
-    };
-    char append[256];
-
-    add_word(w, "%s", bench_qemu_program(c));
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-        add_word(w, "%s", fixed[i]);
-    }
-    add_word(w, "-m");
-    add_word(w, "%" PRIu64 "M", bench_guest_memory(c, group) >> 20);
-    add_word(w, "-object");
-    add_word(w, "iothread,id=" IOTHREAD ",poll-max-ns=%" PRIu64, variant->max_ns);
-    add_disks(w, c, group, variant->packed);
-    add_word(w, "-kernel");
-    add_word(w, "/proc/self/fd/%d", kernel_fd);
-    bench_guest_append(c, group, variant, run, append, sizeof(append));
-    add_word(w, "-append");
-    add_word(w, "ctl=0 %s", append);
-    return w->failed ? -ENOMEM : 0;
-}
-
-static void free_words(struct qemu_words *w)
-{
-    while (w->n > 0) {
-        free(w->argv[--w->n]);
-    }
-}
+/* --- starting it --- */
 
 /* The ELF image as a file. Return: a descriptor or -errno. */
 static int kernel_file(void)
@@ -260,10 +111,10 @@ static int start_qemu(struct qemu_run *q, const struct bench_config *c,
         return error_set(err, kernel, "cannot make a file of the bench guest: %s",
                          strerror(-kernel));
     }
-    ret = make_words(&w, c, group, variant, run, kernel);
+    ret = qemu_words_make(&w, c, group, variant, run, kernel);
     ret = ret < 0 ? error_set(err, ret, "out of memory")
                   : child_start(&q->child, w.argv, fds, stop_fd, err);
-    free_words(&w);
+    qemu_words_free(&w);
     close(kernel);
     return ret;
 }
@@ -426,7 +277,7 @@ static bool qemu_takes(const struct bench_config *c, const struct bench_group *g
                        const struct bench_variant *variant)
 {
     const struct bench_target *t = group->target;
-    const char *aio = t->file ? aio_name(t) : "";
+    const char *aio = t->file ? qemu_aio_name(t) : "";
 
     return aio && (t->direct || strcmp(aio, "native") != 0);
 }
