@@ -13,7 +13,8 @@
  *     poll    while the policy's window lasts: look at every poll callback, and in short slices at
  *             file descriptors that have none
  *     block   if nothing was ready: re-enable notifications, look once more, wait in the kernel
- *     run     ready handlers, bottom halves, timers, then what was deferred to the end of the turn
+ *     run     turn notifications off; ready handlers, bottom halves, timers, then what was deferred
+ *             to the end of the turn
  *     learn   tell the policy what the wait was
  *
  * Memory of handlers, timers and bottom halves is the caller's; they are embedded in what they
@@ -40,8 +41,8 @@
 typedef struct aio_context AioContext;
 struct aio_handler;
 
-/* A device begins with the first requests while the next ones are on their way to it; a longer batch
- * saves system calls, but has it wait and then complete all at once. */
+/* A device begins with the first requests while the next ones are on their way to it; a longer
+ * batch saves system calls, but has it wait and then complete all at once. */
 #define AIO_MAX_BATCH_DEFAULT 8
 #define AIO_MAX_BATCH_LIMIT   1024
 
@@ -120,7 +121,7 @@ struct aio_handler_ops {
      * poll: is there anything to do? One or two loads, no side effect.
      * poll_ready: do it. The descriptor has not necessarily fired.
      * poll_begin: the loop is awake and looks by itself; ask the other side not to notify. All
-     *     ready(), poll() and poll_ready() are called between it and poll_end.
+     *     ready() and poll_ready() are called between it and poll_end.
      * poll_end: the loop is about to block; ask the other side to notify again, with a full barrier
      *     after. The loop calls poll once more after it, so an event that raced with it is seen.
      */

@@ -42,7 +42,7 @@ struct aio_context {
 
     struct poll_policy policy; /* policy.sources is the poll set */
     uint64_t polling_since_ns;
-    bool settled;                   /* descriptors of the poll set are not watched */
+    bool settled;                   /* nobody looks at the descriptors of the poll set */
     bool polling;                   /* poll_begin was called for the poll set, poll_end not yet */
     uint64_t fds_seen_ns;           /* when the monitor was last asked */
     uint64_t quiet_scan_ns;         /* when the poll set was last searched for quiet handlers */

@@ -3,9 +3,9 @@
  * One queue of the block device in the loop of its I/O thread.
  *
  * A turn takes one batch of chains, bounded, so that a driver that never stops can't keep the
- * thread's other sources waiting; what is left is taken in the next turn, by polling or by a bottom
- * half. Used elements are published at the end of the turn, with at most one interrupt. A driver
- * that polls sees them some at a time before that, and works on them while we do on the next.
+ * thread's other sources waiting; what is left is taken in the next turn. Used elements are
+ * published at the end of the turn, with at most one interrupt. A driver that polls sees them some
+ * at a time before that, and works on them while we do on the next.
  *
  * Notifications are suppressed while the loop is awake. It has them re-enabled, and takes a last
  * look, just before it blocks: a driver that is quick has its next chain there by then.
@@ -173,8 +173,10 @@ bool blk_queue_serve(struct blk_queue *q)
     if (!q->kick.ctx) {
         return false;
     }
-    aio_handler_expect(&q->kick); /* has been quiet: from now on the loop looks by itself */
-    serve(q);
+    /* It has been quiet, perhaps: from now on the loop looks by itself, and turns notifications on
+     * again. That takes a turn of its own. */
+    aio_handler_expect(&q->kick);
+    aio_bh_schedule(&q->more);
     return true;
 }
 

@@ -77,9 +77,9 @@ struct blk_queue {
     struct virtio_queue *vq;
     struct engine *engine;
     struct aio_handler kick;
-    struct aio_bh more;          /* the last turn left chains in the ring */
+    struct aio_bh more;          /* there may be chains in the ring that nobody told of */
     struct aio_deferred publish; /* used elements wait for the end of the turn */
-    bool stopping; /* no new chains; the last request out posts @quiet */
+    bool stopping;               /* no new chains; the last request out posts @quiet */
     unsigned in_flight;
     unsigned nr_pushed;
     int until_timed;  /* so many requests before the next one that is timed */

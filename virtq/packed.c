@@ -9,8 +9,8 @@
  * A chain lies in descriptors that follow each other, and its id is in the last of them. It is used
  * by one descriptor, written over the first one that was used in turn, and the rest of as many as
  * the chain had are skipped. The driver reads used descriptors in order, so of a batch all are
- * written at once but for the flags of the first, which virtq_packed_publish() writes: it shows
- * them all.
+ * written at once but for the flags of the first. Writing these, by virtq_packed_show() or
+ * virtq_packed_publish(), shows them all.
  *
  * What must hold whatever the driver writes: a descriptor is copied before it is checked and only
  * the copy is used; no more descriptors are taken than are the driver's to give, so what is in

@@ -11,11 +11,11 @@
  * nobody reads it; poll_end clears it, so that the next block does not end at once for events that
  * were taken long ago.
  *
- * Once polling has settled, requests go without it: the kernel's write of it is a tenth of a
- * request that is served from memory. It can't be added to a request that is under way, so after
- * poll_end a timer looks for those. That is seldom, as polling that ends has to last before it
- * settles again; and late by a quarter of the time that the loop has blocked for at most, or
- * LOOK_NS.
+ * What completes inside io_submit, as from a file in memory, needs no eventfd, and the kernel's
+ * write of it is a tenth of such a request. So once polling has settled, and as long as all that
+ * was submitted last was complete when the call returned, requests go without. If one is not
+ * complete after all, it can't be given one any more: when polling ends a timer looks for it, late
+ * by a quarter of the time that it has taken at most, or LOOK_NS.
  *
  * When the kernel is out of slots (EAGAIN) requests stay queued here. The next completion submits
  * them; if nothing is in flight, a timer does.
@@ -57,10 +57,11 @@ struct linux_aio {
     struct list queued;     /* not submitted to the kernel yet */
     unsigned nr_submitted;  /* in the kernel */
     unsigned nr_unsignaled; /* of those, the ones that will not write the eventfd */
+    bool at_once;           /* all were complete when the last submission returned */
     struct aio_deferred submit;
     struct aio_timer retry;
-    struct aio_timer look;   /* for unsignaled ones, while the loop blocks */
-    uint64_t polled_till_ns; /* when poll_end left some */
+    struct aio_timer look;        /* for unsignaled ones, while the loop blocks */
+    uint64_t unsignaled_since_ns; /* when poll_end first left them; 0: not yet */
 };
 
 _Static_assert(sizeof(struct iocb) <= sizeof(((struct engine_req *)0)->priv), "room for an iocb");
@@ -85,6 +86,7 @@ static void take_event(struct linux_aio *l, const struct io_event *event)
         l->event_fd_stale = true;
     } else if (--l->nr_unsignaled == 0) {
         aio_timer_cancel(&l->look);
+        l->unsignaled_since_ns = 0;
     }
     engine_complete(&l->e, req, (ssize_t)event->res);
 }
@@ -131,9 +133,11 @@ static void reap(struct linux_aio *l)
     }
 }
 
-static bool any_event(const struct linux_aio *l)
+static unsigned nr_events(const struct linux_aio *l)
 {
-    return l->ring->head != load_relaxed(&l->ring->tail);
+    unsigned head = l->ring->head, tail = load_relaxed(&l->ring->tail);
+
+    return tail - head + (tail < head ? l->ring->nr : 0);
 }
 
 /* The kernel refused the first request of a batch for good. */
@@ -162,6 +166,16 @@ static void reap_signaled(struct linux_aio *l)
     l->event_fd_stale = false;
 }
 
+/* There are events, and nobody was told so. */
+static void reap_early(struct linux_aio *l)
+{
+    if (l->e.ctx->polling) {
+        reap(l);
+    } else {
+        reap_signaled(l); /* or the next block ends at once, for nothing */
+    }
+}
+
 static void set_signal(struct iocb *iocb, const struct linux_aio *l, bool on)
 {
     if (on) {
@@ -174,7 +188,7 @@ static void set_signal(struct iocb *iocb, const struct linux_aio *l, bool on)
 static void submit_queued(void *opaque)
 {
     struct linux_aio *l = opaque;
-    bool signal = !l->e.ctx->settled || !aio_in_poll_set(&l->handler);
+    bool signal = !l->e.ctx->settled || !l->at_once;
     struct iocb *batch[l->e.ctx->max_batch];
 
     while (!list_empty(&l->queued)) {
@@ -184,8 +198,10 @@ static void submit_queued(void *opaque)
 
         list_for_each(at, &l->queued)
         {
-            batch[n] = iocb_of(list_entry(at, struct engine_req, node));
-            set_signal(batch[n++], l, signal);
+            struct engine_req *req = list_entry(at, struct engine_req, node);
+
+            batch[n] = iocb_of(req);
+            set_signal(batch[n++], l, signal || req->op == ENGINE_FLUSH);
             if (n == l->e.ctx->max_batch) {
                 break;
             }
@@ -208,21 +224,22 @@ static void submit_queued(void *opaque)
         }
         aio_count_batch(&l->handler, r);
         l->nr_submitted += r;
-        l->nr_unsignaled += signal ? 0 : r;
-        while (r-- > 0) {
+        for (int i = 0; i < r; i++) {
+            l->nr_unsignaled += !is_signaled(batch[i]);
             list_del(l->queued.next);
         }
     }
     /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
-    if (l->ring && any_event(l)) {
-        if (l->e.ctx->polling) {
-            reap(l);
-        } else {
-            reap_signaled(l); /* or the next block ends at once, for nothing */
+    if (l->ring) {
+        unsigned n = nr_events(l);
+
+        l->at_once = n && n == l->nr_submitted;
+        if (n) {
+            reap_early(l);
         }
     }
     if (l->nr_submitted) {
-        aio_handler_expect(&l->handler);
+        aio_handler_expect(&l->handler); /* and so poll_end is called */
     }
 }
 
@@ -233,7 +250,7 @@ static void completions_ready(void *opaque, int revents)
 
 static bool completions_poll(void *opaque)
 {
-    return any_event(opaque);
+    return nr_events(opaque) != 0;
 }
 
 static void completions_poll_ready(void *opaque)
@@ -241,16 +258,25 @@ static void completions_poll_ready(void *opaque)
     reap(opaque);
 }
 
+static void look_later(struct linux_aio *l)
+{
+    uint64_t now = aio_now(l->e.ctx), taken;
+
+    if (!l->unsignaled_since_ns) {
+        l->unsignaled_since_ns = now;
+    }
+    taken = now - l->unsignaled_since_ns;
+    aio_timer_arm(&l->look, now + (taken / 4 > LOOK_NS ? taken / 4 : LOOK_NS));
+}
+
 static void look(void *opaque)
 {
     struct linux_aio *l = opaque;
-    uint64_t now = aio_now(l->e.ctx), blocked = now - l->polled_till_ns;
-
-    if (any_event(l)) {
-        reap(l);
+    if (nr_events(l)) {
+        reap_early(l);
     }
     if (l->nr_unsignaled && !l->e.ctx->polling) {
-        aio_timer_arm(&l->look, now + (blocked / 4 > LOOK_NS ? blocked / 4 : LOOK_NS));
+        look_later(l);
     }
 }
 
@@ -263,8 +289,7 @@ static void completions_poll_end(void *opaque)
         event_fd_read(l);
     }
     if (l->nr_unsignaled) {
-        l->polled_till_ns = aio_now(l->e.ctx);
-        aio_timer_arm(&l->look, l->polled_till_ns + LOOK_NS);
+        look_later(l);
     }
     full_barrier();
 }
