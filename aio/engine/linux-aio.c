@@ -2,10 +2,9 @@
 /*
  * Linux AIO: io_submit(2), and completions read from the ring that the kernel shares with us.
  *
- * The kernel maps the completion ring into the process at the address that io_setup(2) returns. Its
- * layout is not declared in any header, but fixed: fs/aio.c promises it by a magic number. So "has
- * anything completed?" is two loads, and taking the events needs no system call. Where the magic
- * does not match, io_getevents(2) serves instead and the engine can't be polled.
+ * Whether anything has completed is two loads (aio/engine/aio-ring.h), and taking the events needs
+ * no system call. Where the ring can't be read, io_getevents(2) serves instead, and the engine
+ * can't be polled.
  *
  * A request also names an eventfd, which is what wakes a loop that blocks. While the loop polls,
  * nobody reads it; poll_end clears it, so that the next block does not end at once for events that
@@ -28,24 +27,11 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
+#include "aio/engine/aio-ring.h"
 
-#define AIO_RING_MAGIC      0xa10a10a1
 #define RETRY_NS            1000000
 #define LOOK_NS             10000
 #define GETEVENTS_AT_A_TIME 64
-
-/* As in fs/aio.c of Linux. */
-struct aio_ring {
-    unsigned id;
-    unsigned nr;   /* entries of io_events */
-    unsigned head; /* ours */
-    unsigned tail; /* the kernel's */
-    unsigned magic;
-    unsigned compat_features;
-    unsigned incompat_features;
-    unsigned header_length;
-    struct io_event io_events[];
-};
 
 struct linux_aio {
     struct engine e;
@@ -131,13 +117,6 @@ static void reap(struct linux_aio *l)
     if (!list_empty(&l->queued)) {
         aio_defer(l->e.ctx, &l->submit);
     }
-}
-
-static unsigned nr_events(const struct linux_aio *l)
-{
-    unsigned head = l->ring->head, tail = load_relaxed(&l->ring->tail);
-
-    return tail - head + (tail < head ? l->ring->nr : 0);
 }
 
 /* The kernel refused the first request of a batch for good. */
@@ -231,7 +210,7 @@ static void submit_queued(void *opaque)
     }
     /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
     if (l->ring) {
-        unsigned n = nr_events(l);
+        unsigned n = aio_ring_events(l->ring);
 
         l->at_once = n && n == l->nr_submitted;
         if (n) {
@@ -250,7 +229,9 @@ static void completions_ready(void *opaque, int revents)
 
 static bool completions_poll(void *opaque)
 {
-    return nr_events(opaque) != 0;
+    struct linux_aio *l = opaque;
+
+    return aio_ring_events(l->ring) != 0;
 }
 
 static void completions_poll_ready(void *opaque)
@@ -272,7 +253,7 @@ static void look_later(struct linux_aio *l)
 static void look(void *opaque)
 {
     struct linux_aio *l = opaque;
-    if (nr_events(l)) {
+    if (aio_ring_events(l->ring)) {
         reap_early(l);
     }
     if (l->nr_unsignaled && !l->e.ctx->polling) {
@@ -319,7 +300,6 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
                           struct error *err)
 {
     struct linux_aio *l = calloc(1, sizeof(*l));
-    struct aio_ring *ring;
     int r;
 
     if (!l) {
@@ -336,10 +316,7 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
         setup_error(r, config->depth, err);
         goto free_engine;
     }
-    ring = (struct aio_ring *)l->io;
-    if (ring->magic == AIO_RING_MAGIC && ring->incompat_features == 0) {
-        l->ring = ring;
-    }
+    l->ring = aio_ring_of(l->io);
     l->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->event_fd < 0) {
         r = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));

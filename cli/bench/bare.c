@@ -17,18 +17,13 @@
 #include <string.h>
 
 #include "aio/barrier.h"
+#include "aio/engine/aio-ring.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/machine.h"
 #include "cli/bench/runners.h"
 #include "virtq/virtio.h"
 
 #define QUEUE_SIZE 1024 /* 128 chains of 4 descriptors, and room */
-
-/* As in fs/aio.c of Linux; the engine linux-aio has the whole story. */
-struct kernel_ring {
-    unsigned id, nr, head, tail, magic, compat, incompat, header_length;
-    struct io_event events[];
-};
 
 struct bare {
     struct virtio_device dev;
@@ -139,7 +134,7 @@ static void submit_aio(struct bare *b, uint16_t n)
 
 static void loop_aio(struct bare *b)
 {
-    struct kernel_ring *ring = (struct kernel_ring *)b->aio;
+    struct aio_ring *ring = (struct aio_ring *)b->aio;
 
     while (!load_relaxed(&b->stop)) {
         uint16_t n = arrived(b);
@@ -152,7 +147,7 @@ static void loop_aio(struct bare *b)
         tail = load_acquire(&ring->tail);
         if (head != tail) {
             while (head != tail) {
-                const struct io_event *event = &ring->events[head];
+                const struct io_event *event = &ring->io_events[head];
 
                 complete(b, (unsigned)(event->obj - b->iocbs), (long)event->res > 0);
                 head = head + 1 < ring->nr ? head + 1 : 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
+#include "aio/engine/aio-ring.h"
 #include "tests/unit/loop-fixture.h"
 
 #define IMAGE_SIZE (1 << 20)
@@ -48,12 +49,9 @@ static void wait_for_pipe(struct iocb *iocb)
     iocb->u.c.resfd = wait.u.c.resfd;
 }
 
-/* The context is the address of the ring: id, size, head, tail. */
 static void await_events(io_context_t io, int n)
 {
-    const unsigned *ring = (const unsigned *)io;
-
-    while ((int)((load_relaxed(&ring[3]) + ring[1] - ring[2]) % ring[1]) < n) {
+    while ((int)aio_ring_events(aio_ring_of(io)) < n) {
         cpu_relax();
     }
 }
