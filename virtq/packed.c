@@ -217,13 +217,19 @@ void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
     vq->p.used = (uint16_t)used;
 }
 
-/* Was the descriptor that the driver waits for among the last @n used? */
-static bool event_passed(const struct virtqueue *vq, uint32_t event, uint16_t n)
+/*
+ * Was the descriptor that the driver waits for among the last @n used? What was shown early counts
+ * with the rest, so @n may be more than the ring has. Places count over two laps, which is as far
+ * as an offset with its wrap counter can tell.
+ */
+static bool event_passed(const struct virtqueue *vq, uint32_t event, unsigned n)
 {
-    bool same_lap = EVENT_WRAP(event) == (vq->p.used_bits != 0);
-    uint16_t at = EVENT_OFFSET(event) - (same_lap ? 0 : vq->size);
+    const unsigned laps = 2u * vq->size;
+    unsigned used = vq->p.used + (vq->p.used_bits ? 0 : vq->size);
+    unsigned at = EVENT_OFFSET(event) + (EVENT_WRAP(event) ? 0 : vq->size);
+    unsigned behind = used > at ? used - at : used - at + laps;
 
-    return vring_need_event(at, vq->p.used, vq->p.used - n);
+    return behind <= n;
 }
 
 static void show(struct virtqueue *vq)
@@ -246,7 +252,7 @@ void virtq_packed_show(struct virtqueue *vq)
 
 bool virtq_packed_publish(struct virtqueue *vq)
 {
-    uint16_t n = vq->p.unpublished;
+    unsigned n = vq->p.unpublished;
     uint32_t event;
 
     if (n == 0) {

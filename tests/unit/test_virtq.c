@@ -700,6 +700,33 @@ START_TEST(an_event_that_a_batch_passes_comes_once_also_over_the_wrap)
 }
 END_TEST
 
+/* Half of the ring was shown early and came back, so the batch is one and a half rings long. */
+START_TEST(an_event_at_the_first_of_more_than_a_ring_is_passed)
+{
+    uint32_t event = VRING_PACKED_EVENT_FLAG_DESC << 16 | 1u << VRING_PACKED_EVENT_F_WRAP_CTR | 4;
+
+    for (unsigned i = 0; i < 2; i++) {
+        offer_one();
+    }
+    ck_assert_uint_eq(drain(), 2); /* 0 to 3 */
+    virtq_publish(&vq);
+    reap_all();
+    store_relaxed((uint32_t *)drv.driver_event, event);
+    for (unsigned i = 0; i < 2; i++) {
+        offer_one();
+    }
+    ck_assert_uint_eq(drain(), 2); /* 4 to 7 */
+    virtq_show(&vq);
+    reap_all();
+    for (unsigned i = 0; i < 4; i++) {
+        offer_one();
+    }
+    ck_assert_uint_eq(drain(), 4); /* the whole ring, in the next lap */
+    ck_assert(virtq_publish(&vq));
+    ck_assert(!virtq_publish(&vq));
+}
+END_TEST
+
 START_TEST(without_the_feature_an_event_at_a_descriptor_means_every_one)
 {
     store_relaxed((uint32_t *)drv.driver_event, VRING_PACKED_EVENT_FLAG_DESC << 16 | 7);
@@ -856,6 +883,7 @@ int main(void)
     tcase_add_test(packed_event_idx,
                    an_event_at_a_descriptor_comes_when_it_is_passed_and_in_its_lap);
     tcase_add_test(packed_event_idx, an_event_that_a_batch_passes_comes_once_also_over_the_wrap);
+    tcase_add_test(packed_event_idx, an_event_at_the_first_of_more_than_a_ring_is_passed);
     tcase_add_test(packed_event_idx,
                    with_event_idx_100000_polled_chains_are_kicked_for_at_most_twice);
 
