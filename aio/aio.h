@@ -41,15 +41,20 @@
 typedef struct aio_context AioContext;
 struct aio_handler;
 
-/* A device begins with the first requests while the next ones are on their way to it; a longer
- * batch saves system calls, but has it wait and then complete all at once. */
-#define AIO_MAX_BATCH_DEFAULT 8
-#define AIO_MAX_BATCH_LIMIT   1024
+/*
+ * Requests in one system call. The kernel's block layer holds back the requests of a call that has
+ * more than two until the last of them is prepared (AIO_PLUG_THRESHOLD in fs/aio.c,
+ * IO_PLUG_THRESHOLD of io_uring), and the device waits. What completes inside the call, as from a
+ * file in memory, has no device to wait: there a long batch only saves system calls.
+ */
+#define AIO_BATCH_DEVICE    2
+#define AIO_BATCH_AT_ONCE   64
+#define AIO_MAX_BATCH_LIMIT 1024
 
 struct aio_context_config {
     struct poll_params poll;
     const char *fdmon;       /* a name from aio_fdmon_name(); NULL: "auto" */
-    unsigned max_batch;      /* most requests in one io_submit; 0: AIO_MAX_BATCH_DEFAULT */
+    unsigned max_batch;      /* most requests in one system call; 0: AIO_BATCH_* */
     const char *record;      /* file to write all waits to (docs/traces.md); NULL: none */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
     struct trace *trace;     /* outlives the context; NULL: none */

@@ -44,7 +44,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
         return error_set(err, -ENOMEM, "out of memory for an event loop");
     }
     memset(ctx, 0, sizeof(*ctx));
-    ctx->max_batch = config->max_batch ? config->max_batch : AIO_MAX_BATCH_DEFAULT;
+    ctx->max_batch = config->max_batch;
     ctx->clock = config->clock ? config->clock : clock_monotonic;
     list_init(&ctx->handlers);
     list_init(&ctx->past);

@@ -114,6 +114,14 @@ void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
     req->cb(req, res);
 }
 
+unsigned engine_batch(const struct engine *e, bool at_once)
+{
+    if (e->ctx->max_batch) {
+        return e->ctx->max_batch;
+    }
+    return at_once ? AIO_BATCH_AT_ONCE : AIO_BATCH_DEVICE;
+}
+
 void engine_close(struct engine *e)
 {
     aio_assert_owner(e->ctx);

@@ -31,7 +31,7 @@ struct aio_context {
     uint64_t (*clock)(void);
     const void *owner;
     bool in_poll;
-    unsigned max_batch; /* requests in one system call */
+    unsigned max_batch; /* requests in one system call; 0: the engine decides */
 
     struct list handlers;
     struct list past; /* figures of handlers that were removed */
@@ -115,6 +115,9 @@ int engine_faulty_open(struct engine *inner, const struct engine_config *config,
                        struct engine **out, struct error *err);
 
 void engine_complete(struct engine *e, struct engine_req *req, ssize_t res);
+
+/* Most requests for the next system call. @at_once: all were complete when the last one returned */
+unsigned engine_batch(const struct engine *e, bool at_once);
 
 /*
  * engine/threads.c: do @req in a worker thread of the loop, by blocking_io(). For what the engine

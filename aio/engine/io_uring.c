@@ -26,6 +26,7 @@ struct uring_engine {
     int event_fd;
     struct list queued; /* no free submission entry yet */
     unsigned in_kernel;
+    bool at_once; /* all were complete when the last submission returned */
     struct aio_deferred submit;
     struct aio_timer retry;
 };
@@ -91,7 +92,8 @@ static bool may_take_more(struct uring_engine *u)
 {
     unsigned ready = io_uring_sq_ready(&u->ring);
 
-    return ready < u->e.ctx->max_batch && u->in_kernel + ready < u->ring.cq.ring_entries;
+    return ready < engine_batch(&u->e, u->at_once) &&
+           u->in_kernel + ready < u->ring.cq.ring_entries;
 }
 
 static void fill_sq(struct uring_engine *u)
@@ -125,6 +127,7 @@ static void submit_queued(void *opaque)
         if (r > 0) {
             aio_count_batch(&u->handler, r);
             u->in_kernel += r;
+            u->at_once = io_uring_cq_ready(&u->ring) == u->in_kernel;
         }
     } while (r > 0 && (!list_empty(&u->queued) || io_uring_sq_ready(&u->ring)));
     /* The kernel is out of something: the next completion tries again, or else a timer. */

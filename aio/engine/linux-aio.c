@@ -167,12 +167,12 @@ static void set_signal(struct iocb *iocb, const struct linux_aio *l, bool on)
 static void submit_queued(void *opaque)
 {
     struct linux_aio *l = opaque;
-    bool signal = !l->e.ctx->settled || !l->at_once;
-    struct iocb *batch[l->e.ctx->max_batch];
 
     while (!list_empty(&l->queued)) {
+        bool signal = !l->e.ctx->settled || !l->at_once;
+        unsigned limit = engine_batch(&l->e, l->at_once), n = 0;
+        struct iocb *batch[limit];
         struct list *at;
-        unsigned n = 0;
         int r;
 
         list_for_each(at, &l->queued)
@@ -181,7 +181,7 @@ static void submit_queued(void *opaque)
 
             batch[n] = iocb_of(req);
             set_signal(batch[n++], l, signal || req->op == ENGINE_FLUSH);
-            if (n == l->e.ctx->max_batch) {
+            if (n == limit) {
                 break;
             }
         }
@@ -207,15 +207,11 @@ static void submit_queued(void *opaque)
             l->nr_unsignaled += !is_signaled(batch[i]);
             list_del(l->queued.next);
         }
+        l->at_once = l->ring && aio_ring_events(l->ring) == l->nr_submitted;
     }
     /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
-    if (l->ring) {
-        unsigned n = aio_ring_events(l->ring);
-
-        l->at_once = n && n == l->nr_submitted;
-        if (n) {
-            reap_early(l);
-        }
+    if (l->ring && aio_ring_events(l->ring)) {
+        reap_early(l);
     }
     if (l->nr_submitted) {
         aio_handler_expect(&l->handler); /* and so poll_end is called */

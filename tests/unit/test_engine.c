@@ -49,9 +49,9 @@ static void wait_for_pipe(struct iocb *iocb)
     iocb->u.c.resfd = wait.u.c.resfd;
 }
 
-static void await_events(io_context_t io, int n)
+static void await_events(io_context_t io, unsigned n)
 {
-    while ((int)aio_ring_events(aio_ring_of(io)) < n) {
+    while (aio_ring_events(aio_ring_of(io)) < n) {
         cpu_relax();
     }
 }
@@ -59,6 +59,7 @@ static void await_events(io_context_t io, int n)
 int io_submit(io_context_t io, long nr, struct iocb *batch[])
 {
     static int (*real)(io_context_t io, long nr, struct iocb *batch[]);
+    unsigned before = aio_ring_events(aio_ring_of(io));
     int n;
 
     if (!real) {
@@ -75,7 +76,7 @@ int io_submit(io_context_t io, long nr, struct iocb *batch[])
     }
     n = real(io, submits.one_by_one ? 1 : nr, batch);
     if (submits.at_once) {
-        await_events(io, n);
+        await_events(io, before + n);
     }
     return n;
 }
@@ -689,15 +690,57 @@ static void setup_linux_aio(bool polling, unsigned depth)
     open_engine(&engine_linux_aio, polling, (struct engine_config){.depth = depth});
 }
 
-START_TEST(the_requests_of_a_turn_go_down_in_batches)
+START_TEST(a_device_gets_the_requests_of_a_turn_a_few_at_a_time)
+{
+    uint8_t *buf = buffer(32 * BLOCK);
+    int ends[2];
+
+    setup_linux_aio(_i, 64);
+    ck_assert_int_eq(pipe(ends), 0);
+    submits.until_readable = ends[0];
+    submit_many(32, buf);
+    ck_assert_uint_eq(submits.calls, 0);
+    aio_poll(ctx, false);
+    ck_assert_uint_eq(submits.calls, 32 / AIO_BATCH_DEVICE);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    run_until_idle();
+    assert_all_done_once(32, POLLIN | POLLRDNORM);
+    teardown();
+    close(ends[0]);
+    close(ends[1]);
+    free(buf);
+}
+END_TEST
+
+START_TEST(requests_that_complete_at_once_go_down_together)
 {
     uint8_t *buf = buffer(32 * BLOCK);
 
     setup_linux_aio(_i, 64);
+    submits.at_once = true;
     submit_many(32, buf);
-    ck_assert_uint_eq(submits.calls, 0);
     run_until_idle();
-    ck_assert_uint_eq(submits.calls, 32 / AIO_MAX_BATCH_DEFAULT);
+    ck_assert_uint_eq(submits.calls, 2); /* the first tells that they do */
+    assert_all_done_once(32, BLOCK);
+    teardown();
+    free(buf);
+}
+END_TEST
+
+START_TEST(no_more_requests_go_down_together_than_was_asked_for)
+{
+    struct aio_context_config config = {.poll.policy = &poll_policy_block, .max_batch = 5};
+    uint8_t *buf = buffer(32 * BLOCK);
+
+    open_image(false);
+    ck_assert_int_eq(aio_context_new(&config, &ctx, NULL), 0);
+    ck_assert_int_eq(engine_open(&engine_linux_aio, ctx, &image,
+                                 &(struct engine_config){.depth = 64}, &engine, NULL),
+                     0);
+    submits.at_once = _i;
+    submit_many(32, buf);
+    run_until_idle();
+    ck_assert_uint_eq(submits.calls, 7);
     assert_all_done_once(32, BLOCK);
     teardown();
     free(buf);
@@ -735,15 +778,15 @@ END_TEST
 
 START_TEST(with_nothing_in_flight_a_timer_tries_again)
 {
-    uint8_t *buf = buffer(AIO_MAX_BATCH_DEFAULT * BLOCK);
+    uint8_t *buf = buffer(AIO_BATCH_DEVICE * BLOCK);
 
     setup_linux_aio(_i, 64);
     submits.fail_with = -EAGAIN;
     submits.fails = 5;
-    submit_many(AIO_MAX_BATCH_DEFAULT, buf);
+    submit_many(AIO_BATCH_DEVICE, buf);
     run_until_idle();
     ck_assert_uint_eq(submits.calls, 6);
-    assert_all_done_once(AIO_MAX_BATCH_DEFAULT, BLOCK);
+    assert_all_done_once(AIO_BATCH_DEVICE, BLOCK);
     teardown();
     free(buf);
 }
@@ -964,7 +1007,9 @@ int main(void)
 
     t = tcase_create("linux-aio");
     tcase_add_checked_fixture(t, make_image, remove_image);
-    tcase_add_loop_test(t, the_requests_of_a_turn_go_down_in_batches, 0, 2);
+    tcase_add_loop_test(t, a_device_gets_the_requests_of_a_turn_a_few_at_a_time, 0, 2);
+    tcase_add_loop_test(t, requests_that_complete_at_once_go_down_together, 0, 2);
+    tcase_add_loop_test(t, no_more_requests_go_down_together_than_was_asked_for, 0, 2);
     tcase_add_loop_test(t, what_the_kernel_has_no_room_for_is_not_tried_in_a_spin, 0, 2);
     tcase_add_loop_test(t, what_the_kernel_takes_in_part_is_submitted_in_full, 0, 2);
     tcase_add_loop_test(t, with_nothing_in_flight_a_timer_tries_again, 0, 2);
