@@ -8,7 +8,7 @@
 #include "aio/engine/worker-pool.h"
 
 static const struct engine_ops *const engines[] = {
-    &engine_linux_aio, &engine_io_uring, &engine_threads, &engine_sync, &engine_null,
+    &engine_linux_aio, &engine_io_uring, &engine_threads, &engine_mmap, &engine_sync, &engine_null,
 };
 
 const struct engine_ops *engine_at(unsigned i)

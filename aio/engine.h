@@ -92,6 +92,7 @@ extern const struct engine_ops engine_null;
 extern const struct engine_ops engine_linux_aio;
 extern const struct engine_ops engine_io_uring;
 extern const struct engine_ops engine_threads;
+extern const struct engine_ops engine_mmap;
 extern const struct engine_ops engine_sync;
 
 const struct engine_ops *engine_find(const char *name);

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "aio/barrier.h"
@@ -112,6 +114,13 @@ static bool is_block_device(int fd)
     return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
 }
 
+static bool is_in_memory(const struct image *img)
+{
+    struct statfs fs;
+
+    return !img->block_device && fstatfs(img->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 /* Only hints for the guest, so what cannot be asked is left at 0. */
 static void get_topology(struct image *img)
 {
@@ -199,6 +208,7 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         return open_error(config, errno, err);
     }
     img->block_device = is_block_device(img->fd);
+    img->in_memory = is_in_memory(img);
     img->direct = config->direct;
     img->writethrough = config->writethrough;
     r = image_lock(img->fd, config->path, !config->readonly, config->share_rw, err);

@@ -34,6 +34,7 @@ struct image {
     bool direct;
     bool writethrough; /* what users are to begin with: see engine_req.durable */
     bool block_device;
+    bool in_memory;          /* its file system keeps data in memory only (tmpfs), or in swap */
     unsigned physical_block; /* bytes, a power of 2: smaller writes cost a read; 0: not known */
     unsigned optimal_io;     /* bytes that are best moved at a time; 0: not known */
 };

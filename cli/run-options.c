@@ -253,7 +253,8 @@ static const struct option_key iothread_keys[] = {
     {.name = "aio-max-batch",
      .kind = OPTION_NUMBER,
      .metavar = "N",
-     .help = "most requests in one system call; default 0: 64 if they complete inside it, else 2",
+     .help =
+         "most requests in one system call; default 0: 64 while they complete inside it, else 2",
      .max = AIO_MAX_BATCH_LIMIT,
      .offset = offsetof(struct run_iothread, max_batch)},
     {.name = "fdmon",

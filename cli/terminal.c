@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aio/guarded-copy.h"
 #include "cli/terminal.h"
 
 #define CTRL_A 0x01
@@ -27,8 +28,11 @@ static struct {
 } emergency;
 
 /* Then the signal goes where it would have gone: a sanitizer's report, a debugger, a core dump. */
-static void restore_and_die(int sig)
+static void restore_and_die(int sig, siginfo_t *info, void *context)
 {
+    if (sig == SIGBUS && guarded_copy_recover(context)) {
+        return;
+    }
     tcsetattr(emergency.fd, TCSANOW, &emergency.saved);
     for (unsigned i = 0; i < NR_FATAL; i++) {
         if (fatal_signals[i] == sig) {
@@ -54,7 +58,7 @@ static void make_raw(struct terminal *t)
 
 void terminal_take(struct terminal *t, int fd)
 {
-    struct sigaction sa = {.sa_handler = restore_and_die};
+    struct sigaction sa = {.sa_sigaction = restore_and_die, .sa_flags = SA_SIGINFO};
 
     *t = (struct terminal){.fd = fd, .is_tty = isatty(fd)};
     if (!t->is_tty || tcgetattr(fd, &t->saved) < 0) {

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 
 #include "aio/engine/blocking-io.h"
+#include "aio/engine/sync.h"
 #include "aio/internal.h"
 
-struct sync_engine {
-    struct engine e;
-    struct list submitted;
-    struct aio_deferred run;
-};
+static struct sync_engine *sync_of(struct engine *e)
+{
+    return container_of(e, struct sync_engine, e);
+}
 
 static void run_all(void *opaque)
 {
@@ -25,9 +25,36 @@ static void run_all(void *opaque)
         struct engine_req *req = list_entry(batch.next, struct engine_req, node);
 
         list_del(&req->node);
-        stat_add(&s->e.ctx->stats.syscalls, 1);
-        engine_complete(&s->e, req, blocking_io(s->e.image, req));
+        engine_complete(&s->e, req, s->io(s, req));
     }
+}
+
+void sync_init(struct sync_engine *s)
+{
+    list_init(&s->submitted);
+    aio_deferred_init(&s->run, run_all, s);
+}
+
+int sync_submit(struct engine *e, struct engine_req *req)
+{
+    struct sync_engine *s = sync_of(e);
+
+    list_add_tail(&s->submitted, &req->node);
+    aio_defer(e->ctx, &s->run);
+    return 0;
+}
+
+void sync_destroy(struct sync_engine *s)
+{
+    aio_deferred_cancel(&s->run);
+}
+
+/* --- engine sync --- */
+
+static ssize_t system_call(struct sync_engine *s, const struct engine_req *req)
+{
+    stat_add(&s->e.ctx->stats.syscalls, 1);
+    return blocking_io(s->e.image, req);
 }
 
 static int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
@@ -38,27 +65,16 @@ static int sync_open(AioContext *ctx, const struct image *image, const struct en
     if (!s) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }
-    list_init(&s->submitted);
-    aio_deferred_init(&s->run, run_all, s);
+    s->io = system_call;
+    sync_init(s);
     *out = &s->e;
-    return 0;
-}
-
-static int sync_submit(struct engine *e, struct engine_req *req)
-{
-    struct sync_engine *s = container_of(e, struct sync_engine, e);
-
-    list_add_tail(&s->submitted, &req->node);
-    aio_defer(e->ctx, &s->run);
     return 0;
 }
 
 static void sync_close(struct engine *e)
 {
-    struct sync_engine *s = container_of(e, struct sync_engine, e);
-
-    aio_deferred_cancel(&s->run);
-    free(s);
+    sync_destroy(sync_of(e));
+    free(sync_of(e));
 }
 
 const struct engine_ops engine_sync = {

@@ -78,7 +78,8 @@ static int list_engines(struct session *s, struct error *err)
     const struct engine_ops *ops;
 
     for (unsigned i = 0; (ops = engine_at(i)); i++) {
-        if (!ops->needs_file || (ops == &engine_linux_aio && !d->direct)) {
+        if (!ops->needs_file || (ops == &engine_linux_aio && !d->direct) ||
+            (ops == &engine_mmap && !s->image.in_memory)) {
             continue;
         }
         if (advise_reader_probe(s->reader, ops, err) < 0) {

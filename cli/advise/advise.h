@@ -16,7 +16,7 @@
 #include "aio/histogram.h"
 #include "aio/policy.h"
 
-#define ADVISE_ENGINES_MAX 4
+#define ADVISE_ENGINES_MAX 5
 #define ADVISE_TURNS_MIN   3 /* for saying that one thing is faster than another */
 #define ADVISE_TURNS_MAX   64
 

@@ -42,10 +42,13 @@ bool bench_fio_probe(char *version, size_t size)
 /* fio's name of our engine, NULL if there is nothing to compare. */
 static const char *engine_name(const struct bench_target *t)
 {
-    if (!strcmp(t->engine->name, "linux-aio")) {
+    if (t->engine == &engine_linux_aio) {
         return t->direct ? "libaio" : NULL; /* blocks in the submission else */
     }
-    return !strcmp(t->engine->name, "io_uring") ? "io_uring" : NULL;
+    if (t->engine == &engine_mmap) { /* fills holes by reading them, and writes to its mapping */
+        return t->fd >= 0 && t->readonly ? "mmap" : NULL;
+    }
+    return t->engine == &engine_io_uring ? "io_uring" : NULL;
 }
 
 struct fio_words {
@@ -75,7 +78,7 @@ static void make_words(struct fio_words *w, const struct bench_config *c,
     memcpy(w->filename, "--filename=", 11);
     escape(t->file, w->filename + 11, sizeof(w->filename) - 11);
     snprintf(w->engine, sizeof(w->engine), "--ioengine=%s", engine_name(t));
-    snprintf(w->direct, sizeof(w->direct), "--direct=%d", t->direct);
+    snprintf(w->direct, sizeof(w->direct), "--direct=%d", t->direct && t->engine != &engine_mmap);
     snprintf(w->rw, sizeof(w->rw), "--rw=%s%s", c->order ? "" : "rand", mixed ? "rw" : c->rw);
     snprintf(w->mix, sizeof(w->mix), "--rwmixread=%s", mixed ? c->rw + 6 : "50");
     snprintf(w->bs, sizeof(w->bs), "--bs=%" PRIu64, group->bs);

@@ -83,8 +83,8 @@ const struct option bench_options[] = {
      .keys = KEY("idle-handlers", .kind = OPTION_NUMBER, .list = true, .metavar = "N",
                  .max = BENCH_IDLE_MAX, AT(idle))},
     {.name = "engine",
-     .help =
-         "default null,linux-aio; null has one row, the others a file in memory and one on disk",
+     .help = "default null,linux-aio; null has one row, mmap a file in memory, the others one on "
+             "disk too",
      .plain = true,
      .keys = KEY("engine", .kind = OPTION_CHOICE, .list = true, .metavar = "ENGINE",
                  .choice = choice_engine, .about = choice_engine_about, AT(engines))},

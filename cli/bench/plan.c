@@ -36,8 +36,11 @@ static int add_targets_of(struct bench_plan *p, const struct bench_config *c,
         return ret;
     }
     ret = bench_target_scratch(t, c, engine, "memory", MEMORY_DIR, err);
-    if (ret == 0) {
-        p->nr_targets++;
+    if (ret < 0) {
+        return ret;
+    }
+    p->nr_targets++;
+    if (engine != &engine_mmap) {
         ret = bench_target_scratch(t + 1, c, engine, "disk", c->dir, err);
         p->nr_targets += ret == 0;
     }

@@ -153,6 +153,11 @@ int bench_target_disk(struct bench_target *t, const struct bench_config *c,
     if (ret < 0) {
         return ret;
     }
+    if (engine == &engine_mmap && !image.in_memory) {
+        image_close(&image);
+        return error_set(err, -EINVAL, "--engine: mmap is for files in memory, and '%s' is on disk",
+                         c->disk);
+    }
     size = image_size(&image);
     image_close(&image);
     for (unsigned i = 0; i < c->block_sizes.n; i++) {

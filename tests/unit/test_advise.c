@@ -120,17 +120,19 @@ END_TEST
 
 static const struct {
     bool direct;
-    double aio, uring, threads, sync; /* IOPS; 0: not there */
+    double aio, uring, threads, sync, mmap; /* IOPS; 0: not there */
     const char *chosen;
 } races[] = {
-    {true, 100, 100, 100, 100, "linux-aio"},
-    {true, 100, 104, 104, 104, "linux-aio"}, /* within what is chance */
-    {true, 100, 120, 110, 100, "io_uring"},
-    {true, 100, 110, 120, 100, "threads"},
-    {true, 100, 100, 100, 900, "linux-aio"}, /* sync stops the loop */
-    {true, 0, 100, 100, 100, "io_uring"},
-    {false, 0, 100, 100, 100, "threads"}, /* as pollux run without O_DIRECT */
-    {false, 0, 120, 100, 100, "io_uring"},
+    {true, 100, 100, 100, 100, 0, "linux-aio"},
+    {true, 100, 104, 104, 104, 0, "linux-aio"}, /* within what is chance */
+    {true, 100, 120, 110, 100, 0, "io_uring"},
+    {true, 100, 110, 120, 100, 0, "threads"},
+    {true, 100, 100, 100, 900, 0, "linux-aio"}, /* sync stops the loop */
+    {true, 0, 100, 100, 100, 0, "io_uring"},
+    {false, 0, 100, 100, 100, 0, "threads"}, /* as pollux run without O_DIRECT */
+    {false, 0, 120, 100, 100, 0, "io_uring"},
+    {true, 300, 100, 100, 100, 330, "mmap"},
+    {true, 300, 100, 100, 100, 200, "linux-aio"},
 };
 
 START_TEST(the_usual_engine_stays_unless_another_is_faster)
@@ -141,12 +143,13 @@ START_TEST(the_usual_engine_stays_unless_another_is_faster)
     } all[] = {{&engine_linux_aio, races[_i].aio},
                {&engine_io_uring, races[_i].uring},
                {&engine_threads, races[_i].threads},
+               {&engine_mmap, races[_i].mmap},
                {&engine_sync, races[_i].sync}};
     struct advice a;
 
     new_data(30 * US);
     data.direct = races[_i].direct;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         if (all[i].iops > 0) {
             add_engine(all[i].ops, all[i].iops, 50 * US);
         }

@@ -163,7 +163,7 @@ static const struct {
     {{"--fsync", "4"}, "--fsync needs writes: --rw write or --rw mixed:P"},
     {{"--bs", "1M", "--depth", "128", "--disks", "4", "--queues", "4"},
      "--bs, --depth, --disks and --queues together would need more than 1024 MiB for data"},
-    {{"--cache", "writeback"},
+    {{"--cache", "writeback", "--engine", "linux-aio"},
      "--cache: linux-aio would block on writeback: give another --engine"},
     {{"--engine", "linux-aio", "--disk", "/proc/version"},
      "disk image /proc/version is empty: make one with truncate -s 1G /proc/version"},

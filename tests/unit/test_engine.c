@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "aio/internal.h"
@@ -83,29 +84,41 @@ int io_submit(io_context_t io, long nr, struct iocb *batch[])
 
 /* --- an image, a loop and an engine --- */
 
-static char path[64];
+static char on_disk[64], in_memory[64];
+static const char *path; /* of these, the one that suits the engine */
 static struct image image;
 static AioContext *ctx;
 static struct engine *engine;
 
-static void make_image(void)
+static void fill_image(int fd)
 {
     static uint8_t data[IMAGE_SIZE];
-    int fd;
 
-    strcpy(path, "/var/tmp/pollux-engine-XXXXXX");
-    fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
     for (unsigned i = 0; i < IMAGE_SIZE; i++) {
         data[i] = i / 512 * 7 + i % 251;
     }
     ck_assert_int_eq(write(fd, data, sizeof(data)), sizeof(data));
+}
+
+static void make_image(void)
+{
+    int fd;
+
+    strcpy(on_disk, "/var/tmp/pollux-engine-XXXXXX");
+    fd = mkstemp(on_disk);
+    ck_assert_int_ge(fd, 0);
+    fill_image(fd);
     close(fd);
+    fd = memfd_create("pollux-engine", MFD_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    fill_image(fd);
+    sprintf(in_memory, "/proc/self/fd/%d", fd);
 }
 
 static void remove_image(void)
 {
-    unlink(path);
+    unlink(on_disk);
+    close(atoi(strrchr(in_memory, '/') + 1));
 }
 
 static uint8_t image_byte(uint64_t offset)
@@ -113,11 +126,12 @@ static uint8_t image_byte(uint64_t offset)
     return offset / 512 * 7 + offset % 251;
 }
 
-static void open_image(bool readonly)
+static void open_image(const struct engine_ops *ops, bool readonly)
 {
-    struct image_config config = {.path = path, .readonly = readonly, .direct = true};
+    struct image_config config = {.readonly = readonly, .direct = true};
     struct error err = {""};
 
+    config.path = path = ops == &engine_mmap ? in_memory : on_disk;
     /* Without O_DIRECT every engine works too; only the kernel may then block in io_submit. */
     if (image_open(&image, &config, NULL) < 0) {
         config.direct = false;
@@ -149,7 +163,7 @@ static bool polling_of(int i)
 
 static void setup(int i)
 {
-    open_image(false);
+    open_image(engine_of(i), false);
     open_engine(engine_of(i), polling_of(i), (struct engine_config){.depth = 64});
 }
 
@@ -263,9 +277,10 @@ START_TEST(what_is_written_is_read_back_at_its_offset)
     struct engine_req write_req = {
         .op = ENGINE_WRITE, .iovcnt = 3, .iov = iov, .offset = 8 * BLOCK};
     struct io io = {.req = write_req};
-    int fd = open(path, O_RDONLY);
+    int fd;
 
     setup(_i);
+    fd = open(path, O_RDONLY);
     for (unsigned i = 0; i < 4; i++) {
         memset(buf + i * BLOCK, 'a' + i, BLOCK);
     }
@@ -394,7 +409,7 @@ START_TEST(a_bad_request_is_refused_and_has_no_effect)
     }
     teardown();
 
-    open_image(true);
+    open_image(engine_of(_i), true);
     open_engine(engine_of(_i), polling_of(_i), (struct engine_config){.depth = 64});
     r = good;
     r.op = ENGINE_WRITE;
@@ -455,7 +470,7 @@ START_TEST(more_requests_than_were_announced_complete_all_the_same)
 {
     uint8_t *buf = buffer(1000 * BLOCK);
 
-    open_image(false);
+    open_image(engine_of(_i), false);
     open_engine(engine_of(_i), polling_of(_i), (struct engine_config){.depth = 1});
     submit_many(1000, buf);
     run_until_idle();
@@ -544,9 +559,20 @@ START_TEST(a_request_that_fails_gives_its_errno_once_and_the_next_one_works)
     uint8_t *buf = buffer(BLOCK);
     int fd;
 
-    open_image(false);
+    open_image(engine_of(_i), false);
     fd = image.fd;
     image.fd = open(path, O_WRONLY | (image.direct ? O_DIRECT : 0));
+    if (engine_of(_i) == &engine_mmap) { /* needs to read it to begin with */
+        ctx = loop_new(0, 0);
+        ck_assert_int_eq(engine_open(&engine_mmap, ctx, &image, &(struct engine_config){.depth = 1},
+                                     &engine, NULL),
+                         -EACCES);
+        loop_free(ctx);
+        image_close(&image);
+        close(fd);
+        free(buf);
+        return;
+    }
     open_engine(engine_of(_i), polling_of(_i), (struct engine_config){.depth = 64});
     ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), -EBADF);
     ck_assert_int_eq(do_io(ENGINE_WRITE, 0, buf, BLOCK), BLOCK);
@@ -686,7 +712,7 @@ END_TEST
 
 static void setup_linux_aio(bool polling, unsigned depth)
 {
-    open_image(false);
+    open_image(&engine_linux_aio, false);
     open_engine(&engine_linux_aio, polling, (struct engine_config){.depth = depth});
 }
 
@@ -732,7 +758,7 @@ START_TEST(no_more_requests_go_down_together_than_was_asked_for)
     struct aio_context_config config = {.poll.policy = &poll_policy_block, .max_batch = 5};
     uint8_t *buf = buffer(32 * BLOCK);
 
-    open_image(false);
+    open_image(&engine_linux_aio, false);
     ck_assert_int_eq(aio_context_new(&config, &ctx, NULL), 0);
     ck_assert_int_eq(engine_open(&engine_linux_aio, ctx, &image,
                                  &(struct engine_config){.depth = 64}, &engine, NULL),
@@ -851,7 +877,7 @@ END_TEST
 /* Buffered, from the page cache: done when io_submit returns. */
 START_TEST(what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announced_again)
 {
-    struct image_config config = {.path = path};
+    struct image_config config = {.path = on_disk};
     uint8_t *buf = buffer(BLOCK);
     struct io io;
 
@@ -949,7 +975,7 @@ START_TEST(no_room_for_the_requests_of_linux_aio_names_the_limit)
     ck_assert_int_eq(fscanf(f, "%u", &config.depth), 1);
     fclose(f);
     config.depth++;
-    open_image(false);
+    open_image(&engine_linux_aio, false);
     ctx = loop_new(0, 0);
     ck_assert_int_eq(engine_open(&engine_linux_aio, ctx, &image, &config, &engine, &err), -EAGAIN);
     ck_assert_ptr_ne(strstr(err.msg, "fs.aio-max-nr"), NULL);

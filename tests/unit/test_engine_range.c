@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,7 +121,8 @@ int io_uring_submit(struct io_uring *ring)
 
 /* --- a file or a block device, a loop and an engine --- */
 
-static char path[64], device[32];
+static char on_disk[64], in_memory[64], device[32];
+static const char *path; /* of the first two, the one that suits the engine */
 static struct image image;
 static AioContext *ctx;
 static struct engine *engine;
@@ -136,20 +138,31 @@ static uint8_t image_byte(uint64_t offset)
     return 1 + (offset / 512 * 7 + offset % 253) % 255; /* never zero */
 }
 
-static void make_image(void)
+static void fill_image(int fd)
 {
     static uint8_t data[IMAGE_SIZE];
-    int fd;
 
-    strcpy(path, "/var/tmp/pollux-range-XXXXXX");
-    fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
     for (unsigned i = 0; i < IMAGE_SIZE; i++) {
         data[i] = image_byte(i);
     }
     ck_assert_int_eq(write(fd, data, sizeof(data)), sizeof(data));
     ck_assert_int_eq(fsync(fd), 0);
+}
+
+static void make_image(void)
+{
+    int fd;
+
+    strcpy(on_disk, "/var/tmp/pollux-range-XXXXXX");
+    fd = mkstemp(on_disk);
+    ck_assert_int_ge(fd, 0);
+    fill_image(fd);
     close(fd);
+    fd = memfd_create("pollux-range", MFD_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    fill_image(fd);
+    sprintf(in_memory, "/proc/self/fd/%d", fd);
+    path = on_disk;
     device[0] = '\0';
     sem_init(&host.held, 0, 0);
     sem_init(&host.go, 0, 0);
@@ -167,7 +180,8 @@ static void detach_device(void)
 
 static void remove_image(void)
 {
-    unlink(path);
+    unlink(on_disk);
+    close(atoi(strrchr(in_memory, '/') + 1));
 }
 
 /* Return: whether this process may have a block device on the image; its name is in @device. */
@@ -202,11 +216,12 @@ static bool attach_device(void)
 
 static void open_all(const struct engine_ops *ops, bool on_device, bool polling, bool readonly)
 {
-    struct image_config config = {
-        .path = on_device ? device : path, .readonly = readonly, .direct = true};
+    struct image_config config = {.readonly = readonly, .direct = true};
     struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = polling ? 10000000000 : 0};
     struct error err = {""};
 
+    path = ops == &engine_mmap ? in_memory : on_disk;
+    config.path = on_device ? device : path;
     if (image_open(&image, &config, NULL) < 0) {
         config.direct = false;
         ck_assert_msg(image_open(&image, &config, &err) == 0, "%s", err.msg);
@@ -217,11 +232,29 @@ static void open_all(const struct engine_ops *ops, bool on_device, bool polling,
         "%s", err.msg);
 }
 
-/* Return: false if the test must be skipped, said why. */
+static void assert_device_refused(const struct engine_ops *ops)
+{
+    struct image_config config = {.path = device};
+    struct engine_config engine_config = {.depth = 16};
+
+    ck_assert_int_eq(image_open(&image, &config, NULL), 0);
+    ctx = loop_new(0, 0);
+    ck_assert_int_eq(engine_open(ops, ctx, &image, &engine_config, &engine, NULL), -EINVAL);
+    loop_free(ctx);
+    image_close(&image);
+    detach_device();
+}
+
+/* Return: false if the test must be skipped, said why; or the engine takes no device, as it says.
+ */
 static bool setup(int i)
 {
     if (i / 2 % 2 && !attach_device()) {
         printf("skipped: no loop device here\n");
+        return false;
+    }
+    if (i / 2 % 2 && engine_of(i) == &engine_mmap) {
+        assert_device_refused(engine_of(i));
         return false;
     }
     open_all(engine_of(i), i / 2 % 2, i % 2, false);
