@@ -91,8 +91,9 @@ class Place:
 
 
 def places(kept):
-    found = [Place(kept["main"], disk, "null" if disk == "-" else "linux-aio", depth)
-             for disk in ("-", "memory", "disk") for depth in (1, 32)]
+    found = [Place(kept["main"], disk, engine, depth)
+             for disk, engine in (("-", "null"), ("memory", "mmap"), ("memory", "linux-aio"),
+                                  ("disk", "linux-aio")) for depth in (1, 32)]
     return found + [Place(kept["io_uring-cached"], "cached", "io_uring", 32),
                     Place(kept["io_uring"], "disk", "io_uring", 32)]
 

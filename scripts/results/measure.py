@@ -110,7 +110,7 @@ def measure():
     start = time.monotonic()
     main_args = ("--against", "qemu", "--host")
     results = {
-        "main": bench_json(turns(6), 0.5, *main_args, "--engine", "null,linux-aio",
+        "main": bench_json(turns(6), 0.5, *main_args, "--engine", "null,mmap,linux-aio",
                            "--depth", "1,32"),
     }
     with scratch(ROOT / "build") as file:
@@ -127,7 +127,7 @@ def measure():
             "--poll-max-ns", ",".join(map(str, CAPS)))
     for cell in results["pauses"]["cells"]:
         cell["disk"] = "memory"
-    results["idle"] = bench_json(turns(11), 0.8, "--engine", "null", "--depth", "1,32",
+    results["idle"] = bench_json(turns(21), 0.8, "--engine", "null", "--depth", "1,32",
                                  "--policy", "block,cost", "--idle-handlers", "0,1024")
     for merge, result in merging(turns(6), 0.6).items():
         results[f"merge-{merge}"] = result

@@ -235,7 +235,7 @@ A cell is a fresh virtual machine with one virtual CPU and one I/O thread. Unles
 the built-in guest reads 4 KiB at random places, as fast as it can, and watches its ring without
 interrupts. A file in memory is one of tmpfs. Its reads would go to worker threads with io_uring, for
 which guest and I/O thread leave no CPU here; so io_uring reads one on disk through the page cache
-(`--cache writeback`). The variants of a cell take turns: {turns} turns of {seconds} s for the first tables.
+(`--cache writeback`). Engine mmap copies from a mapping of the file instead of asking the kernel. The variants of a cell take turns: {turns} turns of {seconds} s for the first tables.
 Figures are medians of the runs. Ratios are taken within each turn; the brackets say where their
 median lies with 95 % (by order statistics; that takes 6 turns). Latency is the mean where it does
 not say p99. CPU is that of the I/O thread.
@@ -257,7 +257,7 @@ beside them.
 ## Against QEMU
 
 The same guest under `qemu-system-x86_64 -M microvm` with one iothread, the same cache mode and the
-engine of the same kind. Polling QEMU is the best of `poll-max-ns` {caps} in each cell, chosen
+engine of the same kind; against mmap, which QEMU has not, `aio=native`. Polling QEMU is the best of `poll-max-ns` {caps} in each cell, chosen
 afterwards; polling Pollux is the default policy, `cost`, with its default cap. All but the IOPS
 themselves are ratios, Pollux to QEMU.
 
@@ -326,13 +326,13 @@ def readme_parts(kept):
     where = fill(f"({date}, {host['processor']}, {host['processors']} processors, Linux "
                  f"{host['kernel']}{kvm}. Absolute figures differ from host to host; the ratios "
                  "are what to look at.)", 100)
-    on_linux_aio = [p for p in places(kept) if p.engine != "io_uring"]
+    shown = [p for p in places(kept) if p.engine != "io_uring"]
     note = fill("The last three columns are ratios, Pollux to QEMU. Polling Pollux is the default "
                 "policy with its default cap, polling QEMU the best of `poll-max-ns` "
                 f"{' and '.join(map(str, CAPS))} in each cell.", 100)
     return {
         "bench": f"{printed}\n\n{where}",
-        "qemu": f"{qemu_table(on_linux_aio)}\n\n{note}\n\n"
+        "qemu": f"{qemu_table(shown)}\n\n{note}\n\n"
                 "![IOPS of Pollux, QEMU and the host alone](docs/results/iops.svg)",
     }
 
