@@ -44,8 +44,8 @@ struct aio_handler;
 /*
  * Requests in one system call. The kernel's block layer holds back the requests of a call that has
  * more than two until the last of them is prepared (AIO_PLUG_THRESHOLD in fs/aio.c,
- * IO_PLUG_THRESHOLD of io_uring), and the device waits. What completes inside the call, as from a
- * file in memory, has no device to wait: there a long batch only saves system calls.
+ * IO_PLUG_THRESHOLD of io_uring), and the device waits. What completes inside the call, as from
+ * the page cache, has no device to wait: there a long batch only saves system calls.
  */
 #define AIO_BATCH_DEVICE    2
 #define AIO_BATCH_AT_ONCE   64

@@ -39,7 +39,9 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     }
     r = ops->open(ctx, image, config, out, err);
     if (r == 0) {
-        (*out)->ops = ops;
+        if (!(*out)->ops) { /* else the image wants others than this engine's */
+            (*out)->ops = ops;
+        }
         (*out)->ctx = ctx;
         (*out)->trace = ctx->trace;
         (*out)->image = image;

@@ -4,11 +4,20 @@
 
 #include "aio/engine/blocking-io.h"
 
+/* One buffer needs no vector, which the kernel would have to fetch. */
+static ssize_t do_read(int fd, const struct engine_req *req)
+{
+    if (req->iovcnt == 1) {
+        return pread(fd, req->iov->iov_base, req->iov->iov_len, req->offset);
+    }
+    return preadv(fd, req->iov, req->iovcnt, req->offset);
+}
+
 static ssize_t do_op(const struct image *image, const struct engine_req *req)
 {
     switch (req->op) {
     case ENGINE_READ:
-        return preadv(image->fd, req->iov, req->iovcnt, req->offset);
+        return do_read(image->fd, req);
     case ENGINE_WRITE:
         return pwritev2(image->fd, req->iov, req->iovcnt, req->offset,
                         req->durable ? RWF_DSYNC : 0);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
+#include "aio/engine/sync.h"
 
 #define RETRY_NS    1000000
 #define FIXED_IMAGE 0 /* index of the image among the registered files */
@@ -206,9 +207,13 @@ static int setup_error(int r, struct error *err)
 static int uring_open(AioContext *ctx, const struct image *image,
                       const struct engine_config *config, struct engine **out, struct error *err)
 {
-    struct uring_engine *u = calloc(1, sizeof(*u));
+    struct uring_engine *u;
     int r;
 
+    if (image->in_memory) {
+        return in_memory_open(ctx, image, config, out, err);
+    }
+    u = calloc(1, sizeof(*u));
     if (!u) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }

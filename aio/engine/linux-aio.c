@@ -10,11 +10,11 @@
  * nobody reads it; poll_end clears it, so that the next block does not end at once for events that
  * were taken long ago.
  *
- * What completes inside io_submit, as from a file in memory, needs no eventfd, and the kernel's
- * write of it is a tenth of such a request. So once polling has settled, and as long as all that
- * was submitted last was complete when the call returned, requests go without. If one is not
- * complete after all, it can't be given one any more: when polling ends a timer looks for it, late
- * by a quarter of the time that it has taken at most, or LOOK_NS.
+ * What completes inside io_submit, as from a block device in memory, needs no eventfd, and the
+ * kernel's write of it is a tenth of such a request. So once polling has settled, and as long as
+ * all that was submitted last was complete when the call returned, requests go without. If one is
+ * not complete after all, it can't be given one any more: when polling ends a timer looks for it,
+ * late by a quarter of the time that it has taken at most, or LOOK_NS.
  *
  * When the kernel is out of slots (EAGAIN) requests stay queued here. The next completion submits
  * them; if nothing is in flight, a timer does.
@@ -28,6 +28,7 @@
 
 #include "aio/internal.h"
 #include "aio/engine/aio-ring.h"
+#include "aio/engine/sync.h"
 
 #define RETRY_NS            1000000
 #define LOOK_NS             10000
@@ -209,7 +210,7 @@ static void submit_queued(void *opaque)
         }
         l->at_once = l->ring && aio_ring_events(l->ring) == l->nr_submitted;
     }
-    /* What completed inside io_submit (page cache, file systems in memory) need not wait. */
+    /* What completed inside io_submit (page cache, devices in memory) need not wait. */
     if (l->ring && aio_ring_events(l->ring)) {
         reap_early(l);
     }
@@ -295,9 +296,13 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
                           const struct engine_config *config, struct engine **out,
                           struct error *err)
 {
-    struct linux_aio *l = calloc(1, sizeof(*l));
+    struct linux_aio *l;
     int r;
 
+    if (image->in_memory) {
+        return in_memory_open(ctx, image, config, out, err);
+    }
+    l = calloc(1, sizeof(*l));
     if (!l) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }

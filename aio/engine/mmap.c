@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "aio/engine/blocking-io.h"
 #include "aio/engine/sync.h"
 #include "aio/image-map.h"
 #include "aio/internal.h"
@@ -70,8 +69,7 @@ static ssize_t mmap_io(struct sync_engine *s, const struct engine_req *req)
     } else if (req->op == ENGINE_WRITE) {
         try_again(m, req);
     }
-    stat_add(&s->e.ctx->stats.syscalls, 1);
-    return blocking_io(s->e.image, req);
+    return sync_system_call(s, req);
 }
 
 static int mmap_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
@@ -91,19 +89,9 @@ static int mmap_open(AioContext *ctx, const struct image *image, const struct en
         free(m);
         return r;
     }
-    m->s.io = mmap_io;
-    sync_init(&m->s);
+    sync_init(&m->s, mmap_io);
     *out = &m->s.e;
     return 0;
-}
-
-/* Freeing much memory takes its time, so that is done in another thread. */
-static int mmap_submit(struct engine *e, struct engine_req *req)
-{
-    if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
-        return engine_offload(e, req);
-    }
-    return sync_submit(e, req);
 }
 
 static void mmap_close(struct engine *e)
@@ -121,6 +109,6 @@ const struct engine_ops engine_mmap = {
     .summary = "copies from a mapping, without system calls; for images in memory (tmpfs)",
     .needs_file = true,
     .open = mmap_open,
-    .submit = mmap_submit,
+    .submit = sync_submit_but_ranges,
     .close = mmap_close,
 };

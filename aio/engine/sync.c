@@ -29,10 +29,23 @@ static void run_all(void *opaque)
     }
 }
 
-void sync_init(struct sync_engine *s)
+void sync_init(struct sync_engine *s,
+               ssize_t (*io)(struct sync_engine *s, const struct engine_req *req))
 {
+    s->io = io;
     list_init(&s->submitted);
     aio_deferred_init(&s->run, run_all, s);
+}
+
+void sync_destroy(struct sync_engine *s)
+{
+    aio_deferred_cancel(&s->run);
+}
+
+ssize_t sync_system_call(struct sync_engine *s, const struct engine_req *req)
+{
+    stat_add(&s->e.ctx->stats.syscalls, 1);
+    return blocking_io(s->e.image, req);
 }
 
 int sync_submit(struct engine *e, struct engine_req *req)
@@ -44,18 +57,14 @@ int sync_submit(struct engine *e, struct engine_req *req)
     return 0;
 }
 
-void sync_destroy(struct sync_engine *s)
+int sync_submit_but_ranges(struct engine *e, struct engine_req *req)
 {
-    aio_deferred_cancel(&s->run);
+    bool range = req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES;
+
+    return range ? engine_offload(e, req) : sync_submit(e, req);
 }
 
 /* --- engine sync --- */
-
-static ssize_t system_call(struct sync_engine *s, const struct engine_req *req)
-{
-    stat_add(&s->e.ctx->stats.syscalls, 1);
-    return blocking_io(s->e.image, req);
-}
 
 static int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
                      struct engine **out, struct error *err)
@@ -65,8 +74,7 @@ static int sync_open(AioContext *ctx, const struct image *image, const struct en
     if (!s) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }
-    s->io = system_call;
-    sync_init(s);
+    sync_init(s, sync_system_call);
     *out = &s->e;
     return 0;
 }

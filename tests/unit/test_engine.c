@@ -85,7 +85,8 @@ int io_submit(io_context_t io, long nr, struct iocb *batch[])
 /* --- an image, a loop and an engine --- */
 
 static char on_disk[64], in_memory[64];
-static const char *path; /* of these, the one that suits the engine */
+static const char *path;   /* of these, the one that suits the engine */
+static bool all_in_memory; /* or any engine */
 static struct image image;
 static AioContext *ctx;
 static struct engine *engine;
@@ -115,6 +116,12 @@ static void make_image(void)
     sprintf(in_memory, "/proc/self/fd/%d", fd);
 }
 
+static void make_image_in_memory(void)
+{
+    make_image();
+    all_in_memory = true;
+}
+
 static void remove_image(void)
 {
     unlink(on_disk);
@@ -131,7 +138,7 @@ static void open_image(const struct engine_ops *ops, bool readonly)
     struct image_config config = {.readonly = readonly, .direct = true};
     struct error err = {""};
 
-    config.path = path = ops == &engine_mmap ? in_memory : on_disk;
+    config.path = path = ops == &engine_mmap || all_in_memory ? in_memory : on_disk;
     /* Without O_DIRECT every engine works too; only the kernel may then block in io_submit. */
     if (image_open(&image, &config, NULL) < 0) {
         config.direct = false;
@@ -708,6 +715,23 @@ START_TEST(a_delay_is_kept_and_ends_a_block)
 }
 END_TEST
 
+/* --- images in memory --- */
+
+START_TEST(an_image_in_memory_is_read_by_ordinary_system_calls_at_the_end_of_the_turn)
+{
+    uint8_t *buf = buffer(32 * BLOCK);
+
+    setup(_i);
+    submit_many(32, buf);
+    ck_assert_uint_eq(many[0].done, 0);
+    ck_assert(aio_poll(ctx, false));
+    assert_all_done_once(32, BLOCK);
+    ck_assert_uint_eq(submits.calls, 0);
+    teardown();
+    free(buf);
+}
+END_TEST
+
 /* --- engine linux-aio --- */
 
 static void setup_linux_aio(bool polling, unsigned depth)
@@ -1025,6 +1049,20 @@ int main(void)
     tcase_add_loop_test(t, a_file_that_was_cut_gives_a_short_read, 0, with_data);
     tcase_add_loop_test(t, a_request_that_fails_gives_its_errno_once_and_the_next_one_works, 0,
                         with_data);
+    suite_add_tcase(s, t);
+
+    t = tcase_create("linux-aio and io_uring, in memory");
+    tcase_add_checked_fixture(t, make_image_in_memory, remove_image);
+    tcase_add_loop_test(
+        t, an_image_in_memory_is_read_by_ordinary_system_calls_at_the_end_of_the_turn, 0, 4);
+    tcase_add_loop_test(t, every_request_completes_exactly_once_and_never_before_submit_returns, 0,
+                        4);
+    tcase_add_loop_test(t, data_of_each_request_goes_to_its_own_buffer, 0, 4);
+    tcase_add_loop_test(t, a_bad_request_is_refused_and_has_no_effect, 0, 4);
+    tcase_add_loop_test(t, requests_without_end_do_not_starve_a_descriptor, 0, 4);
+    tcase_add_loop_test(t, what_is_written_is_read_back_at_its_offset, 0, 4);
+    tcase_add_loop_test(t, a_callback_may_submit_again, 0, 4);
+    tcase_add_loop_test(t, a_file_that_was_cut_gives_a_short_read, 0, 4);
     suite_add_tcase(s, t);
 
     t = tcase_create("null");
