@@ -237,10 +237,10 @@ interrupts. A file in memory is one of tmpfs. The kernel has no asynchronous I/O
 it by ordinary system calls with linux-aio and io_uring, too, and with mmap by copying from a mapping.
 With io_uring others would have it read by worker threads, for which guest and I/O thread leave no CPU
 here; so io_uring reads a file on disk through the page cache (`--cache writeback`). The variants of a
-cell take turns: {turns} turns of {seconds} s for the first tables.
-Figures are medians of the runs. Ratios are taken within each turn; the brackets say where their
-median lies with 95 % (by order statistics; that takes 6 turns). Latency is the mean where it does
-not say p99. CPU is that of the I/O thread.
+cell take turns: {turns} turns of {seconds} s for the first tables. Figures are medians of the runs.
+Ratios are taken within each turn; the brackets say where their median lies with 95 % (by order
+statistics; that takes 6 turns). Latency is the mean where it does not say p99. CPU is that of the I/O
+thread.
 
 {text(spread_text(kept))}
 
@@ -260,8 +260,8 @@ beside them.
 
 The same guest under `qemu-system-x86_64 -M microvm` with one iothread, the same cache mode and the
 engine of the same kind; against mmap, which QEMU has not, `aio=native`. Polling QEMU is the best of
-`poll-max-ns` {caps} in each cell, chosen afterwards; polling Pollux is the default policy, `cost`, with its default cap. All but the IOPS
-themselves are ratios, Pollux to QEMU.
+`poll-max-ns` {caps} in each cell, chosen afterwards; polling Pollux is the default
+policy, `cost`, with its default cap. All but the IOPS themselves are ratios, Pollux to QEMU.
 
 {qemu_table(all_places)}
 
