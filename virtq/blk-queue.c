@@ -8,7 +8,9 @@
  * at a time before that, and works on them while we do on the next.
  *
  * Notifications are suppressed while the loop is awake. It has them re-enabled, and takes a last
- * look, just before it blocks: a driver that is quick has its next chain there by then.
+ * look, just before it blocks: a driver that is quick has its next chain there by then. Between the
+ * two the eventfd is read if there were kicks. A request need not wait for that, and a kick whose
+ * count is read there belongs to a chain that the last look sees.
  *
  * Stopping: no new chains are taken, and the completion of the last request publishes what is
  * left, forgets the ring and tells the thread that waits. After that nothing here knows the guest's
@@ -165,6 +167,7 @@ static void serve(void *opaque)
     }
     if (budget < vq->size) {
         aio_count_batch(&q->kick, vq->size - budget);
+        q->kick_unread |= q->asked_for_kicks;
     }
 }
 
@@ -182,15 +185,26 @@ bool blk_queue_serve(struct blk_queue *q)
 
 /* --- the handler --- */
 
-static void kicked(void *opaque, int revents)
+static void read_kicks(struct blk_queue *q)
 {
-    struct blk_queue *q = opaque;
-    uint64_t n;
+    uint64_t n = 0;
 
     while (read(q->vq->kick_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
     }
-    stat_add(&q->stats.kicks, 1);
+    stat_add(&q->stats.kicks, n);
     aio_count_syscall(&q->kick);
+    q->kick_unread = false;
+}
+
+static void kicked(void *opaque, int revents)
+{
+    struct blk_queue *q = opaque;
+
+    if (q->kick_unread) {
+        read_kicks(q); /* or each look at the descriptors finds it again */
+    } else {
+        q->kick_unread = true;
+    }
     serve(q);
 }
 
@@ -205,6 +219,7 @@ static void poll_begin(void *opaque)
 {
     struct blk_queue *q = opaque;
 
+    q->asked_for_kicks |= !q->vq->vq.suppressed;
     virtq_suppress(&q->vq->vq);
 }
 
@@ -213,6 +228,10 @@ static void poll_end(void *opaque)
     struct blk_queue *q = opaque;
 
     virtq_unsuppress(&q->vq->vq); /* the loop looks again by itself */
+    q->asked_for_kicks = false;
+    if (q->kick_unread) {
+        read_kicks(q);
+    }
 }
 
 static const struct aio_handler_ops kick_ops = {

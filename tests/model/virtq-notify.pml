@@ -3,7 +3,8 @@
  * Turning a virtqueue's notifications back on (virtq/split.c; virtio 1.2, 2.7.7 and 2.7.10).
  *
  * The driver writes the ring, publishes avail->idx, and reads the device's hint to decide whether
- * to kick. The device drains, writes the hint, and looks at avail->idx once more before it sleeps.
+ * to kick. The device drains, writes the hint, clears the eventfd, and looks at avail->idx once more
+ * before it sleeps.
  * Each side writes its own word before it reads the other's, with a full barrier between.
  *
  * EVENT_IDX=0: the hint is VIRTQ_USED_F_NO_NOTIFY in used->flags.
@@ -13,7 +14,7 @@
  * BUG=2  device: no barrier between the hint and that look
  * BUG=3  driver: no barrier between avail->idx and the hint
  * BUG=4  driver: avail->idx is not a release, and may be seen before the ring entry
- * BUG=5  device: the eventfd is cleared after the last look, not before the drain
+ * BUG=5  device: the eventfd is cleared after the last look, not before it
  * BUG=6  device: the look comes before the hint is written
  * BUG=7  device: avail_event is one too far (EVENT_IDX=1)
  * BUG=8  device: avail_event is not moved on if notifications were never off (EVENT_IDX=1)
@@ -135,9 +136,6 @@ proctype device()
         :: efd
         :: QUIET -> break
         fi;
-#if BUG != 5
-        efd = false;
-#endif
 again:
         if
         :: disable(); off = true
@@ -162,6 +160,9 @@ drain:
         off = false;
 #if BUG != 2
         fence(DEVICE);
+#endif
+#if BUG != 5
+        efd = false;
 #endif
 #if BUG != 1 && BUG != 6
         load(DEVICE, IDX, idx);

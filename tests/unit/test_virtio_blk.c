@@ -946,6 +946,37 @@ END_TEST
 
 #define EACH_MODE(tc, test) tcase_add_loop_test(tc, test, 0, NR_MODES)
 
+static void await_sleep(void)
+{
+    while (!aio_asleep(iothread_ctx(rig.iothreads[0]))) {
+        sched_yield();
+    }
+}
+
+/* Else the thread would wake up once more for each. */
+START_TEST(kicks_are_read_and_counted_before_the_thread_blocks_again)
+{
+    struct aio_stats before, after;
+
+    blk_rig_init(&rig, &(struct blk_rig_options){.policy = &poll_policy_block});
+    blk_rig_go_live(&rig);
+    await_sleep(); /* else the thread may see the chain by itself */
+    aio_get_stats(iothread_ctx(rig.iothreads[0]), &before);
+    for (unsigned i = 1; i <= 3; i++) {
+        ck_assert(
+            fake_driver_kick(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS())));
+        while (blk_rig_stats(&rig).kicks < i) {
+            sched_yield();
+        }
+        await_sleep();
+        ck_assert_uint_eq(fake_driver_used_idx(drv), i);
+    }
+    aio_get_stats(iothread_ctx(rig.iothreads[0]), &after);
+    ck_assert_uint_eq(after.dispatches, before.dispatches + 3);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("virtio_blk");
@@ -990,6 +1021,7 @@ int main(void)
                         NR_MODES * sizeof(queue_sizes) / sizeof(queue_sizes[0]));
     EACH_MODE(life, a_device_may_be_freed_while_it_is_live);
     tcase_add_test(life, a_queue_that_was_not_set_up_is_left_alone);
+    tcase_add_test(life, kicks_are_read_and_counted_before_the_thread_blocks_again);
     tcase_add_test(life, the_watchdog_serves_a_driver_that_forgot_to_kick_and_says_so_once);
     tcase_add_test(life, the_watchdog_leaves_broken_and_stopped_queues_alone);
     tcase_add_test(life, a_wrong_queue_size_or_engine_makes_no_device);
