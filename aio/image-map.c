@@ -66,7 +66,9 @@ int image_map_open(struct image_map *m, const struct image *image, struct error 
     int r;
 
     if (!image->in_memory) {
-        return error_set(err, -EINVAL, "only disk images in memory, on a tmpfs, can be mapped");
+        return error_set(err, -EINVAL,
+                         "only disk images in memory, on a tmpfs, can be mapped: use engine "
+                         "linux-aio or io_uring for others");
     }
     r = guarded_copy_install();
     if (r < 0) {
