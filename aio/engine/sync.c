@@ -66,8 +66,8 @@ int sync_submit_but_ranges(struct engine *e, struct engine_req *req)
 
 /* --- engine sync --- */
 
-static int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
-                     struct engine **out, struct error *err)
+int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
+              struct engine **out, struct error *err)
 {
     struct sync_engine *s = calloc(1, sizeof(*s));
 
@@ -79,7 +79,7 @@ static int sync_open(AioContext *ctx, const struct image *image, const struct en
     return 0;
 }
 
-static void sync_close(struct engine *e)
+void sync_close(struct engine *e)
 {
     sync_destroy(sync_of(e));
     free(sync_of(e));

@@ -32,6 +32,11 @@ ssize_t sync_system_call(struct sync_engine *s, const struct engine_req *req);
 int sync_submit(struct engine *e, struct engine_req *req);
 int sync_submit_but_ranges(struct engine *e, struct engine_req *req);
 
+/* sync_open, sync_close - as in engine_ops: an engine that is nothing but that, on system calls */
+int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
+              struct engine **out, struct error *err);
+void sync_close(struct engine *e);
+
 /**
  * in_memory_open - in-memory.c: as engine_ops.open, with other operations than the engine's
  */
