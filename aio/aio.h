@@ -303,11 +303,18 @@ struct aio_deferred {
 
 void aio_deferred_init(struct aio_deferred *d, void (*cb)(void *opaque), void *opaque);
 
+void aio_defer_first(AioContext *ctx, struct aio_deferred *d); /* private: it is not deferred yet */
+
 /**
  * aio_defer - run @d at the end of this turn; no effect if it is deferred already
  * Context: owner. Outside aio_poll() it runs in the next iteration, which then does not block.
  */
-void aio_defer(AioContext *ctx, struct aio_deferred *d);
+static inline void aio_defer(AioContext *ctx, struct aio_deferred *d)
+{
+    if (list_empty(&d->node)) {
+        aio_defer_first(ctx, d);
+    }
+}
 void aio_deferred_cancel(struct aio_deferred *d);
 
 /* --- parameters and figures --- */

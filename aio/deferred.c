@@ -15,12 +15,10 @@ void aio_deferred_init(struct aio_deferred *d, void (*cb)(void *opaque), void *o
     list_init(&d->node);
 }
 
-void aio_defer(AioContext *ctx, struct aio_deferred *d)
+void aio_defer_first(AioContext *ctx, struct aio_deferred *d)
 {
     aio_assert_owner(ctx);
-    if (list_empty(&d->node)) {
-        list_add_tail(&ctx->deferred, &d->node);
-    }
+    list_add_tail(&ctx->deferred, &d->node);
 }
 
 void aio_deferred_cancel(struct aio_deferred *d)

@@ -58,6 +58,25 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     return r;
 }
 
+static bool transfer_ok(const struct image *image, const struct engine_req *req)
+{
+    uintptr_t misaligned = req->offset;
+    uint64_t size = image_size(image), room = size - req->offset;
+
+    if (req->iovcnt < 1 || req->iovcnt > ENGINE_IOV_MAX || req->offset > size ||
+        (req->op == ENGINE_WRITE && image->readonly)) {
+        return false;
+    }
+    for (int i = 0; i < req->iovcnt; i++) {
+        if (req->iov[i].iov_len > room) {
+            return false;
+        }
+        room -= req->iov[i].iov_len;
+        misaligned |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
+    }
+    return !(misaligned & (image->align - 1));
+}
+
 static bool range_ok(const struct image *image, const struct engine_req *req)
 {
     uint64_t size = image_size(image);
@@ -68,29 +87,17 @@ static bool range_ok(const struct image *image, const struct engine_req *req)
 
 static bool request_ok(const struct image *image, const struct engine_req *req)
 {
-    uintptr_t misaligned = req->offset;
-    uint64_t room = image_size(image);
-
-    if (req->op == ENGINE_FLUSH) {
+    switch (req->op) {
+    case ENGINE_READ:
+    case ENGINE_WRITE:
+        return transfer_ok(image, req);
+    case ENGINE_FLUSH:
         return req->iovcnt == 0;
-    }
-    if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
+    case ENGINE_DISCARD:
+    case ENGINE_WRITE_ZEROES:
         return range_ok(image, req);
     }
-    if ((req->op != ENGINE_READ && req->op != ENGINE_WRITE) || req->iovcnt < 1 ||
-        req->iovcnt > ENGINE_IOV_MAX || req->offset > room ||
-        (req->op == ENGINE_WRITE && image->readonly)) {
-        return false;
-    }
-    room -= req->offset;
-    for (int i = 0; i < req->iovcnt; i++) {
-        if (req->iov[i].iov_len > room) {
-            return false;
-        }
-        room -= req->iov[i].iov_len;
-        misaligned |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
-    }
-    return !(misaligned & (image->align - 1));
+    return false;
 }
 
 int engine_submit(struct engine *e, struct engine_req *req)
@@ -107,13 +114,6 @@ int engine_submit(struct engine *e, struct engine_req *req)
         trace_request_submitted(e->trace, e, req, req->op, req->offset);
     }
     return r;
-}
-
-void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
-{
-    e->in_flight--;
-    trace_request_completed(e->trace, e, req, res);
-    req->cb(req, res);
 }
 
 unsigned engine_batch(const struct engine *e, bool at_once)

@@ -114,7 +114,13 @@ void aio_account_destroy(AioContext *ctx);
 int engine_faulty_open(struct engine *inner, const struct engine_config *config,
                        struct engine **out, struct error *err);
 
-void engine_complete(struct engine *e, struct engine_req *req, ssize_t res);
+/* The request may be free afterwards. */
+static inline void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
+{
+    e->in_flight--;
+    trace_request_completed(e->trace, e, req, res);
+    req->cb(req, res);
+}
 
 /* Most requests for the next system call. @at_once: all were complete when the last one returned */
 unsigned engine_batch(const struct engine *e, bool at_once);

@@ -93,26 +93,29 @@ enum trace_event { TRACE_EVENTS(TRACE_ID_, TRACE_ID_, TRACE_ID_, TRACE_ID_) TRAC
         trace_record(track, TRACE_##name, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c),             \
                      (uint64_t)(d));                                                               \
     }
+/* A probe that nobody looks at is a nop and a test: less than a call. */
+#define TRACE_INLINE_ static inline __attribute__((always_inline))
+
 #define TRACE_E1_(name, ta, a)                                                                     \
-    static inline void trace_##name(struct trace_track *track, ta a)                               \
+    TRACE_INLINE_ void trace_##name(struct trace_track *track, ta a)                               \
     {                                                                                              \
         STAP_PROBE1(pollux, name, a);                                                              \
         TRACE_RECORD_(name, a, 0, 0, 0)                                                            \
     }
 #define TRACE_E2_(name, ta, a, tb, b)                                                              \
-    static inline void trace_##name(struct trace_track *track, ta a, tb b)                         \
+    TRACE_INLINE_ void trace_##name(struct trace_track *track, ta a, tb b)                         \
     {                                                                                              \
         STAP_PROBE2(pollux, name, a, b);                                                           \
         TRACE_RECORD_(name, a, b, 0, 0)                                                            \
     }
 #define TRACE_E3_(name, ta, a, tb, b, tc, c)                                                       \
-    static inline void trace_##name(struct trace_track *track, ta a, tb b, tc c)                   \
+    TRACE_INLINE_ void trace_##name(struct trace_track *track, ta a, tb b, tc c)                   \
     {                                                                                              \
         STAP_PROBE3(pollux, name, a, b, c);                                                        \
         TRACE_RECORD_(name, a, b, c, 0)                                                            \
     }
 #define TRACE_E4_(name, ta, a, tb, b, tc, c, td, d)                                                \
-    static inline void trace_##name(struct trace_track *track, ta a, tb b, tc c, td d)             \
+    TRACE_INLINE_ void trace_##name(struct trace_track *track, ta a, tb b, tc c, td d)             \
     {                                                                                              \
         STAP_PROBE4(pollux, name, a, b, c, d);                                                     \
         TRACE_RECORD_(name, a, b, c, d)                                                            \

@@ -33,12 +33,10 @@ static struct null_req *first(struct null_engine *n)
     return (struct null_req *)list_entry(n->submitted.next, struct engine_req, node)->priv;
 }
 
-static void complete_first(struct null_engine *n)
+static void complete(struct null_engine *n, struct engine_req *req)
 {
-    struct engine_req *req = list_entry(n->submitted.next, struct engine_req, node);
     ssize_t len = 0;
 
-    list_del(&req->node);
     for (int i = 0; i < req->iovcnt; i++) {
         len += req->iov[i].iov_len;
     }
@@ -48,10 +46,12 @@ static void complete_first(struct null_engine *n)
 static void complete_all(void *opaque)
 {
     struct null_engine *n = opaque;
+    struct list batch, *at, *next;
 
-    /* Those of this turn only: the callbacks may submit again. */
-    for (unsigned i = n->e.in_flight; i; i--) {
-        complete_first(n);
+    list_take(&batch, &n->submitted); /* the callbacks may submit again */
+    for (at = batch.next; at != &batch; at = next) {
+        next = at->next;
+        complete(n, list_entry(at, struct engine_req, node));
     }
 }
 
@@ -81,7 +81,10 @@ static void delayed_complete(void *opaque)
     uint64_t now = aio_now(n->e.ctx);
 
     while (!list_empty(&n->submitted) && first(n)->due_ns <= now) {
-        complete_first(n);
+        struct engine_req *req = list_entry(n->submitted.next, struct engine_req, node);
+
+        list_del(&req->node);
+        complete(n, req);
     }
     if (!n->polling) {
         set_timer(n);
@@ -151,20 +154,27 @@ static int null_open(AioContext *ctx, const struct image *image, const struct en
     return 0;
 }
 
+static __attribute__((noinline)) void submit_delayed(struct null_engine *n, struct engine_req *req)
+{
+    bool was_empty = list_empty(&n->submitted);
+
+    aio_handler_expect(&n->handler);
+    *(struct null_req *)req->priv = (struct null_req){.due_ns = aio_now(n->e.ctx) + n->delay_ns};
+    list_add_tail(&n->submitted, &req->node);
+    if (was_empty && !n->polling) {
+        set_timer(n);
+    }
+}
+
 static int null_submit(struct engine *e, struct engine_req *req)
 {
     struct null_engine *n = container_of(e, struct null_engine, e);
-    bool was_empty = list_empty(&n->submitted);
 
-    list_add_tail(&n->submitted, &req->node);
-    if (!n->delay_ns) {
+    if (n->delay_ns) {
+        submit_delayed(n, req);
+    } else {
+        list_add_tail(&n->submitted, &req->node);
         aio_defer(e->ctx, &n->complete);
-        return 0;
-    }
-    aio_handler_expect(&n->handler);
-    *(struct null_req *)req->priv = (struct null_req){.due_ns = aio_now(e->ctx) + n->delay_ns};
-    if (was_empty && !n->polling) {
-        set_timer(n);
     }
     return 0;
 }
