@@ -72,8 +72,8 @@ static bool fits(const struct blk_run *run, const struct blk_request *r)
     const struct blk_request *first = run->first;
     ptrdiff_t room = first->chain.iov + VIRTQ_IOV_MAX - first->data.iov;
 
-    return r->io.op == first->io.op && r->io.durable == first->io.durable &&
-           r->io.offset == first->io.offset + run->bytes && run->bytes + r->left <= RUN_BYTES_MAX &&
+    return r->io.offset == first->io.offset + run->bytes && r->io.op == first->io.op &&
+           r->io.durable == first->io.durable && run->bytes + r->left <= RUN_BYTES_MAX &&
            run->cnt + r->data.cnt <= room;
 }
 

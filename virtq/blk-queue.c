@@ -118,7 +118,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
 {
     struct virtqueue *vq = &q->vq->vq;
     struct blk_request *batch[BATCH];
-    unsigned n = 0;
+    unsigned max = *budget < BATCH ? *budget : BATCH, n = 0;
     int r;
 
     do {
@@ -132,7 +132,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
         __builtin_prefetch(req->chain.iov[0].iov_base);
         batch[n++] = req;
         trace_request_seen(q->trace, q, &req->io);
-    } while (n < BATCH && n < *budget && virtq_batch_left(vq));
+    } while (n < max && virtq_batch_left(vq));
 
     q->until_timed -= (int)n;
     if (__builtin_expect(q->until_timed < 0, 0)) {

@@ -13,11 +13,6 @@
 
 #include "virtq/internal.h"
 
-static const struct image *image_of(const struct blk_request *r)
-{
-    return r->q->blk->image;
-}
-
 static struct virtio_blk_stats *stats_of(struct blk_request *r)
 {
     return &r->q->stats;
@@ -33,7 +28,7 @@ static void flush(struct blk_request *r);
 static void finish(struct blk_request *r, uint8_t status, uint64_t written)
 {
     store_relaxed(r->status, status);
-    if (written == r->room) {
+    if (written == r->chain.in_bytes - 1) {
         written++;
     }
     if (r->bounce) {
@@ -55,15 +50,22 @@ static bool is_late(const struct blk_request *r)
     return r->io.op != ENGINE_FLUSH && !r->io.durable && !load_relaxed(&r->q->blk->writeback);
 }
 
+static void finish_read(struct blk_request *r)
+{
+    struct virtio_blk_stats *stats = stats_of(r);
+
+    stat_add(&stats->reads, 1);
+    stat_add(&stats->read_bytes, r->total);
+    finish(r, VIRTIO_BLK_S_OK, r->total);
+}
+
 static void finish_ok(struct blk_request *r)
 {
     struct virtio_blk_stats *stats = stats_of(r);
 
     switch (r->io.op) {
     case ENGINE_READ:
-        stat_add(&stats->reads, 1);
-        stat_add(&stats->read_bytes, r->total);
-        finish(r, VIRTIO_BLK_S_OK, r->total);
+        finish_read(r);
         return;
     case ENGINE_FLUSH:
         stat_add(&stats->flushes, 1);
@@ -171,9 +173,10 @@ static void flush_done(struct blk_request *r)
     }
 }
 
-void blk_request_done(struct engine_req *io, ssize_t res)
+/* Anything but a read that went as it should. */
+static __attribute__((noinline)) void done_otherwise(struct blk_request *r, ssize_t res)
 {
-    struct blk_request *r = container_of(io, struct blk_request, io);
+    struct engine_req *io = &r->io;
     uint64_t asked = r->bounce ? r->bounce_iov.iov_len : r->left;
 
     if (res < 0) {
@@ -210,50 +213,63 @@ void blk_request_done(struct engine_req *io, ssize_t res)
     blk_request_submit(r);
 }
 
+void blk_request_done(struct engine_req *io, ssize_t res)
+{
+    struct blk_request *r = container_of(io, struct blk_request, io);
+
+    if (io->op == ENGINE_READ && (uint64_t)res == r->left && !r->bounce) {
+        r->left = 0;
+        finish_read(r);
+    } else {
+        done_otherwise(r, res);
+    }
+}
+
 /* --- the operations --- */
 
-static uint64_t length(const struct iov_rest *rest)
+static void submit(struct blk_request *r)
 {
-    uint64_t len = 0;
-
-    for (unsigned i = 0; i < rest->cnt; i++) {
-        len += rest->iov[i].iov_len;
-    }
-    return len;
-}
-
-static bool range_ok(const struct blk_request *r, uint64_t sector)
-{
-    const struct image *image = image_of(r);
-    uint64_t sectors = image_size(image) / SECTOR_SIZE;
-
-    return sector <= sectors && r->total / SECTOR_SIZE <= sectors - sector &&
-           (((sector * SECTOR_SIZE) | r->total) & (r->q->blk->block_size - 1)) == 0;
-}
-
-static void transfer(struct blk_request *r, uint64_t sector)
-{
-    const struct image *image = image_of(r);
-
-    r->total = r->left = length(&r->data);
-    if (!range_ok(r, sector) || (r->io.op == ENGINE_WRITE && image->readonly)) {
-        blk_request_fail(r);
-        return;
-    }
-    if (r->total == 0) {
-        finish_ok(r);
-        return;
-    }
-    r->io.offset = sector * SECTOR_SIZE;
-    r->io.durable = !load_relaxed(&r->q->blk->writeback);
-    if (r->io.op == ENGINE_WRITE && r->q->blk->detect_zeroes && blk_range_detect(r)) {
-        blk_request_submit(r);
-    } else if (image->align > 1 && blk_bounce_needed(r)) {
-        blk_bounce_start(r);
-    } else if (r->q->blk->merge) {
+    if (r->q->blk->merge) {
         blk_merge_add(r);
     } else {
         blk_request_submit(r);
+    }
+}
+
+static __attribute__((noinline)) void submit_specially(struct blk_request *r)
+{
+    if (r->io.op == ENGINE_WRITE && r->q->blk->detect_zeroes && blk_range_detect(r)) {
+        blk_request_submit(r);
+    } else if (r->q->blk->image->align > 1 && blk_bounce_needed(r)) {
+        blk_bounce_start(r);
+    } else {
+        submit(r);
+    }
+}
+
+static void transfer(struct blk_request *r, uint64_t sector, uint64_t bytes)
+{
+    const struct blk *blk = r->q->blk;
+    const struct image *image = blk->image;
+    uint64_t size = image_size(image), offset = sector * SECTOR_SIZE;
+
+    r->total = r->left = bytes;
+    if (sector > size / SECTOR_SIZE || bytes > size - offset ||
+        ((offset | bytes) & (blk->block_size - 1)) ||
+        (r->io.op == ENGINE_WRITE && image->readonly)) {
+        blk_request_fail(r);
+        return;
+    }
+    if (bytes == 0) {
+        finish_ok(r);
+        return;
+    }
+    r->io.offset = offset;
+    r->io.durable = !load_relaxed(&blk->writeback);
+    if (image->align > 1 || (r->io.op == ENGINE_WRITE && blk->detect_zeroes)) {
+        submit_specially(r);
+    } else {
+        submit(r);
     }
 }
 
@@ -279,7 +295,7 @@ static void unsupported(struct blk_request *r)
     finish(r, VIRTIO_BLK_S_UNSUPP, 0);
 }
 
-static void ranges(struct blk_request *r, enum engine_op op, const struct iov_rest *out)
+static void ranges(struct blk_request *r, enum engine_op op, struct iov_rest out, uint64_t bytes)
 {
     unsigned feature = op == ENGINE_DISCARD ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_WRITE_ZEROES;
     uint8_t status = VIRTIO_BLK_S_UNSUPP;
@@ -287,7 +303,7 @@ static void ranges(struct blk_request *r, enum engine_op op, const struct iov_re
     r->io.op = op;
     r->io.durable = !load_relaxed(&r->q->blk->writeback);
     if (r->q->blk->dev.driver_features & (1ull << feature)) {
-        status = blk_range_parse(r, out, length(out));
+        status = blk_range_parse(r, &out, bytes);
     }
     if (status == VIRTIO_BLK_S_OK) {
         ranges_go_on(r);
@@ -298,82 +314,94 @@ static void ranges(struct blk_request *r, enum engine_op op, const struct iov_re
     }
 }
 
-static void get_id(struct blk_request *r, const struct iov_rest *in)
+static void get_id(struct blk_request *r, struct iov_rest in)
 {
     stat_add(&stats_of(r)->others, 1);
-    finish(r, VIRTIO_BLK_S_OK, iov_scatter(in, r->q->blk->serial, VIRTIO_BLK_SERIAL_MAX));
+    finish(r, VIRTIO_BLK_S_OK, iov_scatter(&in, r->q->blk->serial, VIRTIO_BLK_SERIAL_MAX));
 }
 
 /* --- the chain --- */
 
-static bool take_header(struct iov_rest *out, struct virtio_blk_outhdr *hdr)
+/* The header of a driver that cuts it into pieces, or has data behind it in the same buffer. */
+static __attribute__((noinline)) struct virtio_blk_outhdr gather_header(struct iov_rest out)
 {
-    if (out->cnt && out->iov->iov_len == sizeof(*hdr)) { /* as all drivers do it */
-        guest_memory_copy(hdr, out->iov->iov_base, sizeof(*hdr));
-        out->iov++;
-        out->cnt--;
-        return true;
-    }
-    if (iov_gather(out, hdr, sizeof(*hdr)) < sizeof(*hdr)) {
-        return false;
-    }
-    iov_consume(out, sizeof(*hdr));
-    return true;
+    struct virtio_blk_outhdr hdr;
+
+    iov_gather(&out, &hdr, sizeof(hdr));
+    return hdr;
 }
 
-static bool take_status(struct blk_request *r, struct iov_rest *in)
+static __attribute__((noinline)) struct iov_rest skip_header(struct iov_rest out)
 {
-    struct iovec *last;
+    iov_consume(&out, sizeof(struct virtio_blk_outhdr));
+    return out;
+}
 
-    if (in->cnt == 0) {
-        return false;
+/* Of a chain that has a whole one. Return: the readable buffers behind it. */
+static struct iov_rest take_header(struct virtq_chain *c, struct virtio_blk_outhdr *hdr)
+{
+    struct iov_rest out = {.iov = c->iov, .cnt = c->nr_out};
+
+    if (out.iov->iov_len == sizeof(*hdr)) { /* a buffer by itself, as all drivers do it */
+        guest_memory_copy(hdr, out.iov->iov_base, sizeof(*hdr));
+        return (struct iov_rest){.iov = out.iov + 1, .cnt = out.cnt - 1};
     }
-    last = &in->iov[in->cnt - 1];
-    last->iov_len--;
-    r->status = (uint8_t *)last->iov_base + last->iov_len;
-    if (last->iov_len == 0) {
-        in->cnt--;
-    }
-    r->room = length(in);
-    return true;
+    *hdr = gather_header(out);
+    return skip_header(out);
+}
+
+/* The writable buffers, of which there is one, without the status byte. */
+static struct iov_rest take_status(struct blk_request *r)
+{
+    struct virtq_chain *c = &r->chain;
+    struct iov_rest in = {.iov = c->iov + c->nr_out, .cnt = c->nr_in};
+    struct iovec *last = &in.iov[in.cnt - 1];
+    size_t len = last->iov_len - 1;
+
+    last->iov_len = len;
+    r->status = (uint8_t *)last->iov_base + len;
+    in.cnt -= len == 0;
+    return in;
 }
 
 int blk_request_start(struct blk_request *r)
 {
     struct virtq_chain *c = &r->chain;
-    struct iov_rest out = {.iov = c->iov, .cnt = c->nr_out};
-    struct iov_rest in = {.iov = c->iov + c->nr_out, .cnt = c->nr_in};
     struct virtio_blk_outhdr hdr;
+    struct iov_rest in, out;
+    uint64_t out_bytes = c->out_bytes - sizeof(hdr);
 
     r->nr_ranges = r->next_range = 0;
-    if (!take_header(&out, &hdr)) {
+    if (c->out_bytes < sizeof(hdr)) {
         return virtq_break(&r->q->vq->vq, "request header is cut short", c->head);
     }
-    if (!take_status(r, &in)) {
+    if (c->nr_in == 0) {
         return virtq_break(&r->q->vq->vq, "status byte is missing", c->head);
     }
+    out = take_header(c, &hdr);
+    in = take_status(r);
     switch (hdr.type) {
     case VIRTIO_BLK_T_IN:
         r->io.op = ENGINE_READ;
         r->data = in;
-        transfer(r, hdr.sector);
+        transfer(r, hdr.sector, c->in_bytes - 1);
         break;
     case VIRTIO_BLK_T_OUT:
         r->io.op = ENGINE_WRITE;
         r->data = out;
-        transfer(r, hdr.sector);
+        transfer(r, hdr.sector, out_bytes);
         break;
     case VIRTIO_BLK_T_FLUSH:
         flush(r);
         break;
     case VIRTIO_BLK_T_GET_ID:
-        get_id(r, &in);
+        get_id(r, in);
         break;
     case VIRTIO_BLK_T_DISCARD:
-        ranges(r, ENGINE_DISCARD, &out);
+        ranges(r, ENGINE_DISCARD, out, out_bytes);
         break;
     case VIRTIO_BLK_T_WRITE_ZEROES:
-        ranges(r, ENGINE_WRITE_ZEROES, &out);
+        ranges(r, ENGINE_WRITE_ZEROES, out, out_bytes);
         break;
     default:
         unsupported(r);

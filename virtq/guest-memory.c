@@ -21,3 +21,16 @@ int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void
     mem->regions[mem->nr++] = (struct guest_region){.gpa = gpa, .size = size, .hva = hva};
     return 0;
 }
+
+void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
+{
+    for (unsigned i = 1; i < mem->nr; i++) {
+        const struct guest_region *r = &mem->regions[i];
+        uint64_t off = gpa - r->gpa;
+
+        if (off < r->size && len - 1 < r->size - off) {
+            return r->hva + off;
+        }
+    }
+    return NULL;
+}

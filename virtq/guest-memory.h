@@ -34,6 +34,9 @@ struct guest_memory {
  */
 int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *hva);
 
+/* guest_memory_find - guest_memory_at() for what is not in the first region */
+void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t len);
+
 /**
  * guest_memory_at - the host address of @len bytes at guest address @gpa
  * Context: any thread.
@@ -42,15 +45,13 @@ int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void
  */
 static inline void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
 {
-    for (unsigned i = 0; i < mem->nr; i++) {
-        const struct guest_region *r = &mem->regions[i];
-        uint64_t off = gpa - r->gpa; /* wraps to something large below the region */
+    const struct guest_region *r = mem->regions;
+    uint64_t off = gpa - r->gpa; /* wraps to something large below the region */
 
-        if (off < r->size && len - 1 < r->size - off) {
-            return r->hva + off;
-        }
+    if (__builtin_expect(off < r->size && len - 1 < r->size - off, 1)) {
+        return r->hva + off;
     }
-    return NULL;
+    return guest_memory_find(mem, gpa, len);
 }
 
 /**

@@ -43,7 +43,6 @@ struct blk_request {
     struct iov_rest data; /* not moved yet; points into chain.iov */
     uint64_t total;       /* bytes to move */
     uint64_t left;        /* of total */
-    uint64_t room;        /* writable bytes before the status byte */
     uint8_t *bounce;      /* NULL: straight from and to guest memory */
     struct iovec bounce_iov;
     struct list node;         /* q->waiting or q->kept */

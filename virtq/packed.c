@@ -94,11 +94,11 @@ bool virtq_packed_unseen(const struct virtqueue *vq)
 
 /* The table is the whole chain; in it only WRITE has a meaning, what else is set is ignored
  * (2.8.7). */
-static int walk_indirect(struct virtqueue *vq, struct virtq_chain *chain, uint16_t i,
+static int walk_indirect(struct virtqueue *vq, struct virtq_gather *g, uint16_t i,
                          const struct vring_packed_desc *d)
 {
     const struct vring_packed_desc *table =
-        virtq_indirect_table(vq, chain->head, i, d->addr, d->len);
+        virtq_indirect_table(vq, g->chain->head, i, d->addr, d->len);
 
     if (!table) {
         return -EINVAL;
@@ -108,7 +108,7 @@ static int walk_indirect(struct virtqueue *vq, struct virtq_chain *chain, uint16
         int r;
 
         guest_memory_copy(&e, &table[k], sizeof(e));
-        r = virtq_add_buffer(vq, chain, (uint16_t)k, e.addr, e.len, e.flags);
+        r = virtq_add_buffer(vq, g, (uint16_t)k, e.addr, e.len, e.flags);
         if (r < 0) {
             return r;
         }
@@ -120,11 +120,10 @@ static int walk_indirect(struct virtqueue *vq, struct virtq_chain *chain, uint16
  */
 static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first, uint16_t *id)
 {
+    struct virtq_gather g = virtq_gather_begin(chain, first);
     unsigned room = vq->size - vq->p.busy, n = 0;
     uint16_t i = first;
 
-    chain->head = first;
-    chain->nr_out = chain->nr_in = 0;
     for (;;) {
         struct vring_packed_desc d;
         int r;
@@ -141,14 +140,15 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
             if (n > 1 || (d.flags & VRING_DESC_F_NEXT)) {
                 return virtq_broken(vq, "indirect descriptor in a chain", first, i, d.addr);
             }
-            r = walk_indirect(vq, chain, i, &d);
+            r = walk_indirect(vq, &g, i, &d);
         } else {
-            r = virtq_add_buffer(vq, chain, i, d.addr, d.len, d.flags);
+            r = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
         }
         if (r < 0) {
             return r;
         }
         if (!(d.flags & VRING_DESC_F_NEXT)) {
+            virtq_gather_end(&g);
             *id = d.id;
             return (int)n;
         }
@@ -156,7 +156,7 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
     }
 }
 
-int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain)
+__attribute__((noinline)) int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     uint16_t first, id = 0;
     unsigned next;

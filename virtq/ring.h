@@ -15,8 +15,8 @@
  * virtq_broken - keep the queue's first fault; fields as in struct virtq_fault
  * Return: -EINVAL.
  */
-int virtq_broken(struct virtqueue *vq, const char *what, uint16_t head, uint16_t desc,
-                 uint64_t addr);
+__attribute__((cold, noinline)) int virtq_broken(struct virtqueue *vq, const char *what,
+                                                 uint16_t head, uint16_t desc, uint64_t addr);
 
 /**
  * virtq_ring_at - the host address of a part of the ring
@@ -32,38 +32,64 @@ void *virtq_ring_at(struct virtqueue *vq, uint64_t gpa, uint64_t align, uint64_t
 const void *virtq_indirect_table(struct virtqueue *vq, uint16_t head, uint16_t i, uint64_t addr,
                                  uint32_t len);
 
+/* A chain that is being gathered. Nothing of it escapes from inline code, so it is in registers. */
+struct virtq_gather {
+    struct virtq_chain *chain; /* its head is set */
+    struct iovec *next;        /* buffer */
+    struct iovec *first_in;    /* buffer that the device writes: @next, as long as there is none */
+    uint64_t bytes, out_bytes;
+};
+
+static inline struct virtq_gather virtq_gather_begin(struct virtq_chain *chain, uint16_t head)
+{
+    chain->head = head;
+    return (struct virtq_gather){.chain = chain, .next = chain->iov, .first_in = chain->iov};
+}
+
 /**
  * virtq_add_buffer - check the copy of a descriptor and add its buffer to the chain
  * @i: where it was found
  * Return: 0 or -EINVAL: the queue is broken.
  */
-static inline int virtq_add_buffer(struct virtqueue *vq, struct virtq_chain *chain, uint16_t i,
-                                   uint64_t addr, uint32_t len, uint16_t flags)
+static inline __attribute__((always_inline)) int virtq_add_buffer(struct virtqueue *vq,
+                                                                  struct virtq_gather *g,
+                                                                  uint16_t i, uint64_t addr,
+                                                                  uint32_t len, uint16_t flags)
 {
-    unsigned n = chain->nr_out + chain->nr_in;
-    bool in = flags & VRING_DESC_F_WRITE;
     void *hva;
 
-    if (n == VIRTQ_IOV_MAX) {
-        return virtq_broken(vq, "chain has too many buffers", chain->head, i, 0);
+    if (g->next == g->chain->iov + VIRTQ_IOV_MAX) {
+        return virtq_broken(vq, "chain has too many buffers", g->chain->head, i, 0);
     }
-    if (!in && chain->nr_in) {
-        return virtq_broken(vq, "readable buffer after a writable one", chain->head, i, 0);
+    if (!(flags & VRING_DESC_F_WRITE)) {
+        if (g->first_in != g->next) {
+            return virtq_broken(vq, "readable buffer after a writable one", g->chain->head, i, 0);
+        }
+        g->first_in++;
+        g->out_bytes += len;
     }
     if (len == 0) {
-        return virtq_broken(vq, "empty buffer", chain->head, i, addr);
+        return virtq_broken(vq, "empty buffer", g->chain->head, i, addr);
     }
     hva = guest_memory_at(vq->mem, addr, len);
     if (!hva) {
-        return virtq_broken(vq, "buffer outside memory", chain->head, i, addr);
+        return virtq_broken(vq, "buffer outside memory", g->chain->head, i, addr);
     }
-    chain->iov[n] = (struct iovec){.iov_base = hva, .iov_len = len};
-    if (in) {
-        chain->nr_in++;
-    } else {
-        chain->nr_out++;
-    }
+    g->next->iov_base = hva;
+    g->next->iov_len = len;
+    g->next++;
+    g->bytes += len;
     return 0;
+}
+
+static inline void virtq_gather_end(const struct virtq_gather *g)
+{
+    struct virtq_chain *chain = g->chain;
+
+    chain->nr_out = (uint16_t)(g->first_in - chain->iov);
+    chain->nr_in = (uint16_t)(g->next - g->first_in);
+    chain->out_bytes = g->out_bytes;
+    chain->in_bytes = g->bytes - g->out_bytes;
 }
 
 #endif

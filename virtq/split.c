@@ -51,7 +51,7 @@ int virtq_split_start(struct virtqueue *vq)
     store_relaxed(&vq->last_avail, 0);
     vq->avail_cached = 0;
     vq->used_idx = vq->used_published = 0;
-    memset(vq->in_flight_map, 0, sizeof(vq->in_flight_map));
+    memset(vq->in_flight, false, vq->size * sizeof(vq->in_flight[0]));
     return 0;
 }
 
@@ -71,20 +71,33 @@ static const struct vring_desc *indirect_table(struct virtqueue *vq, uint16_t he
     return virtq_indirect_table(vq, head, i, d->addr, d->len);
 }
 
+/* Both halves go to registers: a copy on the stack would be read back at once. */
+static inline struct vring_desc copy_of(const struct vring_desc *at)
+{
+    uint64_t half[2];
+
+    guest_memory_copy(&half[0], at, sizeof(half[0]));
+    guest_memory_copy(&half[1], (const uint8_t *)at + sizeof(half[0]), sizeof(half[1]));
+    return (struct vring_desc){
+        .addr = half[0],
+        .len = (uint32_t)half[1],
+        .flags = (uint16_t)(half[1] >> 32),
+        .next = (uint16_t)(half[1] >> 48),
+    };
+}
+
 static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
 {
+    struct virtq_gather g = virtq_gather_begin(chain, head);
     const struct vring_desc *table = vq->desc;
     uint32_t entries = vq->size, left = entries;
     bool indirect = false;
     uint16_t i = head;
 
-    chain->head = head;
-    chain->nr_out = chain->nr_in = 0;
     for (;;) {
-        struct vring_desc d;
+        struct vring_desc d = copy_of(&table[i]);
         int r;
 
-        guest_memory_copy(&d, &table[i], sizeof(d));
         if (d.flags & VRING_DESC_F_INDIRECT) {
             if (indirect) {
                 return virtq_broken(vq, "indirect table inside an indirect table", head, i, d.addr);
@@ -98,11 +111,12 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
             i = 0;
             continue;
         }
-        r = virtq_add_buffer(vq, chain, i, d.addr, d.len, d.flags);
+        r = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
         if (r < 0) {
             return r;
         }
         if (!(d.flags & VRING_DESC_F_NEXT)) {
+            virtq_gather_end(&g);
             return 0;
         }
         if (--left == 0) {
@@ -115,6 +129,12 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
     }
 }
 
+/* virtq_batch_left(), of a ring that is known to be split. */
+static bool batch_left(const struct virtqueue *vq)
+{
+    return vq->last_avail != vq->avail_cached;
+}
+
 static int look_for_more(struct virtqueue *vq)
 {
     /* Pairs with the driver's barrier between the ring's entries and avail->idx (2.7.13.3). */
@@ -124,7 +144,7 @@ static int look_for_more(struct virtqueue *vq)
         return virtq_broken(vq, "available index jumped", 0, 0, idx);
     }
     vq->avail_cached = idx;
-    return virtq_batch_left(vq);
+    return batch_left(vq);
 }
 
 bool virtq_split_has_work(const struct virtqueue *vq)
@@ -139,16 +159,15 @@ bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at)
     return avail && load_relaxed(&avail->idx) != at;
 }
 
-int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain)
+__attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     uint16_t mask = vq->size - 1, head;
-    uint64_t bit;
     int r;
 
     if (vq->fault.what) {
         return -EINVAL;
     }
-    if (!virtq_batch_left(vq)) {
+    if (!batch_left(vq)) {
         r = look_for_more(vq);
         if (r <= 0) {
             return r;
@@ -158,19 +177,18 @@ int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain)
     if (head >= vq->size) {
         return virtq_broken(vq, "available head is outside the table", head, head, head);
     }
-    bit = 1ull << (head % 64);
-    if (vq->in_flight_map[head / 64] & bit) {
+    if (vq->in_flight[head]) {
         return virtq_broken(vq, "chain is in flight already", head, head, 0);
     }
     store_relaxed(&vq->last_avail, vq->last_avail + 1);
-    if (virtq_batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
+    if (batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
         __builtin_prefetch(&vq->desc[load_relaxed(&vq->avail->ring[vq->last_avail & mask]) & mask]);
     }
     r = walk(vq, chain, head);
     if (r < 0) {
         return r;
     }
-    vq->in_flight_map[head / 64] |= bit;
+    vq->in_flight[head] = true;
     return 1;
 }
 
@@ -179,10 +197,9 @@ int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain)
 void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
     struct vring_used_elem *elem = &vq->used->ring[vq->used_idx & (vq->size - 1)];
-    uint64_t bit = 1ull << (head % 64);
 
-    assert(head < vq->size && (vq->in_flight_map[head / 64] & bit));
-    vq->in_flight_map[head / 64] &= ~bit;
+    assert(head < vq->size && vq->in_flight[head]);
+    vq->in_flight[head] = false;
     store_relaxed(&elem->id, head);
     store_relaxed(&elem->len, written);
     vq->used_idx++;

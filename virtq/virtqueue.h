@@ -79,7 +79,7 @@ struct virtqueue {
     } p;
 
     struct virtq_fault fault;
-    uint64_t in_flight_map[VIRTQ_SIZE_MAX / 64]; /* split: by head */
+    bool in_flight[VIRTQ_SIZE_MAX]; /* split: by head */
 };
 
 /*
@@ -89,6 +89,7 @@ struct virtq_chain {
     uint16_t head;   /* what virtq_push() wants back: first descriptor, or buffer id if packed */
     uint16_t nr_out; /* buffers that the device reads: iov[0 .. nr_out) */
     uint16_t nr_in;  /* buffers that the device writes: iov[nr_out .. nr_out + nr_in) */
+    uint64_t out_bytes, in_bytes; /* of these buffers */
     struct iovec iov[VIRTQ_IOV_MAX];
 };
 
