@@ -129,7 +129,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
             break;
         }
         q->nr_free--;
-        __builtin_prefetch(req->chain.iov[0].iov_base);
+        prefetch_to_write(req->chain.iov[0].iov_base); /* the status byte is near */
         batch[n++] = req;
         trace_request_seen(q->trace, q, &req->io);
     } while (n < max && virtq_batch_left(vq));
