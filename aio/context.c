@@ -132,6 +132,18 @@ uint64_t aio_now(AioContext *ctx)
     return ctx->clock();
 }
 
+uint64_t aio_recent(AioContext *ctx)
+{
+    uint64_t ticks = __builtin_ia32_rdtsc();
+
+    /* On another CPU the counter may be behind: that is a large difference, too. */
+    if (ctx->clock != clock_monotonic || ticks - ctx->recent_ticks > AIO_RECENT_TICKS) {
+        ctx->recent_ns = ctx->clock();
+        ctx->recent_ticks = ticks;
+    }
+    return ctx->recent_ns;
+}
+
 struct trace_track *aio_trace(const AioContext *ctx)
 {
     return ctx->trace;

@@ -24,11 +24,14 @@
 #define AIO_POLL_SCAN_NS 5000000
 /* Poll callbacks between two looks at the clock, which costs about as much. */
 #define AIO_LOOKS_PER_CLOCK 16
+/* A busy loop's time may be so many ticks of the CPU's counter old: a few microseconds. */
+#define AIO_RECENT_TICKS 8192
 /* Two looks at the clock further apart than this: the thread was not running. */
 #define AIO_OFF_CPU_NS 20000
 
 struct aio_context {
     uint64_t (*clock)(void);
+    uint64_t recent_ns, recent_ticks; /* of aio_recent() */
     const void *owner;
     bool in_poll;
     unsigned max_batch; /* requests in one system call; 0: the engine decides */
@@ -74,6 +77,10 @@ static inline void aio_assert_owner(const AioContext *ctx)
 {
     assert(aio_context_in_owner(ctx));
 }
+
+/* context.c: the clock as it was not long ago, for less: the kernel's waits for all that is under
+ * way in the CPU. Only of a clock that is the kernel's; others are asked. */
+uint64_t aio_recent(AioContext *ctx);
 
 /* handler.c */
 int aio_handler_add_notifier(AioContext *ctx, int fd, const struct aio_handler_ops *ops);

@@ -133,8 +133,8 @@ static void drop_quiet_sources(AioContext *ctx, uint64_t now)
         struct aio_handler *h = handler_of(at);
 
         next = at->next;
-        if (h->source.expected && *h->source.expected) {
-            continue; /* its event will come */
+        if (!list_empty(&h->ready_node) || (h->source.expected && *h->source.expected)) {
+            continue; /* its event is there, or will come */
         }
         if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {
             aio_poll_set_leave(h);
@@ -337,27 +337,27 @@ static bool dispatch(AioContext *ctx, uint64_t now)
 
 bool aio_poll(AioContext *ctx, bool blocking)
 {
-    uint64_t now = ctx->clock();
-    struct poll_wait w = {.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
     bool busy, ran, learn = false;
+    struct poll_wait w;
+    uint64_t now;
 
     aio_assert_owner(ctx);
     assert(!ctx->in_poll);
     ctx->in_poll = true;
     take_new_params(ctx);
 
+    busy = ctx->polling && poll_pass(ctx);
+    now = busy ? aio_recent(ctx) : ctx->clock();
+    w = (struct poll_wait){.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
     if (now - ctx->quiet_scan_ns >= AIO_POLL_SCAN_NS) {
         drop_quiet_sources(ctx, now);
     }
-    busy = !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||
-           !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||
-           aio_timers_timeout(ctx, now) == 0;
-    if (ctx->polling) {
-        if (!ctx->settled && now - ctx->polling_since_ns >= AIO_POLL_SETTLE_NS) {
-            settle(ctx);
-        }
-        busy |= poll_pass(ctx);
+    if (ctx->polling && !ctx->settled && now - ctx->polling_since_ns >= AIO_POLL_SETTLE_NS) {
+        settle(ctx);
     }
+    busy |= !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||
+            !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||
+            aio_timers_timeout(ctx, now) == 0;
     if (!busy) {
         learn = wait_for_event(ctx, &w);
         now = w.end_ns;
