@@ -160,6 +160,7 @@ static void serve(void *opaque)
     do {
         r = take_batch(q, &budget);
     } while (r > 0 && budget && virtq_batch_left(vq));
+    virtq_expect_push(vq, vq->size - budget);
     blk_merge_submit(q);
     if (r < 0) {
         fault(q);

@@ -194,6 +194,18 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
 
 /* --- to the driver --- */
 
+#define ELEMS_PER_LINE 8
+#define LINES_AHEAD    4
+
+void virtq_split_expect_push(const struct virtqueue *vq, unsigned n)
+{
+    /* One is given back at once. Of more, the first and the last may be in the middle of a line. */
+    for (unsigned i = 0; n > 1 && i <= n && i <= LINES_AHEAD * ELEMS_PER_LINE;
+         i += ELEMS_PER_LINE) {
+        prefetch_to_write(&vq->used->ring[(vq->used_idx + i) & (vq->size - 1u)]);
+    }
+}
+
 void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
     struct vring_used_elem *elem = &vq->used->ring[vq->used_idx & (vq->size - 1)];

@@ -113,6 +113,7 @@ int virtq_split_start(struct virtqueue *vq);
 bool virtq_split_has_work(const struct virtqueue *vq);
 bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at);
 int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain);
+void virtq_split_expect_push(const struct virtqueue *vq, unsigned n);
 void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written);
 void virtq_split_show(struct virtqueue *vq);
 bool virtq_split_publish(struct virtqueue *vq);
@@ -175,6 +176,17 @@ static inline bool virtq_batch_left(const struct virtqueue *vq)
  * Return: -EINVAL.
  */
 int virtq_break(struct virtqueue *vq, const char *what, uint16_t head);
+
+/**
+ * virtq_expect_push - about @n chains may be given back soon: have the lines for that
+ * A hint, for batches. Nothing to do for a packed ring: a chain is given back where it was read.
+ */
+static inline void virtq_expect_push(const struct virtqueue *vq, unsigned n)
+{
+    if (!vq->packed) {
+        virtq_split_expect_push(vq, n);
+    }
+}
 
 /**
  * virtq_push - give a chain back, @written bytes of it written by the device
