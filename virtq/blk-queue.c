@@ -157,9 +157,11 @@ static void serve(void *opaque)
     unsigned budget = vq->size;
     int r;
 
+    /* A driver that offered several is busy, and has more by now perhaps: for them a turn of their
+     * own would cost more than another look. */
     do {
         r = take_batch(q, &budget);
-    } while (r > 0 && budget && virtq_batch_left(vq));
+    } while (r > 0 && budget && (virtq_batch_left(vq) || budget + 1 < vq->size));
     virtq_expect_push(vq, vq->size - budget);
     blk_merge_submit(q);
     if (r < 0) {
