@@ -91,7 +91,7 @@ static void settle(AioContext *ctx)
     }
 }
 
-/* Return: true if something was ready after all. */
+/* Return: whether it was on, and what raced with its end must be looked for. */
 static bool polling_end(AioContext *ctx)
 {
     struct list *at;
@@ -115,9 +115,7 @@ static bool polling_end(AioContext *ctx)
             h->ops->poll_end(h->opaque);
         }
     }
-    /* What raced with the re-enable: poll_end ends with a full barrier, so this look sees it or its
-     * maker sees that notifications are on. */
-    return poll_pass(ctx);
+    return true;
 }
 
 /*
@@ -184,13 +182,24 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
     return found;
 }
 
-static void block(AioContext *ctx, struct poll_wait *w)
+/* Return: false if there was no need to, as something is ready after all. */
+static bool block(AioContext *ctx, struct poll_wait *w)
 {
+    bool polled = polling_end(ctx); /* which may arm a timer */
     int64_t timeout = aio_timers_timeout(ctx, w->end_ns);
     uint64_t began = w->end_ns;
 
     if (aio_notifier_prepare(ctx)) {
         timeout = 0;
+    }
+    /* The last thing before the system call: poll_end ended with a full barrier, so this look sees
+     * what raced with it, or its maker sees that notifications are on. */
+    if (polled && poll_pass(ctx)) {
+        aio_notifier_awake(ctx);
+        return false;
+    }
+    if (w->window_ns) {
+        stat_add(&ctx->stats.poll_misses, 1);
     }
     trace_block_begin(ctx->trace, ctx, timeout);
     ctx->fdmon->ops->wait(ctx->fdmon, timeout);
@@ -203,6 +212,7 @@ static void block(AioContext *ctx, struct poll_wait *w)
     ctx->fds_seen_ns = w->end_ns;
     stat_add(&ctx->stats.blocks, 1);
     stat_add(&ctx->stats.blocked_ns, w->blocked_ns);
+    return true;
 }
 
 /* Which of the sources that are ready ended the wait. */
@@ -283,11 +293,7 @@ static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
     }
     if (!found && w->window_ns >= (uint64_t)timeout) {
         w->outcome = POLL_TIMER;
-    } else if (!found && !polling_end(ctx)) {
-        if (w->window_ns) {
-            stat_add(&ctx->stats.poll_misses, 1);
-        }
-        block(ctx, w);
+    } else if (!found && block(ctx, w)) {
         if (list_empty(&ctx->ready) && aio_timers_timeout(ctx, w->end_ns) == 0) {
             w->outcome = POLL_TIMER;
         }

@@ -2,15 +2,15 @@
 /*
  * One queue of the block device in the loop of its I/O thread.
  *
- * A turn takes one batch of chains, bounded, so that a driver that never stops can't keep the
+ * A turn takes chains in batches, bounded, so that a driver that never stops can't keep the
  * thread's other sources waiting; what is left is taken in the next turn. Used elements are
  * published at the end of the turn, with at most one interrupt. A driver that polls sees them some
  * at a time before that, and works on them while we do on the next.
  *
  * Notifications are suppressed while the loop is awake. It has them re-enabled, and takes a last
- * look, just before it blocks: a driver that is quick has its next chain there by then. Between the
- * two the eventfd is read if there were kicks. A request need not wait for that, and a kick whose
- * count is read there belongs to a chain that the last look sees.
+ * look, just before it blocks: a driver that is quick has its next chain there by then. The eventfd
+ * is read before they are re-enabled, if it has fired: a request need not wait for that, and a kick
+ * whose count is read there belongs to a chain that the last look sees.
  *
  * Stopping: no new chains are taken, and the completion of the last request publishes what is
  * left, forgets the ring and tells the thread that waits. After that nothing here knows the guest's
@@ -170,7 +170,6 @@ static void serve(void *opaque)
     }
     if (budget < vq->size) {
         aio_count_batch(&q->kick, vq->size - budget);
-        q->kick_unread |= q->asked_for_kicks;
     }
 }
 
@@ -222,7 +221,6 @@ static void poll_begin(void *opaque)
 {
     struct blk_queue *q = opaque;
 
-    q->asked_for_kicks |= !q->vq->vq.suppressed;
     virtq_suppress(&q->vq->vq);
 }
 
@@ -230,11 +228,10 @@ static void poll_end(void *opaque)
 {
     struct blk_queue *q = opaque;
 
-    virtq_unsuppress(&q->vq->vq); /* the loop looks again by itself */
-    q->asked_for_kicks = false;
     if (q->kick_unread) {
         read_kicks(q);
     }
+    virtq_unsuppress(&q->vq->vq); /* the loop looks again by itself */
 }
 
 static const struct aio_handler_ops kick_ops = {

@@ -78,8 +78,7 @@ struct blk_queue {
     struct aio_handler kick;
     struct aio_bh more;          /* there may be chains in the ring that nobody told of */
     struct aio_deferred publish; /* used elements wait for the end of the turn */
-    bool asked_for_kicks;        /* notifications were on since poll_end, or are */
-    bool kick_unread;            /* the driver kicked, or may have; read before the loop blocks */
+    bool kick_unread;            /* the eventfd has fired; read before the loop blocks again */
     bool stopping;               /* no new chains; the last request out posts @quiet */
     unsigned in_flight;
     unsigned nr_pushed;

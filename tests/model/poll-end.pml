@@ -6,8 +6,8 @@
  * completion ring, whose eventfd the kernel writes; and aio_notify() from another thread.
  *
  * A loop that is awake turns the virtqueue's notifications off (poll_begin) and leaves them off from
- * turn to turn. Before the loop sleeps it turns them on (poll_end), and only then polls each polled
- * source once more, as an event may have come while nobody was told. A handler found idle leaves
+ * turn to turn. Before the loop sleeps it turns them on (poll_end), and only then, as the last thing,
+ * polls each polled source once more, as an event may have come while nobody was told. A handler found idle leaves
  * the poll set the same way: notifications on, one more look. It returns when its fd fires.
  *
  * While polling goes well the descriptors of the poll set are not watched at all (settle()). They are
@@ -154,9 +154,7 @@ inline polling_end()
     }
 #endif
     settled = false;
-#if BUG != 1 && BUG != 2
-    poll_pass()
-#endif
+    ended = true
 }
 
 /* Polling has lasted a while. */
@@ -213,6 +211,7 @@ proctype loop()
     bool vq_polled = true; /* in the poll set */
     bool ring_polled = true;
     bool polling;          /* notifications of the poll set are off */
+    bool ended;            /* they were, before this sleep */
     bool settled;          /* descriptors of the poll set are not watched */
     bool kick_watched = true;
     bool ring_watched = true;
@@ -257,38 +256,44 @@ proctype loop()
             :: true /* window 0 */
             fi;
             if
-#if BUG == 5
-            :: !BUSY && polling && polled_now -> polling_end()
-#else
-            :: !BUSY && polling -> polling_end()
-#endif
-            :: else
-            fi;
-            if
-            :: BUSY ->
-#if BUG != 7
-                if /* however busy the poll set is, it starves no fd outside it */
-                :: !vq_polled || !ring_polled -> look_at_fds()
-                :: else
-                fi
-#else
-                skip
-#endif
+            :: BUSY
             :: else ->
+                if
+#if BUG == 5
+                :: polling && polled_now -> polling_end()
+#else
+                :: polling -> polling_end()
+#endif
+                :: else
+                fi;
                 d_step {
                     notify_me = true;
                     seen = notified
                 };
+#if BUG != 1 && BUG != 2
                 if
-                :: seen -> look_at_fds() /* timeout 0 */
-                :: !seen && ANY_WATCHED -> look_at_fds()
-#if BUG != 10
-                :: !seen && unsignaled && ring -> ring_ready = true /* the timer */
-#endif
-                :: !seen && QUIET -> break
+                :: ended -> poll_pass()
+                :: else
                 fi;
+#endif
+                if
+                :: ended && BUSY
+                :: seen && !ended -> look_at_fds() /* timeout 0 */
+                :: !(ended && BUSY) && !seen && ANY_WATCHED -> look_at_fds()
+#if BUG != 10
+                :: !(ended && BUSY) && !seen && unsignaled && ring -> ring_ready = true /* the timer */
+#endif
+                :: !(ended && BUSY) && !seen && QUIET -> break
+                fi;
+                ended = false;
                 notify_me = false
+            fi;
+#if BUG != 7
+            if /* however busy the poll set is, it starves no fd outside it */
+            :: !vq_polled || !ring_polled -> look_at_fds()
+            :: else
             fi
+#endif
         fi;
 
         d_step {

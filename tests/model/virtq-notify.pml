@@ -3,8 +3,8 @@
  * Turning a virtqueue's notifications back on (virtq/split.c; virtio 1.2, 2.7.7 and 2.7.10).
  *
  * The driver writes the ring, publishes avail->idx, and reads the device's hint to decide whether
- * to kick. The device drains, writes the hint, clears the eventfd, and looks at avail->idx once more
- * before it sleeps.
+ * to kick. The device drains, clears the eventfd if that woke it, writes the hint, and looks at
+ * avail->idx once more before it sleeps.
  * Each side writes its own word before it reads the other's, with a full barrier between.
  *
  * EVENT_IDX=0: the hint is VIRTQ_USED_F_NO_NOTIFY in used->flags.
@@ -128,12 +128,12 @@ inline enable()
 proctype device()
 {
     byte idx, entry;
-    bool off;
+    bool off, unread;
 
     do
     :: true ->
         if
-        :: efd
+        :: efd -> unread = true
         :: QUIET -> break
         fi;
 again:
@@ -156,13 +156,16 @@ drain:
 #if BUG == 6
         load(DEVICE, IDX, idx);
 #endif
+#if BUG != 5
+        if
+        :: unread -> efd = false; unread = false
+        :: else
+        fi;
+#endif
         enable();
         off = false;
 #if BUG != 2
         fence(DEVICE);
-#endif
-#if BUG != 5
-        efd = false;
 #endif
 #if BUG != 1 && BUG != 6
         load(DEVICE, IDX, idx);
@@ -173,6 +176,7 @@ drain:
         fi;
 #if BUG == 5
         efd = false;
+        unread = false;
 #endif
         idx = 0;
         entry = 0

@@ -132,6 +132,9 @@ static void source_poll_end(void *opaque)
         s->event_in_poll_end = false;
         s->owed++;
     }
+    if (s->in_poll_end) {
+        s->in_poll_end(s);
+    }
     s->polling = false;
     s->ends++;
 }

@@ -54,6 +54,7 @@ struct source {
     bool event_in_poll_end;            /* an event comes while notifications are re-enabled */
     void (*then)(struct source *s);    /* called by ready() and poll_ready() */
     void (*in_poll)(struct source *s); /* called by poll() */
+    void (*in_poll_end)(struct source *s);
 };
 
 /* Watched by its descriptor only. */

@@ -93,6 +93,38 @@ START_TEST(an_event_that_races_with_poll_end_is_not_lost)
 }
 END_TEST
 
+static struct aio_timer armed_late;
+static bool armed_late_ran;
+
+static void arm_late(struct source *s)
+{
+    aio_timer_arm(&armed_late, aio_now(s->ctx) + 1000000);
+}
+
+static void note_late(void *opaque)
+{
+    armed_late_ran = true;
+}
+
+START_TEST(a_timer_that_poll_end_arms_is_not_slept_over)
+{
+    struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = WINDOW_NS};
+    AioContext *ctx = loop_new_with(_i, params, NULL);
+    struct source s = {.in_poll_end = arm_late};
+
+    source_add(&s, ctx);
+    aio_timer_init(ctx, &armed_late, note_late, NULL);
+    while (!armed_late_ran) {
+        aio_poll(ctx, true); /* blocks for ever if it is */
+    }
+    ck_assert_uint_gt(s.ends, 0);
+    aio_timer_cancel(&armed_late);
+    s.in_poll_end = NULL;
+    source_remove(&s);
+    loop_free(ctx);
+}
+END_TEST
+
 START_TEST(with_a_cap_of_0_it_never_spins)
 {
     AioContext *ctx = loop_new(_i, 0);
@@ -961,6 +993,7 @@ int main(void)
     tcase_add_loop_test(
         t, what_is_left_out_while_polling_goes_well_is_watched_again_before_the_loop_blocks, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_poll_end_is_not_lost, 0, n);
+    tcase_add_loop_test(t, a_timer_that_poll_end_arms_is_not_slept_over, 0, n);
     tcase_add_loop_test(t, with_a_cap_of_0_it_never_spins, 0, n);
     tcase_add_loop_test(t, a_loop_without_polled_sources_blocks_at_once, 0, n);
     tcase_add_loop_test(t, an_iteration_that_must_not_block_does_not_spin_either, 0, n);
