@@ -2,10 +2,11 @@
 /*
  * The split virtqueue (virtio 1.3, section 2.7).
  *
- * What costs here are not instructions but cache lines that move between the driver's CPU and ours.
- * So avail->idx is read once for a batch, used elements are written without a look at what was
- * there, used->idx once for some of them, and of what the driver polls on nothing is ever read
- * back.
+ * What costs here are cache lines that move between the driver's CPU and ours. So avail->idx is
+ * read once for a batch, used elements are written without a look at what was there, used->idx once
+ * for some of them, and of what the driver polls on nothing is ever read back. The walk along a
+ * chain is the longest way that a request goes through this program; its state is kept in
+ * registers.
  *
  * What must hold whatever the driver writes: every value is copied before it is checked and only
  * the copy is used; a walk ends after as many descriptors as its table has; a head is in flight at
