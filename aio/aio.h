@@ -103,6 +103,7 @@ bool aio_poll(AioContext *ctx, bool blocking);
 
 /**
  * aio_now - the loop's clock, ns
+ * Context: owner.
  */
 uint64_t aio_now(AioContext *ctx);
 

@@ -129,7 +129,8 @@ bool aio_context_in_owner(const AioContext *ctx)
 
 uint64_t aio_now(AioContext *ctx)
 {
-    return ctx->clock();
+    ctx->recent_ns = ctx->clock();
+    return ctx->recent_ns;
 }
 
 uint64_t aio_recent(AioContext *ctx)
@@ -138,8 +139,8 @@ uint64_t aio_recent(AioContext *ctx)
 
     /* On another CPU the counter may be behind: that is a large difference, too. */
     if (ctx->clock != clock_monotonic || ticks - ctx->recent_ticks > AIO_RECENT_TICKS) {
-        ctx->recent_ns = ctx->clock();
         ctx->recent_ticks = ticks;
+        aio_now(ctx);
     }
     return ctx->recent_ns;
 }

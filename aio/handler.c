@@ -94,7 +94,7 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
     ctx->nr_handlers++;
     ctx->nr_quiet++;
     if (ops->poll) {
-        aio_poll_set_join(h, ctx->clock());
+        aio_poll_set_join(h, aio_now(ctx));
         h->last_event_ns -= AIO_POLL_IDLE_NS - AIO_POLL_GRACE_NS;
     }
     return 0;
@@ -103,7 +103,7 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
 void aio_handler_expect(struct aio_handler *h)
 {
     if (!aio_in_poll_set(h) && h->ops->poll) {
-        aio_poll_set_join(h, h->ctx->clock());
+        aio_poll_set_join(h, aio_now(h->ctx));
     }
 }
 

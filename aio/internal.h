@@ -31,7 +31,8 @@
 
 struct aio_context {
     uint64_t (*clock)(void);
-    uint64_t recent_ns, recent_ticks; /* of aio_recent() */
+    uint64_t recent_ns;    /* the newest that the clock has told */
+    uint64_t recent_ticks; /* the CPU's counter, at that time or before */
     const void *owner;
     bool in_poll;
     unsigned max_batch; /* requests in one system call; 0: the engine decides */

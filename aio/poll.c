@@ -168,12 +168,12 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
             break; /* the last look at the clock is near enough, and another is latency */
         }
         before = now;
-        now = ctx->clock();
+        now = aio_now(ctx);
         w->off_cpu |= now - before > AIO_OFF_CPU_NS;
         if (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
             look_at_fds(ctx, now);
             found = !list_empty(&ctx->ready);
-            now = ctx->clock();
+            now = aio_now(ctx);
         }
     } while (!found && now - w->start_ns < limit);
 
@@ -205,7 +205,7 @@ static bool block(AioContext *ctx, struct poll_wait *w)
     ctx->fdmon->ops->wait(ctx->fdmon, timeout);
     aio_notifier_awake(ctx);
 
-    w->end_ns = ctx->clock();
+    w->end_ns = aio_now(ctx);
     w->blocked_ns = w->end_ns - began;
     trace_block_end(ctx->trace, ctx, w->blocked_ns);
     w->outcome = POLL_BLOCKED;
@@ -353,7 +353,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
     take_new_params(ctx);
 
     busy = ctx->polling && poll_pass(ctx);
-    now = busy ? aio_recent(ctx) : ctx->clock();
+    now = busy ? aio_recent(ctx) : aio_now(ctx);
     w = (struct poll_wait){.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
     if (now - ctx->quiet_scan_ns >= AIO_POLL_SCAN_NS) {
         drop_quiet_sources(ctx, now);

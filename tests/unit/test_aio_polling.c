@@ -267,6 +267,27 @@ START_TEST(a_busy_polled_source_starves_neither_timers_nor_bottom_halves)
 }
 END_TEST
 
+START_TEST(a_busy_loop_is_told_no_time_older_than_it_knows_nor_much_older_than_it_is)
+{
+    struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = WINDOW_NS};
+    AioContext *ctx = loop_new_with(_i, params, NULL);
+    uint64_t first = aio_recent(ctx), known;
+
+    do {
+        known = aio_now(ctx);
+    } while (known == first);
+    ctx->recent_ticks = __builtin_ia32_rdtsc(); /* that was just now */
+    ck_assert_uint_ge(aio_recent(ctx), known);
+
+    do {
+        known = ctx->clock(); /* and nobody tells the loop */
+    } while (known <= ctx->recent_ns);
+    ctx->recent_ticks -= AIO_RECENT_TICKS + 1;
+    ck_assert_uint_ge(aio_recent(ctx), known);
+    loop_free(ctx);
+}
+END_TEST
+
 START_TEST(two_busy_polled_sources_run_in_turn)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
@@ -1000,6 +1021,8 @@ int main(void)
     tcase_add_loop_test(t, a_busy_polled_source_delays_an_fd_by_no_more_than_a_slice, 0, n);
     tcase_add_loop_test(t, a_long_window_delays_an_fd_by_no_more_than_a_slice, 0, n);
     tcase_add_loop_test(t, a_busy_polled_source_starves_neither_timers_nor_bottom_halves, 0, n);
+    tcase_add_loop_test(
+        t, a_busy_loop_is_told_no_time_older_than_it_knows_nor_much_older_than_it_is, 0, n);
     tcase_add_loop_test(t, two_busy_polled_sources_run_in_turn, 0, n);
     tcase_add_loop_test(t, a_notification_ends_a_window_and_costs_no_system_call, 0, n);
     tcase_add_loop_test(t, a_timer_ends_a_window_on_time_and_polling_goes_on, 0, n);
