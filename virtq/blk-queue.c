@@ -112,7 +112,8 @@ static void fault(struct blk_queue *q)
 }
 
 /*
- * Take chains until the last look at the ring is used up, or @budget is. Return: as virtq_pop().
+ * Take a batch: until the last look at the ring is used up, or @budget, or BATCH is. Return: as
+ * virtq_pop().
  */
 static int take_batch(struct blk_queue *q, unsigned *budget)
 {

@@ -7,8 +7,9 @@
  *
  * A loop that is awake turns the virtqueue's notifications off (poll_begin) and leaves them off from
  * turn to turn. Before the loop sleeps it turns them on (poll_end), and only then, as the last thing,
- * polls each polled source once more, as an event may have come while nobody was told. A handler found idle leaves
- * the poll set the same way: notifications on, one more look. It returns when its fd fires.
+ * polls each polled source once more, as an event may have come while nobody was told. A handler
+ * found idle leaves the poll set the same way: notifications on, one more look. It returns when its
+ * fd fires.
  *
  * While polling goes well the descriptors of the poll set are not watched at all (settle()). They are
  * again when polling ends, and that of a source that leaves the poll set. A request that is submitted
