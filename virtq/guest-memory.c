@@ -28,7 +28,7 @@ void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t l
         const struct guest_region *r = &mem->regions[i];
         uint64_t off = gpa - r->gpa;
 
-        if (off < r->size && len - 1 < r->size - off) {
+        if (guest_region_has(r, off, len)) {
             return r->hva + off;
         }
     }

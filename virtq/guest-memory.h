@@ -10,6 +10,7 @@
 #define POLLUX_VIRTQ_GUEST_MEMORY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct guest_region {
     uint8_t *hva;
 };
 
+/* All zeroes before the first region is added: a region of size 0 has nothing. */
 struct guest_memory {
     unsigned nr;
     struct guest_region regions[GUEST_MEMORY_REGIONS]; /* the largest, or most used, first */
@@ -33,6 +35,12 @@ struct guest_memory {
  * full.
  */
 int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *hva);
+
+/* Does it have @len > 0 bytes at @off? What is below the region has wrapped to a large @off. */
+static inline bool guest_region_has(const struct guest_region *r, uint64_t off, uint64_t len)
+{
+    return off < r->size && len - 1 < r->size - off;
+}
 
 /* guest_memory_find - guest_memory_at() for what is not in the first region */
 void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t len);
@@ -46,9 +54,9 @@ void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t l
 static inline void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
 {
     const struct guest_region *r = mem->regions;
-    uint64_t off = gpa - r->gpa; /* wraps to something large below the region */
+    uint64_t off = gpa - r->gpa;
 
-    if (__builtin_expect(off < r->size && len - 1 < r->size - off, 1)) {
+    if (__builtin_expect(guest_region_has(r, off, len), 1)) {
         return r->hva + off;
     }
     return guest_memory_find(mem, gpa, len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What both formats of the ring share: checks of guest addresses, and how a queue breaks. For
- * split.c and packed.c only.
+ * What both formats of the ring share: checks of guest addresses, how a chain is gathered, and how
+ * a queue breaks. For split.c and packed.c only.
  */
 #ifndef POLLUX_VIRTQ_RING_H
 #define POLLUX_VIRTQ_RING_H

@@ -130,12 +130,6 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
     }
 }
 
-/* virtq_batch_left(), of a ring that is known to be split. */
-static bool batch_left(const struct virtqueue *vq)
-{
-    return vq->last_avail != vq->avail_cached;
-}
-
 static int look_for_more(struct virtqueue *vq)
 {
     /* Pairs with the driver's barrier between the ring's entries and avail->idx (2.7.13.3). */
@@ -145,7 +139,7 @@ static int look_for_more(struct virtqueue *vq)
         return virtq_broken(vq, "available index jumped", 0, 0, idx);
     }
     vq->avail_cached = idx;
-    return batch_left(vq);
+    return virtq_split_batch_left(vq);
 }
 
 bool virtq_split_has_work(const struct virtqueue *vq)
@@ -168,7 +162,7 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
     if (vq->fault.what) {
         return -EINVAL;
     }
-    if (!batch_left(vq)) {
+    if (!virtq_split_batch_left(vq)) {
         r = look_for_more(vq);
         if (r <= 0) {
             return r;
@@ -182,7 +176,7 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
         return virtq_broken(vq, "chain is in flight already", head, head, 0);
     }
     store_relaxed(&vq->last_avail, vq->last_avail + 1);
-    if (batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
+    if (virtq_split_batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
         __builtin_prefetch(&vq->desc[load_relaxed(&vq->avail->ring[vq->last_avail & mask]) & mask]);
     }
     r = walk(vq, chain, head);

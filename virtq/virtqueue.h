@@ -159,6 +159,12 @@ static inline int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
     return vq->packed ? virtq_packed_pop(vq, chain) : virtq_split_pop(vq, chain);
 }
 
+/* As virtq_batch_left(), of a split ring. */
+static inline bool virtq_split_batch_left(const struct virtqueue *vq)
+{
+    return vq->last_avail != vq->avail_cached;
+}
+
 /**
  * virtq_batch_left - are there more chains, as far as that is known for little?
  * After a pop of a split ring it tells what the last look at the ring promised, and touches no
@@ -167,7 +173,7 @@ static inline int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
  */
 static inline bool virtq_batch_left(const struct virtqueue *vq)
 {
-    return vq->packed ? virtq_packed_has_work(vq) : vq->last_avail != vq->avail_cached;
+    return vq->packed ? virtq_packed_has_work(vq) : virtq_split_batch_left(vq);
 }
 
 /**
