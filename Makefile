@@ -23,7 +23,7 @@ endif
 
 GOALS := $(or $(MAKECMDGOALS),all)
 NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
-	$(if $(filter check tests,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
+	$(if $(filter check tests traces,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
 	$(if $(filter results,$(GOALS)),results) $(if $(findstring clang,$(CC_NAME)),clang)
 ifneq ($(DEPS),no)
 ifneq ($(strip $(NEED)),)
@@ -102,13 +102,20 @@ $(B)/$(1)/test_%: $(B)/$(1)/test_%.o $(call test_support,$(1)) $(B)/libpollux.a
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_rule,$(d))))
 
-tests: $(TEST_PROGS)
+tests: $(TEST_PROGS) build/traces/made
+
+# The traces of waits that test_replay runs policies on: generated and recorded ones.
+traces: build/traces/made
+build/traces/made: tests/traces/generate.py $(wildcard tests/traces/*.waits)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)python3 $< $(@D) && cp $(wordlist 2,99,$^) $(@D)
+	@touch $@
 
 # Tests have time limits only so that a hang ends. Models and nested machines have nothing to
 # sanitize.
 TEST_LIMIT ?= $(if $(SAN),600,180)
 check: export CK_DEFAULT_TIMEOUT ?= $(if $(SAN),120,30)
-check: $(B)/pollux $(TEST_PROGS)
+check: $(B)/pollux $(TEST_PROGS) build/traces/made
 	@scripts/run-tests.sh $(TEST_LIMIT) $(TEST_PROGS)
 ifndef SAN
 ifneq ($(wildcard tests/model/model.mk),)
@@ -162,6 +169,7 @@ help:
 	@echo 'make check-long     every engine with every cache mode, 100 kills; half an hour'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make bench          measure blocking mode against polling'
+	@echo 'make traces         make the traces of waits for `pollux replay`, in build/traces'
 	@echo 'make results        measure against QEMU and the host, write docs/results.md; 15 minutes'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make lint           formatting, static checks, a build with clang'
@@ -172,6 +180,6 @@ help:
 	@echo 'CC=clang: with clang, in a directory of its own'
 	@echo 'DEPS=no: never install packages'
 
-.PHONY: all tests check bench results demo install lint format clean help FORCE
+.PHONY: all tests traces check bench results demo install lint format clean help FORCE
 .SECONDARY:
 -include $(patsubst %.c,$(B)/%.d,$(SRCS) $(TEST_SRCS)) $(wildcard $(B)/guest-images/*/*.d)

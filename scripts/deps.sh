@@ -20,7 +20,7 @@ packages_for() {
     build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
         liburing-dev:/liburing.h libjansson-dev:/jansson.h \
         systemtap-sdt-dev:/sys/sdt.h ;;
-    check) echo check:/check.h spin:spin ;;
+    check) echo check:/check.h spin:spin python3:python3 ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
     clang) echo clang:clang ;;

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the generated traces beside this file, always the same ones (docs/traces.md).
+"""Writes the generated traces into a directory, always the same ones (docs/traces.md).
+
+    generate.py DIRECTORY
 
 Times are in ns. Unless a trace says otherwise: one source that may fire at any time, 1500 waits,
 a blocked wake-up costs 30 us of latency and 5 us of CPU, and each event is worked on for 2 us.
@@ -8,14 +10,14 @@ a blocked wake-up costs 30 us of latency and 5 us of CPU, and each event is work
 import math
 import os
 import random
+import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 US = 1000
 N = 1500
 
 
 def write(name, about, waits, wake=30 * US, sources=("kick",)):
-    with open(os.path.join(HERE, name + ".waits"), "w") as out:
+    with open(os.path.join(sys.argv[1], name + ".waits"), "w") as out:
         out.write(f"pollux-waits 1\n# {about}\nwake-ns {wake}\nwake-cpu-ns 5000\nbusy-ns 2000\n")
         out.writelines(f"source {s}\n" for s in sources)
         out.writelines(f"{w}\n" if isinstance(w, str) else f"{max(1, int(w))}\n" for w in waits)

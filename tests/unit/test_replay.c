@@ -199,9 +199,9 @@ static double regret(const char *trace, const struct poll_policy_ops *ops)
     char path[256];
     FILE *in;
 
-    snprintf(path, sizeof(path), "tests/traces/%s.waits", trace);
+    snprintf(path, sizeof(path), "build/traces/%s.waits", trace);
     in = fopen(path, "r");
-    ck_assert_msg(in != NULL, "cannot open %s (run from the root of the tree)", path);
+    ck_assert_msg(in != NULL, "cannot open %s (made by `make traces`; run from the root of the tree)", path);
     ck_assert_msg(wait_trace_read(in, path, &t, &err) == 0, "%s", err.msg);
     fclose(in);
     poll_params_default(&params);
@@ -241,7 +241,7 @@ END_TEST
 
 START_TEST(every_trace_has_a_bound)
 {
-    DIR *dir = opendir("tests/traces");
+    DIR *dir = opendir("build/traces");
     struct dirent *e;
     unsigned seen = 0;
 
