@@ -18,8 +18,20 @@
 /* A file system may name a block that is none, because it likes large requests. */
 #define PHYSICAL_BLOCK_MAX 4096
 
-static int check_size(const char *path, uint64_t size, struct error *err)
+/* Some drivers refuse to open an empty drive; a loop device without a file has 0 bytes. */
+static int no_medium(const char *path, struct error *err)
 {
+    return error_set(err, -ENOMEDIUM,
+                     "block device %s has no medium: attach one (losetup gives a loop device its "
+                     "file)",
+                     path);
+}
+
+static int check_size(const char *path, uint64_t size, bool block_device, struct error *err)
+{
+    if (size == 0 && block_device) {
+        return no_medium(path, err);
+    }
     if (size == 0) {
         return error_set(err, -EINVAL, "disk image %s is empty: make one with truncate -s 1G %s",
                          path, path);
@@ -60,6 +72,8 @@ static int open_error(const struct image_config *config, int num, struct error *
     case EROFS:
         return error_set(err, -num, "disk image %s is on a read-only file system: add readonly=on",
                          path);
+    case ENOMEDIUM:
+        return no_medium(path, err);
     case EINVAL:
         if (config->direct) {
             return error_set(err, -num,
@@ -216,7 +230,7 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         r = get_size(img, config->path, &img->size, err);
     }
     if (r == 0) {
-        r = check_size(config->path, img->size, err);
+        r = check_size(config->path, img->size, img->block_device, err);
     }
     if (r == 0 && img->direct) {
         r = probe_align(img->fd, config->path, &img->align, err);

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/loop.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -150,6 +152,24 @@ START_TEST(an_empty_file_is_refused)
 {
     make_file(0);
     assert_refused(path, -EINVAL, "is empty: make one with truncate");
+}
+END_TEST
+
+START_TEST(a_block_device_without_a_medium_is_refused)
+{
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    int free_loop = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+    char device[32];
+
+    if (control >= 0) {
+        close(control);
+    }
+    snprintf(device, sizeof(device), "/dev/loop%d", free_loop);
+    if (free_loop < 0 || access(device, R_OK | W_OK) < 0) {
+        printf("a_block_device_without_a_medium_is_refused: needs an unused loop device\n");
+        return;
+    }
+    assert_refused(device, -ENOMEDIUM, "has no medium");
 }
 END_TEST
 
@@ -456,6 +476,7 @@ int main(void)
     tcase_add_test(t, a_missing_file_is_refused);
     tcase_add_test(t, a_directory_is_refused);
     tcase_add_test(t, an_empty_file_is_refused);
+    tcase_add_test(t, a_block_device_without_a_medium_is_refused);
     tcase_add_test(t, a_size_that_is_not_whole_sectors_is_refused);
     tcase_add_test(t, a_fifo_is_refused_and_does_not_hang);
     tcase_add_test(t, a_character_device_is_refused);
