@@ -16,6 +16,12 @@ static int plan_iothread(struct iothread_config *io, const struct run_config *c,
     if (!from->id) {
         return error_set(err, -EINVAL, "--iothread: id is missing: --iothread id=NAME");
     }
+    if (strchr(from->id, ':')) {
+        return error_set(err, -EINVAL,
+                         "--iothread: id '%s' has a ':', which separates the threads of a disk "
+                         "(--disk iothread=ID:ID)",
+                         from->id);
+    }
     for (unsigned j = 0; j < i; j++) {
         if (!strcmp(c->iothreads[j].id, from->id)) {
             return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", from->id);

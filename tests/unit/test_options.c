@@ -396,6 +396,9 @@ static const struct {
     {{"--kernel", "k", "--memory", "16777217"}, "--memory: size must be a multiple of 4K"},
     {{"--kernel", "k", "--iothread", "poll-max-ns=0"},
      "--iothread: id is missing: --iothread id=NAME"},
+    {{"--kernel", "k", "--iothread", "id=a:b"},
+     "--iothread: id 'a:b' has a ':', which separates the threads of a disk (--disk "
+     "iothread=ID:ID)"},
     {{"--kernel", "k", "--iothread", "a", "--iothread", "a"}, "--iothread: id 'a' is given twice"},
     {{"--kernel", "k", "--disk", "file=x,iothread=io7"},
      "--disk: iothread: there is no 'io7'; there is io0 (add one with --iothread id=io7)"},
