@@ -65,31 +65,35 @@ static int load_segment(const struct ram *ram, const struct blob *kernel, const 
     return ret < 0 ? bad(kernel, ret, strerror(-ret), err) : 0;
 }
 
-/* Looks through @len bytes of notes. Return: true and *@entry if the PVH entry is among them. */
-static bool find_entry(const uint8_t *notes, size_t len, uint64_t *entry)
+static size_t align_up(size_t offset, size_t align)
 {
-    size_t at = 0;
+    return (offset + align - 1) & ~(align - 1);
+}
 
-    while (len - at >= sizeof(Elf64_Nhdr)) {
-        size_t name, desc, room;
-        Elf64_Nhdr nh;
+/*
+ * Looks through @len bytes of notes. The descriptor of a note and the next note begin at multiples
+ * of @align from the segment's start (gABI, "Note Section").
+ * Return: true and *@entry if the PVH entry is among them.
+ */
+static bool find_entry(const uint8_t *notes, size_t len, size_t align, uint64_t *entry)
+{
+    Elf64_Nhdr nh;
 
+    for (size_t at = 0, desc; at <= len && len - at >= sizeof(nh);
+         at = align_up(desc + nh.n_descsz, align)) {
         memcpy(&nh, notes + at, sizeof(nh));
         at += sizeof(nh);
-        room = len - at;
-        name = ((size_t)nh.n_namesz + 3) & ~(size_t)3;
-        desc = ((size_t)nh.n_descsz + 3) & ~(size_t)3;
-        if (name > room || nh.n_descsz > room - name) {
+        desc = align_up(at + nh.n_namesz, align);
+        if (desc > len || nh.n_descsz > len - desc) {
             return false;
         }
         if (nh.n_type == PVH_NOTE_ENTRY && nh.n_namesz == sizeof(PVH_NOTE_NAME) &&
             memcmp(notes + at, PVH_NOTE_NAME, sizeof(PVH_NOTE_NAME)) == 0 &&
             (nh.n_descsz == 4 || nh.n_descsz == 8)) {
             *entry = 0;
-            memcpy(entry, notes + at + name, nh.n_descsz);
+            memcpy(entry, notes + desc, nh.n_descsz);
             return true;
         }
-        at += name + (desc > room - name ? room - name : desc);
     }
     return false;
 }
@@ -107,7 +111,7 @@ static int read_notes(const struct blob *kernel, const Elf64_Phdr *ph, uint64_t 
     if (ret < 0) {
         return bad(kernel, ret, "truncated: its ELF notes are not in the file", err);
     }
-    *found = find_entry(notes, ph->p_filesz, entry);
+    *found = find_entry(notes, ph->p_filesz, ph->p_align == 8 ? 8 : 4, entry);
     return 0;
 }
 

@@ -344,6 +344,38 @@ START_TEST(elf_is_entered_where_its_note_says_with_start_info)
 }
 END_TEST
 
+static const struct {
+    uint64_t align;
+    size_t name, desc; /* of the note before the PVH note */
+    size_t at;         /* where the PVH note begins */
+} padded[] = {
+    {0, 6, 3, 24}, {1, 6, 3, 24},  {4, 6, 3, 24},  {4, 4, 16, 32}, {8, 4, 16, 32}, /* GNU */
+    {8, 6, 3, 32}, {8, 4, 20, 40}, {8, 4, 17, 40}, {8, 0, 0, 16},
+};
+
+/* gABI: a descriptor and the next note begin at multiples of p_align, which is 4 or 8. */
+START_TEST(a_note_behind_another_is_found_with_either_alignment)
+{
+    static const Elf64_Nhdr pvh = {4, 4, PVH_NOTE_ENTRY};
+    const Elf64_Nhdr other = {(Elf64_Word)padded[_i].name, (Elf64_Word)padded[_i].desc, 5};
+    const uint32_t pvh_entry = 2 * MIB + 8;
+    uint8_t *notes = image + sizeof(struct elf);
+
+    make_elf();
+    memcpy(notes, &other, sizeof(other));
+    memset(notes + sizeof(other), 0xff, padded[_i].at - sizeof(other));
+    memcpy(notes + padded[_i].at, &pvh, sizeof(pvh));
+    memcpy(notes + padded[_i].at + 12, "Xen", 4);
+    memcpy(notes + padded[_i].at + 16, &pvh_entry, 4);
+    elf()->note.p_offset = sizeof(struct elf);
+    elf()->note.p_filesz = padded[_i].at + 20;
+    elf()->note.p_align = padded[_i].align;
+    image_size = sizeof(struct elf) + padded[_i].at + 20;
+    ck_assert_msg(load() == 0, "%s", err.msg);
+    ck_assert_uint_eq(entry.rip, pvh_entry);
+}
+END_TEST
+
 START_TEST(elf_gets_its_initrd_as_a_module)
 {
     char path[] = "/tmp/pollux-initrd-XXXXXX";
@@ -544,6 +576,8 @@ int main(void)
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
         tcase_add_test(t, tests[i]);
     }
+    tcase_add_loop_test(t, a_note_behind_another_is_found_with_either_alignment, 0,
+                        sizeof(padded) / sizeof(padded[0]));
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);
