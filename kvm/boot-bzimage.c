@@ -85,6 +85,12 @@ int bzimage_load(const struct ram *ram, const struct blob *kernel, struct boot_i
                          " bytes",
                          kernel->name, base, size);
     }
+    if (span > LAYOUT_HOLE - base) {
+        return error_set(err, -EINVAL,
+                         "kernel %s: damaged: it wants %" PRIu64 " MiB at 0x%" PRIx64
+                         ", more than a guest has below 3 GiB",
+                         kernel->name, span >> 20, base);
+    }
     if (base >= ram->low || span > ram->low - base) {
         return error_set(err, -ENOMEM,
                          "kernel %s: needs at least %" PRIu64 " MiB of guest memory (--memory)",

@@ -40,6 +40,13 @@ static int check_header(const struct blob *kernel, const Elf64_Ehdr *eh, struct 
     return 0;
 }
 
+/* Could a guest have free memory there, if it had enough? */
+static bool can_be_memory(uint64_t addr, uint64_t size)
+{
+    return size <= UINT64_MAX - addr &&
+           (addr >= LAYOUT_HOLE_END || (addr >= LAYOUT_HIGH && addr + size <= LAYOUT_HOLE));
+}
+
 static int load_segment(const struct ram *ram, const struct blob *kernel, const Elf64_Phdr *ph,
                         struct error *err)
 {
@@ -50,11 +57,18 @@ static int load_segment(const struct ram *ram, const struct blob *kernel, const 
         return bad(kernel, -EINVAL, "damaged: an ELF segment is larger in the file than in memory",
                    err);
     }
-    to = ph->p_paddr >= LAYOUT_HIGH ? guest_memory_at(&ram->mem, ph->p_paddr, ph->p_memsz) : NULL;
+    if (!can_be_memory(ph->p_paddr, ph->p_memsz)) {
+        return error_set(err, -EINVAL,
+                         "kernel %s: its segment of %" PRIu64 " bytes at 0x%" PRIx64
+                         " is where no guest has free memory: that is from 1 MiB to 3 GiB, and "
+                         "from 4 GiB on",
+                         kernel->name, ph->p_memsz, ph->p_paddr);
+    }
+    to = guest_memory_at(&ram->mem, ph->p_paddr, ph->p_memsz);
     if (!to) {
         return error_set(err, -ENOMEM,
                          "kernel %s: its segment of %" PRIu64 " bytes at 0x%" PRIx64
-                         " is not in guest memory from 1 MiB on; give more (--memory)",
+                         " is beyond the guest's memory; give more (--memory)",
                          kernel->name, ph->p_memsz, ph->p_paddr);
     }
     /* The rest, up to p_memsz, is zero already: the memory is fresh. */

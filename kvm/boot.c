@@ -63,21 +63,31 @@ static int place_cmdline(const struct ram *ram, const struct boot_config *config
     return 0;
 }
 
+static bool fits_between(uint64_t begin, uint64_t end, uint64_t size)
+{
+    return size <= end && (end - size) / PAGE * PAGE >= begin;
+}
+
 /* As high as kernel and memory allow, so that the kernel has room to unpack itself below. */
 static int place_initrd(const struct ram *ram, const char *path, const struct boot_image *image,
                         struct boot_placed *placed, struct error *err)
 {
-    uint64_t top = ram->low;
+    /* Where it has to end, however much memory the guest has. */
+    uint64_t limit = image->initrd_max < LAYOUT_HOLE ? image->initrd_max + 1 : LAYOUT_HOLE;
+    uint64_t top = limit < ram->low ? limit : ram->low;
     struct blob b;
     int ret = blob_open(&b, "initrd", path, err);
 
     if (ret < 0) {
         return ret;
     }
-    if (image->initrd_max < top) {
-        top = image->initrd_max + 1;
-    }
-    if (b.size > top || (top - b.size) / PAGE * PAGE < image->end) {
+    if (!fits_between(image->end, limit, b.size)) {
+        ret = error_set(err, -EFBIG,
+                        "initrd %s: its %" PRIu64 " MiB do not fit between the kernel and %" PRIu64
+                        " MiB, where it must end; more memory does not help: use a smaller one, "
+                        "or a disk (root=/dev/vda)",
+                        path, (b.size >> 20) + 1, limit >> 20);
+    } else if (!fits_between(image->end, top, b.size)) {
         ret = error_set(err, -ENOMEM,
                         "initrd %s: its %" PRIu64 " MiB do not fit beside the kernel; give the "
                         "guest more memory (--memory)",

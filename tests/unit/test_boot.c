@@ -64,6 +64,8 @@ static void tear_down(void)
     ram_destroy(&ram);
 }
 
+static void make_elf(void);
+
 /* --- bzImage --- */
 
 static struct setup_header *setup(void)
@@ -160,13 +162,36 @@ START_TEST(initrd_lies_at_the_end_of_memory_or_of_what_the_kernel_reaches)
     ck_assert_uint_eq(zero_page()->hdr.ramdisk_image, 64 * MIB - 8192);
 
     setup()->initrd_addr_max = 48 * MIB - 1; /* that is where the kernel's room ends */
-    refused(-ENOMEM, "do not fit");
+    refused(-EFBIG, "do not fit between the kernel and 48 MiB");
     setup()->initrd_addr_max = 100;
-    refused(-ENOMEM, "do not fit");
+    refused(-EFBIG, "more memory does not help");
     unlink(path);
     refused(-ENOENT, "initrd");
     config.initrd = "/";
     refused(-EISDIR, "is a directory");
+}
+END_TEST
+
+/* Only the size counts: nothing is read of an initrd that does not fit. */
+START_TEST(more_memory_is_asked_for_only_where_it_helps)
+{
+    char path[] = "/tmp/pollux-initrd-XXXXXX";
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    config.initrd = path;
+    make_bzimage(); /* its room ends at 48 MiB, and initrds must end at 2 GiB */
+    ck_assert_int_eq(ftruncate(fd, (off_t)(2000 * MIB)), 0);
+    refused(-ENOMEM, "more memory (--memory)");
+    ck_assert_int_eq(ftruncate(fd, (off_t)(2000 * MIB + 1)), 0);
+    refused(-EFBIG, "between the kernel and 2048 MiB");
+    make_elf(); /* its only segment ends at 2 MiB + 4 KiB, and the hole begins at 3 GiB */
+    ck_assert_int_eq(ftruncate(fd, (off_t)(3070 * MIB - 4096)), 0);
+    refused(-ENOMEM, "more memory (--memory)");
+    ck_assert_int_eq(ftruncate(fd, (off_t)(3070 * MIB)), 0);
+    refused(-EFBIG, "between the kernel and 3072 MiB");
+    close(fd);
+    unlink(path);
 }
 END_TEST
 
@@ -256,7 +281,10 @@ START_TEST(broken_bzimages_are_named_as_such)
     refused(-EINVAL, "damaged");
     make_bzimage();
     setup()->init_size = UINT32_MAX;
-    refused(-ENOMEM, "guest memory");
+    refused(-EINVAL, "more than a guest has below 3 GiB");
+    make_bzimage();
+    setup()->init_size = 3056 * MIB;
+    refused(-ENOMEM, "needs at least 3073 MiB of guest memory");
     make_bzimage();
     setup()->init_size = 112 * MIB + 1;
     refused(-ENOMEM, "needs at least 129 MiB");
@@ -450,13 +478,19 @@ START_TEST(broken_elf_files_are_named_as_such)
     refused(-EINVAL, "larger in the file than in memory");
     make_elf();
     elf()->load.p_memsz = UINT64_MAX;
-    refused(-ENOMEM, "not in guest memory");
-    make_elf();
-    elf()->load.p_paddr = 128 * MIB - 8;
-    refused(-ENOMEM, "not in guest memory");
+    refused(-EINVAL, "no guest has free memory");
     make_elf();
     elf()->load.p_paddr = LAYOUT_ZERO_PAGE;
-    refused(-ENOMEM, "not in guest memory");
+    refused(-EINVAL, "no guest has free memory");
+    make_elf();
+    elf()->load.p_paddr = LAYOUT_HOLE - 8;
+    refused(-EINVAL, "no guest has free memory");
+    make_elf();
+    elf()->load.p_paddr = 128 * MIB - 8;
+    refused(-ENOMEM, "give more (--memory)");
+    make_elf();
+    elf()->load.p_paddr = LAYOUT_HOLE_END;
+    refused(-ENOMEM, "give more (--memory)");
     make_elf();
     elf()->notes.entry = 64 * MIB;
     refused(-EINVAL, "in no segment");
@@ -555,6 +589,7 @@ int main(void)
         bzimage_goes_where_it_prefers_to_run,
         bzimage_enters_with_four_gib_mapped,
         initrd_lies_at_the_end_of_memory_or_of_what_the_kernel_reaches,
+        more_memory_is_asked_for_only_where_it_helps,
         acpi_tells_a_bzimage_of_its_disks_unless_it_is_off,
         command_line_has_the_length_that_the_kernel_takes,
         memory_map_leaves_the_hole_out_and_goes_on_above_4_gib,
