@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kvm/boot.h"
+#include "kvm/cmdline.h"
 #include "kvm/layout.h"
 
 #define PAGE 4096ull
@@ -23,25 +24,12 @@ unsigned boot_memory_map(const struct ram *ram, struct boot_range out[BOOT_RANGE
     return n;
 }
 
-/* Is @word one of the words of @line? */
-static bool has_word(const char *line, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (const char *p = strstr(line, word); p; p = strstr(p + 1, word)) {
-        if ((p == line || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0')) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Device parameters go first: what follows a lone "--" is not for the kernel. */
 static int place_cmdline(const struct ram *ram, const struct boot_config *config,
                          enum boot_protocol protocol, uint32_t max, struct error *err)
 {
     const char *append = config->append ? config->append : "";
-    bool add = protocol == BOOT_PVH || has_word(append, "acpi=off");
+    bool add = protocol == BOOT_PVH || cmdline_has(append, "acpi=off");
     const char *devices = add && config->devices ? config->devices : "";
     const char *space = *devices && *append ? " " : "";
     size_t len = strlen(devices) + strlen(space) + strlen(append);

@@ -17,6 +17,7 @@
 #include "aio/barrier.h"
 #include "kvm/acpi.h"
 #include "kvm/boot.h"
+#include "kvm/cmdline.h"
 #include "kvm/crash.h"
 #include "kvm/layout.h"
 #include "kvm/machine.h"
@@ -173,6 +174,7 @@ static int check_config(const struct machine_config *config, struct error *err)
 static int load_guest(struct machine *m, const struct machine_config *config,
                       struct boot_entry *entry, struct error *err)
 {
+    const char *warning = cmdline_warning(config->append);
     struct acpi_device devices[STORAGE_DISKS_MAX];
     char parameters[PARAMETERS_MAX];
     struct boot_config boot = {
@@ -193,6 +195,9 @@ static int load_guest(struct machine *m, const struct machine_config *config,
                      LAYOUT_ACPI_SIZE, config->cpus, devices, m->storage.nr_disks);
     if (ret < 0) {
         return error_set(err, ret, "ACPI tables: no room");
+    }
+    if (warning && config->log) {
+        config->log(config->opaque, warning);
     }
     power_write_bios_entry(&m->ram.mem);
     storage_parameters(&m->storage, parameters, sizeof(parameters));

@@ -84,7 +84,8 @@ struct machine_config {
     /* The serial port's output, in batches. Context: a thread of its own, one call at a time. The
      * machine does not end before the last call has returned. NULL: dropped. */
     void (*console_out)(void *opaque, const void *data, size_t len);
-    /* One line about a fault of a guest or a disk. Context: any thread. NULL: dropped. */
+    /* One line about a fault of a guest or a disk, or what the command line takes from the guest.
+     * Context: any thread. NULL: dropped. */
     void (*log)(void *opaque, const char *line);
     /* A disk of rerror or werror stop failed a request, and the machine pauses; what is to be
      * mended is in @why. machine_resume() tries again. Context: an I/O thread. NULL: nobody is

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "kvm/boot.h"
+#include "kvm/cmdline.h"
 #include "kvm/layout.h"
 #include "kvm/pvh.h"
 
@@ -207,6 +208,37 @@ START_TEST(acpi_tells_a_bzimage_of_its_disks_unless_it_is_off)
     config.append = NULL;
     ck_assert_int_eq(load(), 0);
     ck_assert_str_eq(cmdline(), "");
+}
+END_TEST
+
+START_TEST(words_of_a_command_line_are_those_that_linux_reads)
+{
+    ck_assert(cmdline_has("acpi=off", "acpi=off"));
+    ck_assert(cmdline_has("quiet\tacpi=off\n", "acpi=off"));
+    ck_assert(cmdline_has("console=ttyS0,115200 quiet", "console=ttyS0"));
+    ck_assert(!cmdline_has("console=ttyS01 noacpi=off xacpi=off acpi=offx", "acpi=off"));
+    ck_assert(!cmdline_has("console=ttyS01", "console=ttyS0"));
+    ck_assert(!cmdline_has("quiet -- acpi=off", "acpi=off"));
+    ck_assert(cmdline_has("--x acpi=off", "acpi=off"));
+    ck_assert(!cmdline_has("  ", "acpi=off"));
+    ck_assert(!cmdline_has("", "acpi=off"));
+    ck_assert(!cmdline_has(NULL, "acpi=off"));
+}
+END_TEST
+
+START_TEST(what_a_guest_lacks_without_acpi_is_one_line)
+{
+    static const char *const off[] = {"acpi=off", "acpi=noirq", "pci=nomsi pci=noacpi,conf1",
+                                      "noapic", "nolapic"};
+
+    for (unsigned i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+        ck_assert_ptr_nonnull(cmdline_warning(off[i]));
+        ck_assert_ptr_null(strchr(cmdline_warning(off[i]), '\n'));
+    }
+    ck_assert_ptr_nonnull(strstr(cmdline_warning("acpi=off"), "one CPU, cannot power off"));
+    ck_assert_ptr_nonnull(strstr(cmdline_warning("acpi=off"), "virtio_mmio.device="));
+    ck_assert_ptr_null(cmdline_warning("console=ttyS0 -- acpi=off"));
+    ck_assert_ptr_null(cmdline_warning(NULL));
 }
 END_TEST
 
@@ -591,6 +623,8 @@ int main(void)
         initrd_lies_at_the_end_of_memory_or_of_what_the_kernel_reaches,
         more_memory_is_asked_for_only_where_it_helps,
         acpi_tells_a_bzimage_of_its_disks_unless_it_is_off,
+        words_of_a_command_line_are_those_that_linux_reads,
+        what_a_guest_lacks_without_acpi_is_one_line,
         command_line_has_the_length_that_the_kernel_takes,
         memory_map_leaves_the_hole_out_and_goes_on_above_4_gib,
         broken_bzimages_are_named_as_such,
