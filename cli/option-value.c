@@ -104,19 +104,40 @@ static const char *format_scaled(enum option_kind kind, uint64_t value, char *bu
     return buf;
 }
 
-static int out_of_range(const struct option_key *key, const char *where, const char *text,
-                        struct error *err)
+/* A size that is in range with a suffix lacks it more likely than it is one of a few bytes. */
+static const char *missing_suffix(const struct option_key *key, const char *text)
 {
-    char min[32], max[32];
+    static const char *const suffixes[] = {"M", "G", "K"};
+
+    for (unsigned i = 0; key->kind == OPTION_SIZE && i < 3; i++) {
+        uint64_t value;
+
+        if (parse_scaled(text, no_suffixes, 1, &value) == 0 &&
+            !__builtin_mul_overflow(value, suffix_factor(size_suffixes, suffixes[i]), &value) &&
+            value >= key->min && (!key->max || value <= key->max)) {
+            return suffixes[i];
+        }
+    }
+    return NULL;
+}
+
+static int out_of_range(const struct option_key *key, const char *where, const char *text,
+                        uint64_t value, struct error *err)
+{
+    const char *suffix = value < key->min ? missing_suffix(key, text) : NULL;
+    char min[32], max[32], meant[64] = "";
 
     format_scaled(key->kind, key->min, min, sizeof(min));
     format_scaled(key->kind, key->max, max, sizeof(max));
-    if (!key->max) {
-        return error_set(err, -EINVAL, "%s: %s is too small; it takes %s or more", where, text,
-                         min);
+    if (suffix) {
+        snprintf(meant, sizeof(meant), "; did you mean %s%s?", text, suffix);
     }
-    return error_set(err, -EINVAL, "%s: %s is out of range; it takes %s to %s", where, text, min,
-                     max);
+    if (!key->max) {
+        return error_set(err, -EINVAL, "%s: %s is too small; it takes %s or more%s", where, text,
+                         min, meant);
+    }
+    return error_set(err, -EINVAL, "%s: %s is out of range; it takes %s to %s%s", where, text, min,
+                     max, meant);
 }
 
 static int parse_number(const struct option_key *key, const char *where, const char *text,
@@ -149,7 +170,7 @@ static int parse_number(const struct option_key *key, const char *where, const c
         break;
     }
     if (value < key->min || (key->max && value > key->max)) {
-        return out_of_range(key, where, text, err);
+        return out_of_range(key, where, text, value, err);
     }
     *out = value;
     return 0;

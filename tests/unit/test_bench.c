@@ -156,7 +156,7 @@ static const struct {
     {{"--pause", "on-off:1us"}, "--pause: expected on-off:ON:OFF"},
     {{"--pause", "bimodal:1us:2us:101"}, "--pause: 101 is out of range; it takes 0 to 100"},
     {{"--depth", "129"}, "--depth: 129 is out of range; it takes 1 to 128"},
-    {{"--bs", "4k,100"}, "--bs: 100 is out of range; it takes 512 to 1M"},
+    {{"--bs", "4k,100"}, "--bs: 100 is out of range; it takes 512 to 1M; did you mean 100K?"},
     {{"--bs", "1000"}, "--bs: must be a multiple of 512"},
     {{"--disks", "5"}, "--disks: 5 is out of range; it takes 1 to 4"},
     {{"--queues", "0"}, "--queues: 0 is out of range; it takes 1 to 4"},
