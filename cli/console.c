@@ -154,8 +154,14 @@ static bool wait_writable(struct console *c)
     return fds[0].revents;
 }
 
+bool console_is_silent(const struct console *c)
+{
+    return !load_relaxed(&c->out_seen) && isatty(STDOUT_FILENO);
+}
+
 void console_out(struct console *c, const void *data, size_t len)
 {
+    store_relaxed(&c->out_seen, true);
     while (len > 0 && !load_relaxed(&c->out_closed) && wait_writable(c)) {
         ssize_t n = write(STDOUT_FILENO, data, len < PIPE_BUF ? len : PIPE_BUF);
 

@@ -24,6 +24,7 @@ struct console {
     unsigned retries; /* since the serial port took something */
     int abandon_fd;   /* eventfd, readable when output need not be waited for any more */
     bool out_closed;  /* nobody reads standard output any more; set by the writing thread */
+    bool out_seen;    /* the guest has sent something; set by the writing thread */
     void (*quit)(void *opaque);
     void *opaque;
 };
@@ -62,6 +63,12 @@ void console_continue(struct console *c);
  * console_check - now and then: a shell that brings a running job to the foreground sends nothing
  */
 void console_check(struct console *c);
+
+/**
+ * console_is_silent - has the guest sent nothing so far, while a person waits for it?
+ * Standard output that is no terminal has nobody who waits.
+ */
+bool console_is_silent(const struct console *c);
 
 /**
  * console_out - what a guest sends, to standard output

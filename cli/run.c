@@ -14,8 +14,10 @@
 #include "cli/run-options.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
+#include "kvm/cmdline.h"
 
-#define WATCH_NS 1000000000 /* between two looks of the watchdog */
+#define WATCH_NS       1000000000 /* between two looks of the watchdog */
+#define SILENT_WATCHES 5          /* of a guest's silence, then a hint */
 
 struct run {
     const struct command *cmd;
@@ -27,6 +29,7 @@ struct run {
     struct console console;
     struct aio_handler signals, end;
     struct aio_timer watch;
+    unsigned silent_watches;
     int signal_fd;
     sigset_t blocked;
     int signal; /* that ended the machine, or 0 */
@@ -98,12 +101,25 @@ static void end_ready(void *opaque, int revents)
     r->done = true;
 }
 
+/* Linux is silent if nothing names its console: not an error, but a black screen to the user. */
+static void watch_silence(struct run *r)
+{
+    if (r->silent_watches < SILENT_WATCHES && console_is_silent(&r->console) &&
+        !cmdline_has(r->config.append, "console=ttyS0") && ++r->silent_watches == SILENT_WATCHES) {
+        fprintf(stderr,
+                "pollux: the guest has sent nothing to its serial port yet: Linux needs --append "
+                "\"console=ttyS0\"%s\n",
+                r->console.term.is_tty ? "; Ctrl-A x ends the machine" : "");
+    }
+}
+
 static void watch(void *opaque)
 {
     struct run *r = opaque;
 
     machine_watch(r->machine);
     console_check(&r->console);
+    watch_silence(r);
     aio_timer_arm(&r->watch, aio_now(r->loop) + WATCH_NS);
 }
 
