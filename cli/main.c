@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/suggest.h"
 #include "cli/version.h"
 
 static int help_main(const struct command *cmd, int argc, char **argv);
@@ -93,6 +94,15 @@ static int version_main(const struct command *cmd, int argc, char **argv)
 
 static int unknown_command(const char *name)
 {
+    struct suggestion s = suggest(name, strlen(name));
+
+    for (unsigned i = 0; commands[i]; i++) {
+        suggest_offer(&s, commands[i]->name);
+    }
+    if (s.best) {
+        fprintf(stderr, "pollux: unknown command '%s'; did you mean %s?\n", name, s.best);
+        return EXIT_STATUS_FAILURE;
+    }
     fprintf(stderr, "pollux: unknown command '%s'; it takes", name);
     for (unsigned i = 0; commands[i]; i++) {
         fprintf(stderr, "%s %s", i ? "," : "", commands[i]->name);

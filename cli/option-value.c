@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "cli/options.h"
+#include "cli/suggest.h"
 
 struct suffix {
     const char *text;
@@ -179,6 +180,7 @@ static int parse_number(const struct option_key *key, const char *where, const c
 static int parse_choice(const struct option_key *key, const char *where, const char *text,
                         unsigned *out, struct error *err)
 {
+    struct suggestion s = suggest(text, strlen(text));
     char all[256] = "";
     size_t used = 0;
     const char *name;
@@ -188,10 +190,15 @@ static int parse_choice(const struct option_key *key, const char *where, const c
             *out = i;
             return 0;
         }
+        suggest_offer(&s, name);
         if (used < sizeof(all)) {
             used +=
                 (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", name);
         }
+    }
+    if (s.best) {
+        return error_set(err, -EINVAL, "%s: '%s' is not known; did you mean %s?", where, text,
+                         s.best);
     }
     return error_set(err, -EINVAL, "%s: '%s' is not known; it takes one of %s", where, text, all);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "cli/suggest.h"
 
 /*
  * Cuts the first value off a comma-separated text, in place; two commas stand for one inside it.
@@ -31,9 +32,17 @@ static char *cut_value(char *text, char **rest)
 
 static int unknown_key(const struct option *o, const char *name, struct error *err)
 {
+    struct suggestion s = suggest(name, strlen(name));
     char all[256] = "";
     size_t used = 0;
 
+    for (const struct option_key *k = o->keys; k->name; k++) {
+        suggest_offer(&s, k->name);
+    }
+    if (s.best) {
+        return error_set(err, -EINVAL, "--%s: unknown key '%s'; did you mean %s?", o->name, name,
+                         s.best);
+    }
     for (const struct option_key *k = o->keys; k->name && used < sizeof(all); k++) {
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", k->name);
     }
@@ -137,6 +146,33 @@ static const struct option *find_option(const struct option *o, const char *name
     return NULL;
 }
 
+/* What may be meant: an option that has a key of this name, or an option of a similar name. */
+static int unknown_option(const struct option *options, const char *arg, const char *name,
+                          size_t len, struct error *err)
+{
+    struct suggestion s = suggest(name, len);
+    char meant[96] = "";
+
+    for (const struct option *o = options; o->name; o++) {
+        suggest_offer(&s, o->name);
+    }
+    if (s.best) {
+        snprintf(meant, sizeof(meant), "; did you mean --%s?", s.best);
+    }
+    for (const struct option *o = options; o->name; o++) {
+        const struct option_key *key = o->keys && !o->plain ? find_key(o, name, len) : NULL;
+
+        if (key) {
+            snprintf(meant, sizeof(meant), "; did you mean --%s %s=%s?", o->name, key->name,
+                     key->metavar);
+        }
+    }
+    if (name == arg) {
+        return error_set(err, -EINVAL, "'%s' is not an option%s", arg, meant);
+    }
+    return error_set(err, -EINVAL, "unknown option '%s'%s", arg, meant);
+}
+
 static int parse_value(const struct option *o, char *value, void *config, struct error *err)
 {
     void *target = o->target ? o->target(config, err) : config;
@@ -192,11 +228,8 @@ int options_parse(const struct option *options, void *config, int argc, char **a
         if (!strcmp(arg, "--help") || !strcmp(arg, "-help") || !strcmp(arg, "-h")) {
             return 1;
         }
-        if (dashes == 0) {
-            return error_set(err, -EINVAL, "'%s' is not an option", arg);
-        }
-        if (dashes > 2 || !o) {
-            return error_set(err, -EINVAL, "unknown option '%s'", arg);
+        if (dashes < 1 || dashes > 2 || !o) {
+            return unknown_option(options, arg, name, len, err);
         }
         if (!o->keys) {
             if (value) {

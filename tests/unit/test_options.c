@@ -7,6 +7,7 @@
 
 #include "aio/engine.h"
 #include "cli/run-options.h"
+#include "cli/suggest.h"
 
 /* --- the parser, on a table of its own --- */
 
@@ -221,6 +222,53 @@ START_TEST(wrong_option_is_named)
     ck_assert_str_eq(err.msg, "--plain needs a value: TEXT");
     ck_assert_int_eq(PARSE("--flag=1"), -EINVAL);
     ck_assert_str_eq(err.msg, "--flag takes no value");
+}
+END_TEST
+
+static const struct {
+    const char *word, *meant; /* NULL: nothing */
+} typos[] = {
+    {"bnech", "bench"},
+    {"rnu", "run"},
+    {"doctr", "doctor"},
+    {"Bench", "bench"},
+    {"replayy", "replay"},
+    {"do", "doctor"},
+    {"b", NULL},
+    {"", NULL},
+    {"--kernel", NULL},
+    {"rm", NULL},
+    {"beach", "bench"},
+    {"benchmarking", NULL},
+    {"rennnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", NULL},
+};
+
+START_TEST(a_mistyped_word_is_compared_with_each_known_one)
+{
+    static const char *const known[] = {"run", "bench", "doctor", "replay"};
+    struct suggestion s = suggest(typos[_i].word, strlen(typos[_i].word));
+
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        suggest_offer(&s, known[i]);
+    }
+    ck_assert_pstr_eq(s.best, typos[_i].meant);
+}
+END_TEST
+
+START_TEST(mistyped_options_keys_and_choices_get_a_suggestion)
+{
+    ck_assert_int_eq(PARSE("--flga"), -EINVAL);
+    ck_assert_str_eq(err.msg, "unknown option '--flga'; did you mean --flag?");
+    ck_assert_int_eq(PARSE("---flag"), -EINVAL);
+    ck_assert_str_eq(err.msg, "unknown option '---flag'; did you mean --flag?");
+    ck_assert_int_eq(PARSE("plain=x"), -EINVAL);
+    ck_assert_str_eq(err.msg, "'plain=x' is not an option; did you mean --plain?");
+    ck_assert_int_eq(PARSE("--number=3"), -EINVAL);
+    ck_assert_str_eq(err.msg, "unknown option '--number=3'; did you mean --all number=N?");
+    ck_assert_int_eq(parse_all("numbr=3"), -EINVAL);
+    ck_assert_str_eq(err.msg, "--all: unknown key 'numbr'; did you mean number?");
+    ck_assert_int_eq(parse_all("color=grene"), -EINVAL);
+    ck_assert_str_eq(err.msg, "--all: color: 'grene' is not known; did you mean green?");
 }
 END_TEST
 
@@ -499,6 +547,9 @@ int main(void)
     tcase_add_loop_test(parser, wrong_value_is_named_with_what_is_allowed, 0,
                         sizeof(wrong_values) / sizeof(wrong_values[0]));
     tcase_add_test(parser, wrong_option_is_named);
+    tcase_add_loop_test(parser, a_mistyped_word_is_compared_with_each_known_one, 0,
+                        sizeof(typos) / sizeof(typos[0]));
+    tcase_add_test(parser, mistyped_options_keys_and_choices_get_a_suggestion);
     suite_add_tcase(s, parser);
 
     tcase_add_checked_fixture(run, NULL, release_storage);
