@@ -57,7 +57,7 @@ LDLIBS := -laio -luring -ljansson -lm -pthread
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))
 
-all: $(B)/pollux
+all: $(B)/pollux $(B)/pollux.1
 
 # These add to LIB_OBJS or have targets of their own.
 -include guest-images/bench/bench.mk
@@ -69,6 +69,11 @@ all: $(B)/pollux
 $(B)/pollux: $(B)/cli/main.o $(B)/libpollux.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LTO) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The manual page, with the options of the tables that the program has.
+$(B)/pollux.1: docs/pollux.1 $(B)/pollux
+	$(call say,MAN,$@)
+	$(Q)$(B)/pollux help --man <$< >$@.new && mv $@.new $@
 
 $(B)/libpollux.a: $(LIB_OBJS) $(B)/objects
 	$(call say,AR,$@)
@@ -145,9 +150,9 @@ demo: $(B)/pollux guest-linux
 
 # --- the rest ---
 
-install: $(B)/pollux
+install: $(B)/pollux $(B)/pollux.1
 	install -D -m 755 $(B)/pollux $(DESTDIR)$(PREFIX)/bin/pollux
-	install -D -m 644 docs/pollux.1 $(DESTDIR)$(PREFIX)/share/man/man1/pollux.1
+	install -D -m 644 $(B)/pollux.1 $(DESTDIR)$(PREFIX)/share/man/man1/pollux.1
 
 lint:
 	@scripts/lint.sh

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/man-page.h"
 #include "cli/suggest.h"
 #include "cli/version.h"
 
@@ -113,6 +114,13 @@ static int unknown_command(const char *name)
 
 static int help_main(const struct command *cmd, int argc, char **argv)
 {
+    struct error err;
+
+    /* For the Makefile: from docs/pollux.1 to the page that is installed. */
+    if (argc > 0 && !strcmp(argv[0], "--man")) {
+        return man_page(commands, stdin, stdout, &err) < 0 ? command_fail(cmd, err.msg)
+                                                           : EXIT_STATUS_OK;
+    }
     if (argc > 0) {
         const struct command *about = find_command(argv[0]);
 

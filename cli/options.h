@@ -3,8 +3,8 @@
  * Command line options in the style of QEMU: `--disk file=disk.img,engine=null`.
  *
  * Options are tables. An option has keys; a key has a kind, a place in a struct and, where it
- * applies, a range or a list of choices. Parsing, error messages and --help all come from the same
- * table, so none of them can be forgotten.
+ * applies, a range or a list of choices. Parsing, error messages, --help and the manual page
+ * (cli/man-page.h) all come from the same table, so none of them can be forgotten.
  *
  * A comma inside a value is written twice. The first value may come without its key's name, which
  * then is the first key: `--memory 2G,shared=on`.
@@ -42,6 +42,7 @@ struct option_key {
     bool list; /* stored in a struct option_list; only in an option of one key */
     const char *metavar;
     const char *help;
+    const char *more;  /* whole sentences that follow in the manual page; may be NULL */
     size_t offset;     /* in the option's target */
     uint64_t min, max; /* of a number, size or time, or of a string's length; max 0: no limit */
     uint64_t unit;     /* times: ns in a number without a unit; 0: 1 */
@@ -52,6 +53,7 @@ struct option_key {
 struct option {
     const char *name; /* without dashes; NULL ends a table */
     const char *help;
+    const char *more; /* as in struct option_key */
     const struct option_key
         *keys;     /* ends with a NULL name; NULL: no value, sets a bool at @offset */
     bool plain;    /* the whole argument is the value of the only key */

@@ -204,6 +204,7 @@ static const struct option_key iothread_keys[] = {
     {.name = "id",
      .metavar = "ID",
      .help = "name of the thread, for --disk and for top -H",
+     .more = "Up to 15 characters, none of them a colon.",
      .min = 1,
      .max = IOTHREAD_ID_MAX,
      .offset = offsetof(struct run_iothread, id)},
@@ -211,6 +212,7 @@ static const struct option_key iothread_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "POLICY",
      .help = "how long to poll before blocking; default cost",
+     .more = "For the behaviour of QEMU: poll-policy=grow-shrink,poll-max-ns=32768.",
      .choice = choice_policy,
      .about = choice_policy_about,
      .offset = offsetof(struct run_iothread, policy)},
@@ -255,6 +257,9 @@ static const struct option_key iothread_keys[] = {
      .metavar = "N",
      .help =
          "most requests in one system call; default 0: 64 while they complete inside it, else 2",
+     .more = "Requests complete inside the call where the file is in the page cache. "
+             "Elsewhere the kernel keeps requests that are submitted together from the "
+             "device until the last one is prepared.",
      .max = AIO_MAX_BATCH_LIMIT,
      .offset = offsetof(struct run_iothread, max_batch)},
     {.name = "fdmon",
@@ -275,6 +280,7 @@ static const struct option_key disk_keys[] = {
     {.name = "file",
      .metavar = "FILE",
      .help = "raw image or block device",
+     .more = "Its size must be a multiple of 512 bytes.",
      .min = 1,
      .offset = offsetof(struct run_disk, file)},
     {.name = "size",
@@ -287,12 +293,20 @@ static const struct option_key disk_keys[] = {
     {.name = "iothread",
      .metavar = "ID[:ID...]",
      .help = "which threads serve it: queues are dealt round robin; default the first",
+     .more = "Queue 0 goes to the first thread, queue 1 to the second, and so on, then from "
+             "the first again. The --iothread may come later on the command line.",
      .min = 1,
      .offset = offsetof(struct run_disk, iothread)},
     {.name = "engine",
      .kind = OPTION_CHOICE,
      .metavar = "ENGINE",
      .help = "how requests reach the host; default linux-aio, or threads",
+     .more = "The engine threads is the default where the page cache is used. mmap takes "
+             "files on a tmpfs only, with any cache mode, and needs userfaultfd(2); it "
+             "writes by system calls in the I/O thread, whose other disks wait meanwhile. "
+             "The kernel has no asynchronous I/O for files on a tmpfs: linux-aio and "
+             "io_uring, too, read and write them by ordinary system calls in the I/O "
+             "thread.",
      .choice = choice_engine,
      .about = choice_engine_about,
      .offset = offsetof(struct run_disk, engine)},
@@ -300,6 +314,11 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "MODE",
      .help = "the host's page cache, and when writes are durable; default none",
+     .more = "A durable write is on the medium and outlives a loss of power. With none and "
+             "writeback the guest sees a disk with a write cache. The guest can switch the "
+             "write cache at run time (/sys/block/vda/cache_type in Linux); a driver that "
+             "cannot flush always gets durable writes. writeback and writethrough need the "
+             "engine threads, then the default, or io_uring: Linux AIO would block.",
      .choice = run_cache_name,
      .about = cache_about,
      .offset = offsetof(struct run_disk, cache)},
@@ -307,6 +326,7 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "MODE",
      .help = "discard (trim) by the guest; default ignore",
+     .more = "Blocks are freed where the file system or device of the host can do that.",
      .choice = discard_name,
      .about = discard_about,
      .offset = offsetof(struct run_disk, discard)},
@@ -321,6 +341,9 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
      .help = "others that say so too may write the image meanwhile; default off",
+     .more = "An image is locked while it is in use: by one machine that writes it, or by "
+             "many that read it. QEMU keeps to the same locks. The value on is for guests "
+             "that can share a disk.",
      .offset = offsetof(struct run_disk, share_rw)},
     {.name = "readonly",
      .kind = OPTION_SWITCH,
@@ -330,6 +353,7 @@ static const struct option_key disk_keys[] = {
     {.name = "serial",
      .metavar = "TEXT",
      .help = "what the guest reads as the disk's serial number; default diskN",
+     .more = "Up to 20 characters.",
      .min = 1,
      .max = VIRTIO_BLK_SERIAL_MAX,
      .offset = offsetof(struct run_disk, serial)},
@@ -337,6 +361,7 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_NUMBER,
      .metavar = "N",
      .help = "virtqueues, 1 to 64; default one for each of its threads",
+     .more = "With as many as the guest has virtual CPUs, each of them has its own.",
      .min = 1,
      .max = VIRTIO_BLK_QUEUES_MAX,
      .offset = offsetof(struct run_disk, queues)},
@@ -351,6 +376,9 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "ACTION",
      .help = "when a write, or anything but a read, fails; default enospc",
+     .more = "A flush of the host's page cache (cache=writeback) that failed cannot be "
+             "tried again, since Linux has dropped the data: unless errors are ignored it "
+             "is reported, and so is every later one.",
      .choice = werror_name,
      .about = error_about,
      .offset = offsetof(struct run_disk, werror)},
@@ -370,6 +398,7 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
      .help = "offer packed virtqueues; default off",
+     .more = "This ring format touches fewer cache lines.",
      .offset = offsetof(struct run_disk, packed)},
     {.name = "delay",
      .kind = OPTION_TIME,
@@ -415,7 +444,12 @@ const struct option run_options[] = {
      .keys = kernel_keys,
      .plain = true},
     {.name = "initrd", .help = "initial RAM disk", .keys = initrd_keys, .plain = true},
-    {.name = "append", .help = "kernel command line", .keys = append_keys, .plain = true},
+    {.name = "append",
+     .help = "kernel command line",
+     .more = "Disks are added to it for an ELF kernel and with acpi=off; other guests find "
+             "them by ACPI.",
+     .keys = append_keys,
+     .plain = true},
     {.name = "cpus", .help = "virtual CPUs, 1 to 64; default 1", .keys = cpus_keys, .plain = true},
     {.name = "memory", .help = "guest memory", .keys = memory_keys, .target = the_memory},
     {.name = "iothread",
@@ -428,6 +462,10 @@ const struct option run_options[] = {
      .target = new_disk},
     {.name = "stats",
      .help = "print figures of threads and disks at the end",
+     .more = "Also whenever the process gets SIGUSR1. For each disk they have the latency "
+             "of each operation (read, write, flush, discard and write zeroes) by stage, in "
+             "microseconds: from seen in the ring to submitted to the engine, to completed "
+             "by it, to used as the guest sees it, and the total.",
      .offset = offsetof(struct run_config, stats)},
     {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},

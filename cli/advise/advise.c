@@ -246,6 +246,7 @@ static int advise(const struct command *cmd, const struct advise_config *c)
 static const struct option advise_options_table[] = {
     {.name = "disk",
      .help = "image or block device; it is only read",
+     .more = "At least 1 MiB.",
      .plain = true,
      .keys = (const struct option_key[]){{.name = "disk",
                                           .kind = OPTION_STRING,
@@ -254,6 +255,7 @@ static const struct option advise_options_table[] = {
                                          {.name = NULL}}},
     {.name = "time",
      .help = "how long to measure; default 30 s",
+     .more = "In less than 2 s there is one turn, which no engine can win.",
      .plain = true,
      .keys = (const struct option_key[]){{.name = "time",
                                           .kind = OPTION_TIME,

@@ -69,6 +69,7 @@ const struct option bench_options[] = {
      .keys = KEY("pause", .list = true, .metavar = "PAUSE", .min = 1, AT(pauses))},
     {.name = "policy",
      .help = "how the I/O thread waits; default block,grow-shrink,cost",
+     .more = "Each policy but block runs with each cap of --poll-max-ns.",
      .plain = true,
      .keys = KEY("policy", .kind = OPTION_CHOICE, .list = true, .metavar = "POLICY",
                  .choice = choice_policy, .about = choice_policy_about, AT(policies))},
@@ -90,6 +91,7 @@ const struct option bench_options[] = {
                  .choice = choice_engine, .about = choice_engine_about, AT(engines))},
     {.name = "disk",
      .help = "measure this image or block device instead of scratch files",
+     .more = "It is only read; writing wants --overwrite.",
      .plain = true,
      .keys = KEY("disk", .metavar = "FILE", .min = 1, AT(disk))},
     {.name = "overwrite",
@@ -97,10 +99,12 @@ const struct option bench_options[] = {
      .offset = offsetof(struct bench_config, overwrite)},
     {.name = "file",
      .help = "directory of the scratch file on disk; default the current one",
+     .more = "The scratch file has no name and vanishes with the process.",
      .plain = true,
      .keys = KEY("file", .metavar = "DIR", .min = 1, AT(dir))},
     {.name = "size",
      .help = "of a scratch file; default 256M",
+     .more = "There is one on disk and one in memory.",
      .plain = true,
      .keys = KEY("size", .kind = OPTION_SIZE, .metavar = "SIZE", .min = BENCH_MAX_BS,
                  .max = 1ull << 50, AT(size))},
@@ -120,11 +124,13 @@ const struct option bench_options[] = {
                  AT(fsync))},
     {.name = "disks",
      .help = "disks of the guest, all on the same file and I/O thread; default 1",
+     .more = "Up to 4.",
      .plain = true,
      .keys = KEY("disks", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_MAX_DISKS,
                  AT(disks))},
     {.name = "queues",
      .help = "virtqueues of each disk; default 1",
+     .more = "Up to 4.",
      .plain = true,
      .keys = KEY("queues", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_MAX_QUEUES,
                  AT(queues))},
@@ -135,6 +141,9 @@ const struct option bench_options[] = {
          KEY("order", .kind = OPTION_CHOICE, .metavar = "ORDER", .choice = order_name, AT(order))},
     {.name = "cache",
      .help = "around the host's page cache (none), or through it; default none",
+     .more = "O_DIRECT goes around it, where the file system has that. Scratch files are in "
+             "the page cache when a run begins. linux-aio would block on writeback and is "
+             "refused.",
      .plain = true,
      .keys = KEY("cache", .kind = OPTION_CHOICE, .metavar = "none|writeback",
                  .choice = bench_cache_name, AT(cache))},
@@ -153,13 +162,28 @@ const struct option bench_options[] = {
                  .choice = ring_name, AT(rings))},
     {.name = "against",
      .help = "run the same guest under QEMU, in turn, with each --poll-max-ns",
+     .more = "It runs once for each cap, right after Pollux: a microvm with one virtio-mmio "
+             "disk on an iothread, O_DIRECT, and QEMU's engine of the same kind. A second "
+             "table gives the ratios of Pollux to the QEMU that was best in the cell, of "
+             "those that poll or of those that block, taken within a turn, with the "
+             "interval in which the median lies. --idle-handlers are for Pollux only. CPU "
+             "pinning with taskset(1) holds for all.",
      .plain = true,
      .keys = KEY("against", .metavar = "qemu[=PATH]", .min = 1, AT(against))},
     {.name = "host",
      .help = "measure what the host can do without a VMM, in turn",
+     .more = "The table has the ratios of Pollux to that: the bare loop, which is this "
+             "guest and a thread that spins on its ring and the kernel's, with no events, "
+             "interrupts or checks; fio, if it is installed, and pread(2) on the same file; "
+             "and one cache line passed to another CPU and back. No QEMU is needed.",
      .offset = offsetof(struct bench_config, host)},
     {.name = "guest",
      .help = "built-in, or linux: fio in the test Linux guest, see make guest-linux",
+     .more = "With linux, each run boots the test Linux guest that make guest-linux makes, "
+             "and fio with libaio makes the requests. Latencies are fio's; figures of the "
+             "I/O thread are of the time that fio runs; those of the vCPU are left out. It "
+             "needs a KVM that boots Linux, and goes with one disk of one queue, without "
+             "pauses, --against and --host.",
      .plain = true,
      .keys =
          KEY("guest", .kind = OPTION_CHOICE, .metavar = "GUEST", .choice = guest_name, AT(guest))},
@@ -169,6 +193,7 @@ const struct option bench_options[] = {
      .keys = KEY("guest-dir", .metavar = "DIR", .min = 1, .max = 256, AT(guest_dir))},
     {.name = "runs",
      .help = "runs of each cell; default 5, with --against or --host 6",
+     .more = "Six are the fewest for an interval of 95 percent.",
      .plain = true,
      .keys = KEY("runs", .kind = OPTION_NUMBER, .metavar = "N", .min = 1, .max = BENCH_RUNS_MAX,
                  AT(runs))},
@@ -186,13 +211,19 @@ const struct option bench_options[] = {
      .offset = offsetof(struct bench_config, wide)},
     {.name = "json",
      .help = "print one JSON object with all runs instead of the table",
+     .more = "Its form is described in docs/bench-json.md.",
      .offset = offsetof(struct bench_config, json)},
     {.name = "report",
      .help = "make a page with plots as well, DIR/index.html; needs gnuplot",
+     .more = "The plots show IOPS against depth, CPU against latency, latency "
+             "distributions, and where the time of a request goes.",
      .plain = true,
      .keys = KEY("report", .metavar = "DIR", .min = 1, AT(report))},
     {.name = "compare",
      .help = "measure nothing; tell what differs between two files that --json wrote",
+     .more = "They are compared cell by cell. Of IOPS, p99 latency and CPU time per request "
+             "the ratio of the medians of the runs is printed, B to A, with an interval in "
+             "which it lies with 95 percent; those that differ beyond noise are marked.",
      .plain = true,
      .keys = KEY("compare", .metavar = "A.json B.json", .offset = 0)}, /* see bench.c */
     {.name = NULL},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "aio/engine.h"
+#include "cli/man-page.h"
 #include "cli/run-options.h"
 #include "cli/suggest.h"
 
@@ -523,6 +524,95 @@ START_TEST(help_names_every_option_key_and_choice)
 }
 END_TEST
 
+/* --- the manual page --- */
+
+static const struct option documented_options[] = {
+    {.name = "two-words",
+     .help = "help of the option",
+     .more = "More of it.",
+     .keys = (const struct option_key[]){{.name = "color",
+                                          .metavar = "COLOR",
+                                          .kind = OPTION_CHOICE,
+                                          .choice = color,
+                                          .about = color,
+                                          .help = "a=b: kept",
+                                          .more = ".5 \\ x"},
+                                         {.name = "on", .kind = OPTION_SWITCH, .help = "or not"},
+                                         {.name = NULL}}},
+    {.name = "flag", .help = "a line,\n    and one below"},
+    {.name = NULL},
+};
+
+static const struct command documented = {.name = "paint", .options = documented_options};
+static const struct command undocumented = {.name = "wait", .options = sample_options};
+
+static int page_of(const char *text, const struct command *const *commands, char **page)
+{
+    char copy[128];
+    size_t size;
+    FILE *in, *out;
+    int ret;
+
+    snprintf(copy, sizeof(copy), "%s", text);
+    in = fmemopen(copy, strlen(copy), "r");
+    out = open_memstream(page, &size);
+    ret = man_page(commands, in, out, &err);
+    fclose(in);
+    fclose(out);
+    return ret;
+}
+
+START_TEST(the_manual_page_has_the_tables_in_their_places)
+{
+    static const struct command *const commands[] = {&documented, NULL};
+    char *page;
+
+    ck_assert_int_eq(page_of(".SH PAINT\n.\\\" options of paint\n.SH END\n", commands, &page), 0);
+    ck_assert_str_eq(page, ".SH PAINT\n.\\\" options of paint\n"
+                           ".TP\n\\fB\\-\\-two\\-words\\fR [\\fBcolor\\fR=]\\fICOLOR\\fR"
+                           "[,\\fIkey\\fR=\\fIvalue\\fR...]\n"
+                           "Help of the option.\nMore of it.\n"
+                           ".RS\n"
+                           ".TP\n\\fBcolor\\fR=\\fICOLOR\\fR\na=b: kept.\n\\&.5 \\e x\n"
+                           ".br\n\\fBred\\fR: red\n.br\n\\fBgreen\\fR: green\n"
+                           ".TP\n\\fBon\\fR=\\fBon|off\\fR\nOr not.\n"
+                           ".RE\n"
+                           ".TP\n\\fB\\-\\-flag\\fR\nA line,\n.br\nand one below.\n"
+                           ".SH END\n");
+    free(page);
+}
+END_TEST
+
+START_TEST(a_manual_page_without_a_place_for_a_command_is_refused)
+{
+    static const struct command *const commands[] = {&documented, &undocumented, NULL};
+    char *page;
+
+    ck_assert_int_eq(page_of(".\\\" options of paint\n", commands, &page), -EINVAL);
+    ck_assert_str_eq(err.msg, ".\\\" options of wait is missing");
+    free(page);
+    ck_assert_int_eq(page_of(".\\\" options of run\n", commands, &page), -EINVAL);
+    ck_assert_str_eq(err.msg, ".\\\" options of run is not in its place");
+    free(page);
+    ck_assert_int_eq(page_of(".\\\" options of wait\n", commands, &page), -EINVAL);
+    ck_assert_str_eq(err.msg, ".\\\" options of wait is not in its place");
+    free(page);
+}
+END_TEST
+
+/* Every option and key that --help knows has its text: a row without one would be an empty entry.
+ */
+START_TEST(every_option_and_key_of_run_has_a_text)
+{
+    for (const struct option *o = run_options; o->name; o++) {
+        ck_assert_ptr_nonnull(o->help);
+        for (const struct option_key *k = o->keys; !o->plain && k && k->name; k++) {
+            ck_assert_msg(k->help && *k->help, "--%s %s", o->name, k->name);
+        }
+    }
+}
+END_TEST
+
 static void release_storage(void)
 {
     free(storage);
@@ -532,7 +622,8 @@ static void release_storage(void)
 int main(void)
 {
     Suite *s = suite_create("options");
-    TCase *parser = tcase_create("parser"), *run = tcase_create("run");
+    TCase *parser = tcase_create("parser"), *run = tcase_create("run"),
+          *page = tcase_create("manual page");
     SRunner *runner = srunner_create(s);
     int failed;
 
@@ -566,6 +657,11 @@ int main(void)
     tcase_add_test(run, too_many_disks_are_refused);
     tcase_add_test(run, help_names_every_option_key_and_choice);
     suite_add_tcase(s, run);
+
+    tcase_add_test(page, the_manual_page_has_the_tables_in_their_places);
+    tcase_add_test(page, a_manual_page_without_a_place_for_a_command_is_refused);
+    tcase_add_test(page, every_option_and_key_of_run_has_a_text);
+    suite_add_tcase(s, page);
 
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
