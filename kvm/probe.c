@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "kvm/cpuid.h"
 #include "kvm/probe.h"
 #include "kvm/vm.h"
 
@@ -254,6 +256,20 @@ static int make_vcpu(struct probe *p)
     return p->run == MAP_FAILED ? -errno : 0;
 }
 
+/* KVM_SET_SREGS checks EFER against the CPUID of the vCPU: without it there is no long mode. */
+static int set_cpuid(struct probe *p, struct error *err)
+{
+    struct kvm_cpuid2 *cpuid;
+    int ret = cpuid_query(p->kvm, &cpuid, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = ioctl(p->vcpu, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
+    free(cpuid);
+    return ret < 0 ? error_set(err, ret, "/dev/kvm: KVM_SET_CPUID2: %s", strerror(-ret)) : 0;
+}
+
 static void close_probe(struct probe *p)
 {
     if (p->run != MAP_FAILED) {
@@ -285,8 +301,13 @@ static int open_probe(struct probe *p, struct error *err)
     p->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ret = p->ram == MAP_FAILED ? -errno : make_vcpu(p);
     if (ret < 0) {
+        error_set(err, ret, "/dev/kvm: cannot make a machine: %s", strerror(-ret));
+    } else {
+        ret = set_cpuid(p, err);
+    }
+    if (ret < 0) {
         close_probe(p);
-        return error_set(err, ret, "/dev/kvm: cannot make a machine: %s", strerror(-ret));
+        return ret;
     }
     fill_ram(p);
     return 0;
