@@ -6,19 +6,44 @@
 # State, set by guest_init: GUEST_DIR, the cache. In it:
 #   debs/     packages as apt-get download names them
 #   sysroot/  their files, merged into one usr-merged tree
-#   apt/      private package lists, used only when the system has none or they are stale
+#   apt/      private package lists: of another suite, or used when the system has none or they are stale
+
+LACKING=77 # exit status: this machine lacks apt or a network. Any other failure is the recipe's.
 
 say() { echo "guest-linux: $*"; }
 die() { echo "guest-linux: $*" >&2; exit 1; }
+lacks() { echo "guest-linux: $*" >&2; exit $LACKING; }
 
+# guest_init DIR [SUITE]: without a suite the packages are those of the system's.
 guest_init() {
     GUEST_DIR=$(cd "$1" && pwd)
     SYSROOT=$GUEST_DIR/sysroot
     APT_OPTS=(-q -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+    [ $# -lt 2 ] || apt_use_suite "$2"
     if [ -e "$GUEST_DIR/apt/private" ]; then
         apt_use_private
     fi
     mkdir -p "$GUEST_DIR/debs"
+}
+
+# The mirror of Debian that apt is configured with.
+debian_mirror() {
+    local uri
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        grep -E '/debian(/|$)' | head -n 1) || true
+    echo "${uri:-http://deb.debian.org/debian}"
+}
+
+# apt_use_suite SUITE: that suite alone, from the same mirror.
+apt_use_suite() {
+    local keys=/usr/share/keyrings/debian-archive-keyring.gpg signed=""
+
+    [ ! -e $keys ] || signed="[signed-by=$keys] "
+    mkdir -p "$GUEST_DIR/apt"
+    echo "deb $signed$(debian_mirror) $1 main" >"$GUEST_DIR/apt/sources.list"
+    APT_OPTS+=(-o "Dir::Etc::SourceList=$GUEST_DIR/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Status=/dev/null")
+    apt_use_private
 }
 
 apt_use_private() {
@@ -27,17 +52,48 @@ apt_use_private() {
 
 # Fetch package lists into the cache, as any user; the system's own lists stay as they are.
 apt_update_private() {
-    say "fetching package lists into $GUEST_DIR/apt (the system's are missing or too old)"
+    say "fetching package lists into $GUEST_DIR/apt"
     mkdir -p "$GUEST_DIR/apt/lists/partial" "$GUEST_DIR/apt/cache/archives/partial"
     apt_use_private
     apt-get "${APT_OPTS[@]}" update >"$GUEST_DIR/apt/update.log" 2>&1 || return 1
     touch "$GUEST_DIR/apt/private"
 }
 
+# After apt_update_private: did a mirror answer?
+have_network() { grep -q '^\(Get\|Hit\):' "$GUEST_DIR/apt/update.log" 2>/dev/null; }
+
+need_apt() {
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        lacks "apt-get and dpkg-deb are not here: the test guest is made from Debian packages." \
+            "Make it on a Debian system and copy its build/guest-linux here."
+    fi
+}
+
 # real_kernel META: the package that a linux-image meta package stands for.
 real_kernel() {
     apt-cache "${APT_OPTS[@]}" depends "$1" 2>/dev/null |
         awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }'
+}
+
+# kernel_closure IMAGE: this linux-image package and those of the same version that it needs. Until
+# Debian 13 the image is all there is; later it is empty, and linux-binary has the kernel, linux-modules
+# the modules.
+kernel_closure() {
+    local version=${1#linux-image-}
+    apt-cache "${APT_OPTS[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts \
+        --no-breaks --no-replaces --no-enhances "$1" |
+        grep -xF -e "$1" -e "linux-base-$version" -e "linux-binary-$version" -e "linux-modules-$version"
+}
+
+# unpacked_kernel VERSION FILE: copy the kernel from the sysroot, whose index of modules is then complete.
+unpacked_kernel() {
+    local from
+
+    for from in "$SYSROOT/boot/vmlinuz-$1" "$SYSROOT/usr/lib/modules/$1/vmlinuz"; do
+        [ ! -s "$from" ] || break
+    done
+    cp "$from" "$2" || die "no kernel in the packages of Linux $1"
+    "$BUSYBOX" depmod -b "$SYSROOT/usr" "$1"
 }
 
 # library_closure PACKAGE...: these packages and every library package that they need. Only names

@@ -10,7 +10,8 @@
 # and leaves DIR/sysroot and DIR/version for tests/nested.
 #
 # Nothing is done when neither the recipe nor the packages' versions changed; without a network,
-# what the cache holds is used.
+# what the cache holds is used. Ends with 77 where the machine has no apt or no network, and with 1
+# where the recipe failed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -74,32 +75,31 @@ if have_base && ! lists_changed; then
     use_cache
 fi
 
-if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-    die "apt-get and dpkg-deb are not here: the test guest is made from Debian packages." \
-        "Make it on a Debian system and copy its build/guest-linux here."
-fi
+need_apt
 
 resolve() {
     kernel=$(real_kernel $META_KERNEL)
     [ -n "$kernel" ] || return 1
     # shellcheck disable=SC2086
-    packages=$(library_closure $PROGRAMS)
+    packages="$(kernel_closure "$kernel") $(library_closure $PROGRAMS)"
     # shellcheck disable=SC2086
-    files=$(deb_files $kernel $packages)
+    files=$(deb_files $packages)
     [ -n "$files" ]
 }
 
-fail_offline() {
+# After apt_update_private.
+give_up() {
+    have_network && die "$1"
     if have_base; then
         say "cannot ask for newer packages; using the guest in the cache"
         touch "$dir/packages.stamp"
         use_cache
     fi
-    die "$1"
+    lacks "$1"
 }
 
 resolve || { apt_update_private && resolve; } ||
-    fail_offline "apt does not know $META_KERNEL. This needs Debian's package lists: run \`apt-get
+    give_up "apt does not know $META_KERNEL. This needs Debian's package lists: run \`apt-get
 update\` as root on a Debian system with a network, then try again (details: $dir/apt/update.log)."
 
 if have_base && [ "$(tail -n +2 "$dir/packages.stamp")" = "$files" ]; then
@@ -108,9 +108,9 @@ if have_base && [ "$(tail -n +2 "$dir/packages.stamp")" = "$files" ]; then
 fi
 
 # shellcheck disable=SC2086
-fetch() { fetch_debs $kernel $packages; }
+fetch() { fetch_debs $packages; }
 fetch || { apt_update_private && resolve && fetch; } ||
-    fail_offline "cannot download the Debian packages: see $dir/download.log. This needs a network
+    give_up "cannot download the Debian packages: see $dir/download.log. This needs a network
 once; afterwards the cache is used."
 
 say "unpacking $kernel and $(echo "$files" | wc -l) packages"
@@ -118,8 +118,8 @@ rm -rf "$dir/packages.stamp" "$dir/base" "$SYSROOT"
 # shellcheck disable=SC2086
 extract_debs $files
 KVER=${kernel#linux-image-}
-busybox=$SYSROOT/usr/bin/busybox
-"$busybox" depmod -b "$SYSROOT/usr" "$KVER"
+BUSYBOX=$SYSROOT/usr/bin/busybox
+unpacked_kernel "$KVER" "$dir/vmlinuz"
 echo "$KVER" >"$dir/version"
 
 base=$dir/base
@@ -138,7 +138,6 @@ add_program "$fio" /usr/bin/fio
 pack_initramfs "$fio" "$dir/fio.img"
 rm -rf "$fio"
 
-cp "$SYSROOT/boot/vmlinuz-$KVER" "$dir/vmlinuz"
 make_initrd
 printf '%s\n%s\n' "$recipe" "$files" >"$dir/packages.stamp"
 say "made $dir: Linux $KVER, $(du -h "$dir/initrd.img" | cut -f1) initrd.img"

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Make the initramfs of the outer machine, the part that does not change from run to run.
 #
-#   make-outer.sh GUESTDIR OUTDIR     from make-guest.sh's cache to OUTDIR/outer.img
+#   make-outer.sh GUESTDIR OUTDIR KERNELDIR
+#
+# Makes OUTDIR/outer.img from the programs of make-guest.sh's cache, GUESTDIR, and the modules of the
+# kernel in KERNELDIR, which is GUESTDIR or what make-kernel.sh made.
 #
 # The kernel modules are those that a test may want under a disk, too. /deb holds Debian programs
 # with their own libraries, apart from the host's libraries that Pollux brings.
@@ -11,6 +14,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 guest=$(cd "$1" && pwd)
 out=$2
+kernel=$(cd "$3" && pwd)
 MODULES="kvm kvm_amd virtio_pci virtio_blk virtio_console ext4 loop null_blk scsi_debug sd_mod
     dm_mod dm_flakey dm_log_writes dm_delay"
 
@@ -19,7 +23,7 @@ MODULES="kvm kvm_amd virtio_pci virtio_blk virtio_console ext4 loop null_blk scs
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-stamp=$(cat "$0" "$here/outer-init" "$guest/packages.stamp" "$guest/scripts.stamp" | sha256sum | cut -c1-16)
+stamp=$(cat "$0" "$here/outer-init" "$guest/packages.stamp" "$guest/scripts.stamp" "$kernel/packages.stamp" | sha256sum | cut -c1-16)
 if [ -s "$out/outer.img" ] && [ "$(cat "$out/outer.stamp" 2>/dev/null)" = "$stamp" ]; then
     exit 0
 fi
@@ -31,7 +35,7 @@ mkdir -p "$root"/{proc,sys,dev,mnt,tmp,etc,guest,nested,pollux,deb}
 install -m 755 "$here/outer-init" "$root/init"
 add_busybox "$root"
 # shellcheck disable=SC2086
-add_modules "$root" "$(cat "$guest/version")" $MODULES
+(SYSROOT=$kernel/sysroot && add_modules "$root" "$(cat "$kernel/version")" $MODULES)
 # No udev there: device-mapper makes its own nodes.
 add_deb_program() { # NAME PATH
     add_program "$root/deb" "$2"
