@@ -29,6 +29,7 @@ guest_init() {
 # The mirror of Debian that apt is configured with.
 debian_mirror() {
     local uri
+    # shellcheck disable=SC2016
     uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         grep -E '/debian(/|$)' | head -n 1) || true
     echo "${uri:-http://deb.debian.org/debian}"
@@ -85,15 +86,16 @@ kernel_closure() {
         grep -xF -e "$1" -e "linux-base-$version" -e "linux-binary-$version" -e "linux-modules-$version"
 }
 
-# unpacked_kernel VERSION FILE: copy the kernel from the sysroot, whose index of modules is then complete.
+# unpacked_kernel BUSYBOX VERSION FILE: copy the kernel from the sysroot and make the index of its modules.
 unpacked_kernel() {
-    local from
+    local busybox=$1 from
+    shift
 
     for from in "$SYSROOT/boot/vmlinuz-$1" "$SYSROOT/usr/lib/modules/$1/vmlinuz"; do
         [ ! -s "$from" ] || break
     done
     cp "$from" "$2" || die "no kernel in the packages of Linux $1"
-    "$BUSYBOX" depmod -b "$SYSROOT/usr" "$1"
+    "$busybox" depmod -b "$SYSROOT/usr" "$1"
 }
 
 # library_closure PACKAGE...: these packages and every library package that they need. Only names

@@ -118,8 +118,7 @@ rm -rf "$dir/packages.stamp" "$dir/base" "$SYSROOT"
 # shellcheck disable=SC2086
 extract_debs $files
 KVER=${kernel#linux-image-}
-BUSYBOX=$SYSROOT/usr/bin/busybox
-unpacked_kernel "$KVER" "$dir/vmlinuz"
+unpacked_kernel "$SYSROOT/usr/bin/busybox" "$KVER" "$dir/vmlinuz"
 echo "$KVER" >"$dir/version"
 
 base=$dir/base

@@ -22,13 +22,13 @@ mkdir -p "$3"
 dir=$(cd "$3" && pwd)
 exec 9>"$dir/lock"
 flock 9
-BUSYBOX=$guest/sysroot/usr/bin/busybox
+busybox=$guest/sysroot/usr/bin/busybox
 recipe=$(cat "$here/make-kernel.sh" "$here/lib.sh" | sha256sum | cut -c1-16)
 
 have_kernel() { [ "$(head -n 1 "$dir/packages.stamp" 2>/dev/null)" = "$recipe" ]; }
 
 need_apt
-[ -x "$BUSYBOX" ] || lacks "no test guest in $guest"
+[ -x "$busybox" ] || lacks "no test guest in $guest"
 guest_init "$dir" "$suite"
 
 # A day is how old the lists may get.
@@ -58,6 +58,6 @@ say "unpacking Linux $KVER of Debian $suite"
 rm -rf "$dir/packages.stamp" "$SYSROOT"
 # shellcheck disable=SC2086
 extract_debs $files
-unpacked_kernel "$KVER" "$dir/vmlinuz"
+unpacked_kernel "$busybox" "$KVER" "$dir/vmlinuz"
 echo "$KVER" >"$dir/version"
 printf '%s\n%s\n' "$recipe" "$files" >"$dir/packages.stamp"
