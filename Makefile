@@ -24,7 +24,8 @@ endif
 GOALS := $(or $(MAKECMDGOALS),all)
 NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
 	$(if $(filter check check-rest check-all tests traces,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
-	$(if $(filter results,$(GOALS)),results) $(if $(findstring clang,$(CC_NAME)),clang)
+	$(if $(filter results,$(GOALS)),results) $(if $(filter guest-debian check-debian check-rest check-all,$(GOALS)),debian) \
+	$(if $(findstring clang,$(CC_NAME)),clang)
 ifneq ($(DEPS),no)
 ifneq ($(strip $(NEED)),)
 ifeq ($(findstring n,$(firstword -$(MAKEFLAGS))),)
@@ -62,6 +63,7 @@ all: $(B)/pollux $(B)/pollux.1
 # These add to LIB_OBJS or have targets of their own.
 -include guest-images/bench/bench.mk
 -include guest-images/linux/linux.mk
+-include guest-images/debian/debian.mk
 -include tests/model/model.mk
 -include tests/nested/nested.mk
 -include tests/fuzz/fuzz.mk
@@ -182,9 +184,11 @@ help:
 	@echo 'make check-all      these, every Linux guest, under three kernels, and sanitizers; 30 minutes'
 	@echo 'make demo           boot Debian Linux from Pollux, then measure polling'
 	@echo 'make guest-linux    make the test Linux guest from Debian packages'
+	@echo 'make guest-debian   make a Debian 12 root disk, and say how to boot it'
 	@echo 'make check-nested   boot it; TESTS="boot smp" for some of its tests only'
 	@echo 'make check-kernels  boot it with the kernels of Debian 12, 13 and sid as the host kernel'
 	@echo 'make check-long     every engine with every cache mode, 100 kills; half an hour'
+	@echo 'make check-debian   boot the disk of guest-debian, log in, verify data; some minutes'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make bench          measure blocking mode against polling'
 	@echo 'make traces         make the traces of waits for `pollux replay`, in build/traces'

@@ -3,9 +3,9 @@
 #
 # deps.sh PURPOSE... - see that the packages for these purposes are there
 #
-# Purposes: build, check, nested, lint, clang, fuzz, results. What is missing is installed through
-# apt-get when this runs as root or with password-less sudo, and said first; else the command to type is
-# printed. DEPS=no in the environment switches all of it off.
+# Purposes: build, check, nested, debian, lint, clang, fuzz, results. What is missing is installed
+# through apt-get when this runs as root or with password-less sudo, and said first; else the command to
+# type is printed. DEPS=no in the environment switches all of it off.
 #
 # A package counts as present when the program or header that is wanted from it is, so other
 # distributions can use their own packages. Nothing here may need more than a POSIX shell.
@@ -22,6 +22,9 @@ packages_for() {
         systemtap-sdt-dev:/sys/sdt.h ;;
     check) echo check:/check.h spin:spin python3:python3 ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
+    debian) echo mmdebstrap:mmdebstrap e2fsprogs:=/usr/sbin/mke2fs fakeroot:fakeroot \
+        fakechroot:fakechroot uidmap:newuidmap \
+        debian-archive-keyring:=/usr/share/keyrings/debian-archive-keyring.gpg ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
     clang) echo clang:clang ;;
     results) echo python3:python3 gnuplot-nox:gnuplot qemu-system-x86:qemu-system-x86_64 fio:fio ;;
