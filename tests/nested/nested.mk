@@ -53,4 +53,9 @@ check-long: $(B)/pollux $(NESTED_TOOLS)
 	@$(make_guest)
 	@tests/nested/long.sh --pollux $(B)/pollux --guest $(GUEST_LINUX) --kills $(KILLS) $(PARTS)
 
-.PHONY: check-nested check-kernels check-long
+# The disk of `make guest-debian`, booted to its login prompt and used.
+check-debian: guest-debian
+	@$(make_guest)
+	@tests/nested/debian/run.sh --pollux $(B)/pollux --guest $(GUEST_LINUX) --debian $(GUEST_DEBIAN)
+
+.PHONY: check-nested check-kernels check-long check-debian
