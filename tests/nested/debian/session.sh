@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# shellcheck shell=dash
 # Boot the Debian disk, log in on its serial console, let fio verify what it wrote, power off.
 #
 #   session.sh POLLUX DIR DISK WORK     DIR has vmlinuz and initrd.img; the guest writes to DISK
