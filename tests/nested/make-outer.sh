@@ -35,6 +35,7 @@ mkdir -p "$root"/{proc,sys,dev,mnt,tmp,etc,guest,nested,pollux,deb}
 install -m 755 "$here/outer-init" "$root/init"
 add_busybox "$root"
 # shellcheck disable=SC2086
+# shellcheck disable=SC2034 # add_modules reads SYSROOT
 (SYSROOT=$kernel/sysroot && add_modules "$root" "$(cat "$kernel/version")" $MODULES)
 # No udev there: device-mapper makes its own nodes.
 add_deb_program() { # NAME PATH

@@ -201,7 +201,8 @@ static double regret(const char *trace, const struct poll_policy_ops *ops)
 
     snprintf(path, sizeof(path), "build/traces/%s.waits", trace);
     in = fopen(path, "r");
-    ck_assert_msg(in != NULL, "cannot open %s (made by `make traces`; run from the root of the tree)", path);
+    ck_assert_msg(in != NULL,
+                  "cannot open %s (made by `make traces`; run from the root of the tree)", path);
     ck_assert_msg(wait_trace_read(in, path, &t, &err) == 0, "%s", err.msg);
     fclose(in);
     poll_params_default(&params);
