@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "aio/barrier.h"
+#include "aio/image-format.h"
 #include "aio/image-lock.h"
 #include "aio/image.h"
 
@@ -101,6 +102,20 @@ static int check_kind(const struct image_config *config, struct error *err)
                          S_ISDIR(st.st_mode) ? "a directory" : "neither file nor disk");
     }
     return 0;
+}
+
+static int check_format(const struct image_config *config, struct error *err)
+{
+    const char *path = config->path, *format = config->raw ? NULL : image_format(path);
+
+    if (!format) {
+        return 0;
+    }
+    return error_set(err, -EINVAL,
+                     "disk image %s is no raw image, its format is %s: convert it with qemu-img "
+                     "convert -f %s -O raw %s %s.raw (or, with format=raw, the guest gets the file "
+                     "as it is)",
+                     path, format, format, path, path);
 }
 
 static int get_size(const struct image *img, const char *path, uint64_t *size, struct error *err)
@@ -214,6 +229,9 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         return open_without_file(img, config->size, err);
     }
     r = check_kind(config, err);
+    if (r == 0) {
+        r = check_format(config, err);
+    }
     if (r < 0) {
         return r;
     }

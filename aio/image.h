@@ -22,6 +22,7 @@ struct image_config {
     bool direct;       /* O_DIRECT: go around the host's page cache */
     bool writethrough; /* no write cache: what is written is durable when the write completes, and
                           what is there when the image is opened is durable then */
+    bool raw;          /* whatever format the file seems to have, it is used as a raw image */
     bool share_rw;     /* others may write the image at the same time, if they say so too */
 };
 
@@ -45,7 +46,8 @@ struct image {
  * An image has one writer, or many readers, unless all of them share it. The lock goes with the
  * process that holds it.
  * Return: 0, or -errno and @err says what is wrong with which file and what to do: missing, a
- *         directory, not readable, empty, not a multiple of 512 bytes, no O_DIRECT, in use.
+ *         directory, of another format than raw, not readable, empty, not a multiple of 512 bytes,
+ * no O_DIRECT, in use.
  */
 int image_open(struct image *img, const struct image_config *config, struct error *err);
 void image_close(struct image *img);

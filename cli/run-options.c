@@ -38,6 +38,16 @@ static const char *cache_about(unsigned i)
     return about[i];
 }
 
+static const char *format_name(unsigned i)
+{
+    return i == RUN_FORMAT_RAW ? "raw" : NULL;
+}
+
+static const char *format_about(unsigned i)
+{
+    return "the guest gets the file as it is, even if it looks like qcow2 or another format";
+}
+
 static const char *discard_name(unsigned i)
 {
     static const char *const names[] = {
@@ -144,8 +154,10 @@ static void *new_disk(void *config, struct error *err)
         error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
         return NULL;
     }
-    c->disks[c->nr_disks] =
-        (struct run_disk){.engine = RUN_ENGINE_DEFAULT, .merge = true, .werror = VIRTIO_BLK_ENOSPC};
+    c->disks[c->nr_disks] = (struct run_disk){.engine = RUN_ENGINE_DEFAULT,
+                                              .format = RUN_FORMAT_DEFAULT,
+                                              .merge = true,
+                                              .werror = VIRTIO_BLK_ENOSPC};
     return &c->disks[c->nr_disks++];
 }
 
@@ -283,6 +295,13 @@ static const struct option_key disk_keys[] = {
      .more = "Its size must be a multiple of 512 bytes.",
      .min = 1,
      .offset = offsetof(struct run_disk, file)},
+    {.name = "format",
+     .kind = OPTION_CHOICE,
+     .metavar = "FORMAT",
+     .help = "by default raw, and a file of another format is refused",
+     .choice = format_name,
+     .about = format_about,
+     .offset = offsetof(struct run_disk, format)},
     {.name = "size",
      .kind = OPTION_SIZE,
      .metavar = "SIZE",

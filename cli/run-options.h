@@ -27,6 +27,7 @@ struct run_disk {
     unsigned fault_errno;    /* choice_errno() */
     unsigned engine;         /* engine_at(), or RUN_ENGINE_DEFAULT */
     unsigned cache;          /* enum run_cache */
+    unsigned format;         /* enum run_format, or RUN_FORMAT_DEFAULT */
     unsigned discard;        /* enum run_discard */
     unsigned detect_zeroes;  /* enum virtio_blk_detect */
     unsigned rerror, werror; /* enum virtio_blk_on_error */
@@ -40,6 +41,12 @@ enum run_cache {
     RUN_CACHE_WRITEBACK,
     RUN_CACHE_WRITETHROUGH,
     RUN_CACHE_DIRECTSYNC,
+};
+
+#define RUN_FORMAT_DEFAULT UINT32_MAX /* raw, unless the file is of another format */
+
+enum run_format {
+    RUN_FORMAT_RAW,
 };
 
 enum run_discard {

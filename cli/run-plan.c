@@ -170,6 +170,7 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
             {
                 .path = from->file,
                 .size = from->size,
+                .raw = from->format == RUN_FORMAT_RAW,
                 .readonly = from->readonly,
                 .direct = from->file && is_direct(from),
                 .writethrough =

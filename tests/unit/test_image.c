@@ -180,6 +180,92 @@ START_TEST(a_size_that_is_not_whole_sectors_is_refused)
 }
 END_TEST
 
+/* --- formats --- */
+
+static const struct {
+    const char *format, *magic;
+    size_t len;
+    off_t at;
+    off_t size;
+} others[] = {
+    /* A size that is no whole sectors, which alone would be refused with advice to enlarge. */
+    {"qcow2", "QFI\xfb\0\0\0\3", 8, 0, 196616},
+    {"qcow2", "QFI\xfb\0\0\0\2", 8, 0, 196608},
+    {"qcow", "QFI\xfb\0\0\0\1", 8, 0, 4096},
+    {"qed", "QED\0", 4, 0, 65536},
+    {"vmdk", "KDMV", 4, 0, 65536},
+    {"vmdk", "COWD", 4, 0, 65536},
+    {"vmdk", "# Disk DescriptorFile\nversion=1\n", 32, 0, 330},
+    {"vhdx", "vhdxfile", 8, 0, 1 << 20},
+    {"vpc", "conectix", 8, 0, 65536 + 512},
+    {"vpc", "conectix", 8, 65536, 65536 + 512},
+    {"vpc", "conectix", 8, 65536, 65536 + 511},
+    {"vdi", "\x7f\x10\xda\xbe", 4, 64, 1 << 20},
+    {"parallels", "WithoutFreeSpace", 16, 0, 1 << 20},
+    {"parallels", "WithouFreSpacExt", 16, 0, 1 << 20},
+    {"bochs", "Bochs Virtual HD Image", 22, 0, 1 << 20},
+    {"dmg", "koly", 4, 65536, 65536 + 512},
+};
+
+static void put_magic(const char *magic, size_t len, off_t at, off_t size)
+{
+    int fd;
+
+    make_file(size);
+    fd = open(path, O_RDWR);
+    ck_assert_int_eq(pwrite(fd, magic, len, at), len);
+    close(fd);
+}
+
+START_TEST(another_format_than_raw_is_refused_before_anything_else)
+{
+    char convert[64];
+
+    snprintf(convert, sizeof(convert), "qemu-img convert -f %s -O raw", others[_i].format);
+    put_magic(others[_i].magic, others[_i].len, others[_i].at, others[_i].size);
+    assert_refused(path, -EINVAL, convert);
+}
+END_TEST
+
+START_TEST(a_format_is_no_matter_if_raw_is_what_was_asked_for)
+{
+    struct image_config config = {.path = path, .raw = true};
+    struct error err = {""};
+    struct image img;
+
+    put_magic(others[1].magic, others[1].len, others[1].at, others[1].size);
+    ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+    ck_assert_uint_eq(img.size, others[1].size);
+    image_close(&img);
+}
+END_TEST
+
+/* What a raw disk may begin with. */
+START_TEST(what_a_raw_image_begins_with_is_no_format)
+{
+    static const struct {
+        const char *magic;
+        size_t len;
+        off_t at;
+    } raws[] = {
+        {"LUKS\xba\xbe\0\2", 8, 0},
+        {"\xeb\x63\x90", 3, 0},
+        {"EFI PART", 8, 512},
+        {"conectix", 8, 1024},
+    };
+
+    for (unsigned i = 0; i < sizeof(raws) / sizeof(raws[0]); i++) {
+        struct image_config config = {.path = path};
+        struct error err = {""};
+        struct image img;
+
+        put_magic(raws[i].magic, raws[i].len, raws[i].at, 65536);
+        ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+        image_close(&img);
+    }
+}
+END_TEST
+
 START_TEST(a_fifo_is_refused_and_does_not_hang)
 {
     ck_assert_int_eq(mkfifo(path, 0644), 0);
@@ -478,6 +564,10 @@ int main(void)
     tcase_add_test(t, an_empty_file_is_refused);
     tcase_add_test(t, a_block_device_without_a_medium_is_refused);
     tcase_add_test(t, a_size_that_is_not_whole_sectors_is_refused);
+    tcase_add_loop_test(t, another_format_than_raw_is_refused_before_anything_else, 0,
+                        sizeof(others) / sizeof(others[0]));
+    tcase_add_test(t, a_format_is_no_matter_if_raw_is_what_was_asked_for);
+    tcase_add_test(t, what_a_raw_image_begins_with_is_no_format);
     tcase_add_test(t, a_fifo_is_refused_and_does_not_hang);
     tcase_add_test(t, a_character_device_is_refused);
     tcase_add_test(t, an_unreadable_file_is_refused);

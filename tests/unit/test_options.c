@@ -414,6 +414,17 @@ START_TEST(a_cache_mode_says_how_to_open_and_when_writes_are_durable)
 }
 END_TEST
 
+START_TEST(raw_is_the_only_format)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=raw", "--disk", "file=y"), 0);
+    ck_assert(plan.disks[0].image.raw);
+    ck_assert(!plan.disks[1].image.raw);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=qcow2"), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "--disk: format: 'qcow2' is not known; it takes one of raw"),
+                  "%s", err.msg);
+}
+END_TEST
+
 START_TEST(discard_zeroes_and_sharing_reach_the_plan)
 {
     ck_assert_int_eq(RUN("--kernel=k", "--disk",
@@ -649,6 +660,7 @@ int main(void)
     tcase_add_test(run, disks_may_come_before_their_threads);
     tcase_add_loop_test(run, a_cache_mode_says_how_to_open_and_when_writes_are_durable, 0,
                         sizeof(cache_modes) / sizeof(cache_modes[0]));
+    tcase_add_test(run, raw_is_the_only_format);
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
     tcase_add_test(run, errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise);
