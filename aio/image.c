@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "aio/barrier.h"
+#include "aio/image-dio.h"
 #include "aio/image-format.h"
 #include "aio/image-lock.h"
 #include "aio/image.h"
@@ -118,7 +119,8 @@ static int check_format(const struct image_config *config, struct error *err)
                      path, format, format, path, path);
 }
 
-static int get_size(const struct image *img, const char *path, uint64_t *size, struct error *err)
+static int get_file_size(const struct image *img, const char *path, uint64_t *size,
+                         struct error *err)
 {
     struct stat st;
 
@@ -134,6 +136,18 @@ static int get_size(const struct image *img, const char *path, uint64_t *size, s
     }
     *size = st.st_size;
     return 0;
+}
+
+/* Nobody can read less than a block, so what the file has behind the last one is left out. */
+static int get_size(struct image *img, const char *path, uint64_t *size, struct error *err)
+{
+    int r = get_file_size(img, path, size, err);
+
+    if (r == 0) {
+        img->left_out = *size % image_block(img);
+        *size -= img->left_out;
+    }
+    return r;
 }
 
 static bool is_block_device(int fd)
@@ -170,29 +184,32 @@ static void get_topology(struct image *img)
     }
 }
 
-/* What O_DIRECT wants of offsets, lengths and addresses: the smallest that a read gets away with.
- */
-static int probe_align(int fd, const char *path, unsigned *align, struct error *err)
+/* What O_DIRECT wants, and whether the image can be read at all. */
+static int set_up_direct(struct image *img, const char *path, struct error *err)
 {
-    uint8_t *buf = aligned_alloc(2 * IMAGE_ALIGN_MAX, 2 * IMAGE_ALIGN_MAX);
-    ssize_t n = -1;
-    int num;
+    struct image_dio dio;
+    uint8_t *buf;
+    int num = 0;
 
+    image_dio(img->fd, &dio);
+    if (dio.align > IMAGE_ALIGN_MAX) {
+        return error_set(err, -EINVAL,
+                         "disk image %s has blocks of %u bytes, and O_DIRECT, which cache=none and "
+                         "cache=directsync need, is possible with blocks of up to %d: use "
+                         "cache=writeback or cache=writethrough",
+                         path, dio.align, IMAGE_ALIGN_MAX);
+    }
+    img->align = dio.align;
+    img->page_cache = dio.page_cache;
+    buf = aligned_alloc(dio.align, dio.align);
     if (!buf) {
         return error_set(err, -ENOMEM, "out of memory for opening disk image %s", path);
     }
-    for (*align = SECTOR_SIZE; *align <= IMAGE_ALIGN_MAX; *align *= 2) {
-        n = pread(fd, buf + *align, *align, 0);
-        if (n >= 0 || errno != EINVAL) {
-            break;
-        }
+    if (pread(img->fd, buf, dio.align, 0) < 0) {
+        num = errno;
     }
-    num = errno;
     free(buf);
-    if (n < 0) {
-        return error_set(err, -num, "cannot read disk image %s: %s", path, strerror(num));
-    }
-    return 0;
+    return num ? error_set(err, -num, "cannot read disk image %s: %s", path, strerror(num)) : 0;
 }
 
 /*
@@ -224,7 +241,12 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         O_CLOEXEC | (config->readonly ? O_RDONLY : O_RDWR) | (config->direct ? O_DIRECT : 0);
     int r;
 
-    *img = (struct image){.fd = -1, .align = 1, .readonly = config->readonly};
+    *img = (struct image){
+        .fd = -1,
+        .align = 1,
+        .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
+        .readonly = config->readonly,
+    };
     if (!config->path) {
         return open_without_file(img, config->size, err);
     }
@@ -245,13 +267,20 @@ int image_open(struct image *img, const struct image_config *config, struct erro
     img->writethrough = config->writethrough;
     r = image_lock(img->fd, config->path, !config->readonly, config->share_rw, err);
     if (r == 0) {
-        r = get_size(img, config->path, &img->size, err);
+        r = get_file_size(img, config->path, &img->size, err);
     }
     if (r == 0) {
         r = check_size(config->path, img->size, img->block_device, err);
     }
     if (r == 0 && img->direct) {
-        r = probe_align(img->fd, config->path, &img->align, err);
+        r = set_up_direct(img, config->path, err);
+    }
+    if (r == 0) {
+        r = get_size(img, config->path, &img->size, err);
+    }
+    if (r == 0 && img->size == 0) {
+        r = error_set(err, -EINVAL, "disk image %s has %u bytes, less than a block", config->path,
+                      img->left_out);
     }
     if (r == 0) {
         r = make_durable(img, config->path, err);
@@ -276,8 +305,6 @@ int image_update_size(struct image *img, const char *name, struct error *err)
     if (r < 0) {
         return r;
     }
-    /* What it ends with besides whole blocks nobody could read. */
-    size -= size % (img->align > SECTOR_SIZE ? img->align : SECTOR_SIZE);
     if (size == img->size) {
         return 0;
     }

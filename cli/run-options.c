@@ -156,6 +156,7 @@ static void *new_disk(void *config, struct error *err)
     }
     c->disks[c->nr_disks] = (struct run_disk){.engine = RUN_ENGINE_DEFAULT,
                                               .format = RUN_FORMAT_DEFAULT,
+                                              .block_size = SECTOR_SIZE,
                                               .merge = true,
                                               .werror = VIRTIO_BLK_ENOSPC};
     return &c->disks[c->nr_disks++];
@@ -309,6 +310,13 @@ static const struct option_key disk_keys[] = {
      .min = SECTOR_SIZE,
      .max = 1ull << 60,
      .offset = offsetof(struct run_disk, size)},
+    {.name = "block-size",
+     .kind = OPTION_SIZE,
+     .metavar = "SIZE",
+     .help = "the guest's logical block: 512, 1K, 2K or 4K; default 512",
+     .min = SECTOR_SIZE,
+     .max = IMAGE_ALIGN_MAX,
+     .offset = offsetof(struct run_disk, block_size)},
     {.name = "iothread",
      .metavar = "ID[:ID...]",
      .help = "which threads serve it: queues are dealt round robin; default the first",

@@ -21,7 +21,7 @@ struct run_iothread {
 
 struct run_disk {
     const char *file, *iothread, *serial;
-    uint64_t size, queue_size, queues;
+    uint64_t size, block_size, queue_size, queues;
     uint64_t delay_ns, fault_errors, fault_short, fault_delay_ns;
     const char *fault_file;
     unsigned fault_errno;    /* choice_errno() */

@@ -72,8 +72,12 @@ static int check_disk(const struct run_disk *d, const struct engine_ops *engine,
     if (!d->file && !d->size) {
         return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
     }
-    if (d->size % SECTOR_SIZE) {
-        return error_set(err, -EINVAL, "--disk: size must be a multiple of %d bytes", SECTOR_SIZE);
+    if (d->block_size & (d->block_size - 1)) {
+        return error_set(err, -EINVAL, "--disk: block-size must be 512, 1K, 2K or 4K");
+    }
+    if (d->size % d->block_size) {
+        return error_set(err, -EINVAL, "--disk: size must be a multiple of %u bytes",
+                         (unsigned)d->block_size);
     }
     if (engine == &engine_linux_aio && !is_direct(d)) {
         return error_set(err, -EINVAL,
@@ -170,6 +174,7 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
             {
                 .path = from->file,
                 .size = from->size,
+                .block_size = (unsigned)from->block_size,
                 .raw = from->format == RUN_FORMAT_RAW,
                 .readonly = from->readonly,
                 .direct = from->file && is_direct(from),
@@ -178,6 +183,7 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
                 .share_rw = from->share_rw,
             },
         .engine = engine,
+        .engine_named = from->engine != RUN_ENGINE_DEFAULT,
         .discard = from->discard == RUN_DISCARD_UNMAP,
         .detect_zeroes = (enum virtio_blk_detect)from->detect_zeroes,
         .merge = from->merge,

@@ -26,6 +26,7 @@ struct machine_disk {
     const char *name; /* "disk0": messages and statistics */
     struct image_config image;
     const struct engine_ops *engine;
+    bool engine_named; /* else another one is taken where linux-aio would block */
     /* Ids of I/O threads; queue i is served by the i-th, and they are dealt again from the first on
      * where there are more queues. A NULL ends the list. */
     const char *iothreads[VIRTIO_BLK_QUEUES_MAX];

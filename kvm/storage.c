@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,55 @@ static int start_iothreads(struct storage *s, const struct machine_config *confi
     return 0;
 }
 
+static void log_line(const struct machine_config *machine, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void log_line(const struct machine_config *machine, const char *fmt, ...)
+{
+    char line[ERROR_MSG_MAX];
+    va_list ap;
+
+    if (machine->log) {
+        va_start(ap, fmt);
+        vsnprintf(line, sizeof(line), fmt, ap);
+        va_end(ap);
+        machine->log(machine->opaque, line);
+    }
+}
+
+/* What the guest does not get of the image, and what the host does with it that O_DIRECT hides. */
+static void report_image(const struct image *image, const struct machine_disk *config,
+                         const struct machine_config *machine)
+{
+    if (image->left_out) {
+        log_line(machine,
+                 "%s: the guest does not see the last %u bytes of %s, which are no whole block of "
+                 "%u: truncate -s %%%u %s adds what is missing",
+                 config->name, image->left_out, config->image.path, image_block(image),
+                 image_block(image), config->image.path);
+    }
+    if (image->page_cache) {
+        log_line(
+            machine,
+            "%s: %s is in the host's page cache in spite of O_DIRECT: %s; a flush "
+            "that fails is final%s",
+            config->name, config->image.path, image->page_cache,
+            config->engine != &engine_linux_aio ? ""
+            : config->engine_named
+                ? ", and engine=linux-aio blocks the I/O thread, with all its disks, in io_submit"
+                : ", and the engine is threads, as linux-aio would block the I/O thread");
+    }
+}
+
+/* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
+static const struct engine_ops *engine_for(const struct image *image,
+                                           const struct machine_disk *config)
+{
+    bool blocks = image->page_cache && config->engine == &engine_linux_aio;
+
+    return blocks && !config->engine_named ? &engine_threads : config->engine;
+}
+
 static int make_device(struct storage *s, struct storage_disk *d, const struct machine_disk *config,
                        const struct machine_config *machine, const struct guest_memory *mem,
                        struct error *err)
@@ -61,7 +111,7 @@ static int make_device(struct storage *s, struct storage_disk *d, const struct m
     struct virtio_blk_options options = {
         .name = config->name,
         .image = &d->image,
-        .engine = config->engine,
+        .engine = engine_for(&d->image, config),
         .queue_size = config->queue_size,
         .packed = config->packed,
         .delay_ns = config->delay_ns,
@@ -110,6 +160,9 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
     for (unsigned i = 0; ret == 0 && i < s->nr_disks; i++) {
         ret = image_open(&s->disks[i].image, &config->disks[i].image, err);
         s->disks[i].image_open = ret == 0;
+        if (ret == 0) {
+            report_image(&s->disks[i].image, &config->disks[i], config);
+        }
     }
     if (ret == 0) {
         ret = start_iothreads(s, config, err);

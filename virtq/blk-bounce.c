@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Buffers that O_DIRECT would not take go piece by piece through a bounce buffer. It is the same
- * way that a short transfer goes on: move what can be moved, then submit the rest.
+ * Buffers that O_DIRECT would not take go piece by piece through a bounce buffer, and so do
+ * requests that begin or end within a host block. It is the same way that a short transfer goes on:
+ * move what can be moved, then submit the rest.
  *
  * A queue has a few of them. A request that finds none waits for one, and takes it in the deferred
  * work of the turn in which it was given back.
@@ -13,7 +14,7 @@
 
 bool blk_bounce_needed(const struct blk_request *r)
 {
-    uintptr_t bits = 0;
+    uintptr_t bits = r->io.offset;
 
     for (unsigned i = 0; i < r->data.cnt; i++) {
         bits |= (uintptr_t)r->data.iov[i].iov_base | r->data.iov[i].iov_len;
@@ -41,17 +42,42 @@ void blk_bounce_start(struct blk_request *r)
     }
 }
 
-void blk_bounce_fill(struct blk_request *r)
+/* A read takes the host blocks around the piece. A write of a part of a block is a piece by itself.
+ */
+bool blk_bounce_fill(struct blk_request *r)
 {
-    r->bounce_iov = (struct iovec){
-        .iov_base = r->bounce,
-        .iov_len = r->left < BLK_BOUNCE_SIZE ? r->left : BLK_BOUNCE_SIZE,
-    };
-    if (r->io.op == ENGINE_WRITE) {
-        iov_gather(&r->data, r->bounce, r->bounce_iov.iov_len);
+    const struct blk *blk = r->q->blk;
+    uint32_t mask = blk->host_block - 1, len = BLK_BOUNCE_SIZE;
+    bool in_part = r->io.op != ENGINE_READ && blk_in_part(blk, r->io.offset, r->left);
+
+    r->skip = r->io.offset & mask;
+    if (in_part) {
+        len = blk->host_block;
+    } else if (r->left < len - r->skip) {
+        len = r->io.op == ENGINE_READ ? (r->skip + r->left + mask) & ~mask : r->left & ~mask;
     }
+    r->piece = r->left < len - r->skip ? r->left : len - r->skip;
+    r->bounce_iov = (struct iovec){.iov_base = r->bounce, .iov_len = len};
     r->io.iov = &r->bounce_iov;
     r->io.iovcnt = 1;
+    if (in_part) {
+        return false;
+    }
+    if (r->io.op == ENGINE_WRITE) {
+        iov_gather(&r->data, r->bounce, len);
+    }
+    r->io.offset -= r->skip;
+    return true;
+}
+
+ssize_t blk_bounce_moved(struct blk_request *r, ssize_t res)
+{
+    r->io.offset += r->skip;
+    if (res <= 0 || (size_t)res > r->bounce_iov.iov_len) {
+        return res;
+    }
+    res -= r->skip;
+    return res < 0 ? 0 : res < r->piece ? res : r->piece;
 }
 
 static void resume(void *opaque)

@@ -19,14 +19,9 @@
 
 #include "virtq/internal.h"
 
-static bool in_page_cache(const struct image *image)
-{
-    return image->fd >= 0 && !image->direct;
-}
-
 bool blk_flush_failed(struct blk *blk)
 {
-    bool final = in_page_cache(blk->image);
+    bool final = image_in_page_cache(blk->image);
 
     if (final) {
         store_relaxed(&blk->lossy, true);

@@ -69,6 +69,7 @@ static void quiesce(struct blk_queue *q)
 {
     aio_deferred_cancel(&q->publish);
     aio_deferred_cancel(&q->resume);
+    aio_bh_cancel(&q->grant);
     publish(q);
     virtq_stop(&q->vq->vq);
     q->stopping = false;
@@ -328,6 +329,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
         blk_request_init(&q->requests[i], q);
         q->free[q->nr_free++] = &q->requests[i];
     }
+    blk_partial_init_queue(q);
     return blk_bounce_init(q);
 }
 

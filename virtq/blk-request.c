@@ -128,28 +128,39 @@ void blk_request_submit(struct blk_request *r)
 {
     int n;
 
-    if (r->bounce) {
-        blk_bounce_fill(r);
-    } else {
-        r->io.iov = r->data.iov;
-        r->io.iovcnt = r->data.cnt;
-    }
     if (blk_timed(r)) {
         blk_sample_submitted(r);
     }
+    if (!r->bounce) {
+        r->io.iov = r->data.iov;
+        r->io.iovcnt = r->data.cnt;
+    } else if (!blk_bounce_fill(r)) {
+        blk_partial_start(r);
+        return;
+    }
     n = engine_submit(r->q->engine, &r->io);
     if (n < 0) {
+        if (r->bounce) {
+            blk_bounce_moved(r, n);
+        }
         host_error(r, n, strerror(-n));
     }
 }
 
-/* The next range of a discard or of write zeroes; any other request is done. */
+/* The next piece of a discard or of write zeroes; any other request is done. */
 static void ranges_go_on(struct blk_request *r)
 {
-    if (blk_range_next(r)) {
-        blk_request_submit(r);
-    } else {
+    if (!blk_range_next(r)) {
         finish_ok(r);
+        return;
+    }
+    if (r->bounce) {
+        blk_bounce_release(r);
+    }
+    if (blk_range_in_part(r)) {
+        blk_bounce_start(r);
+    } else {
+        blk_request_submit(r);
     }
 }
 
@@ -177,8 +188,13 @@ static void flush_done(struct blk_request *r)
 static __attribute__((noinline)) void done_otherwise(struct blk_request *r, ssize_t res)
 {
     struct engine_req *io = &r->io;
-    uint64_t asked = r->bounce ? r->bounce_iov.iov_len : r->left;
+    uint64_t asked = r->bounce ? r->piece : r->left;
+    /* A bounce buffer goes on within a host block as well. */
+    unsigned unit = r->bounce ? SECTOR_SIZE : r->q->blk->host_block;
 
+    if (r->bounce) {
+        res = blk_bounce_moved(r, res);
+    }
     if (res < 0) {
         host_error(r, (int)res, strerror(-res));
         return;
@@ -187,13 +203,12 @@ static __attribute__((noinline)) void done_otherwise(struct blk_request *r, ssiz
         flush_done(r);
         return;
     }
-    if (io->op == ENGINE_DISCARD || io->op == ENGINE_WRITE_ZEROES) {
+    if ((io->op == ENGINE_DISCARD || io->op == ENGINE_WRITE_ZEROES) && !r->bounce) {
         ranges_go_on(r);
         return;
     }
-    /* A rest that does not begin at a sector is no transfer to go on with: the file ends there. */
-    if (res == 0 || (uint64_t)res > asked ||
-        ((uint64_t)res < asked && res % r->q->blk->block_size)) {
+    /* A rest that does not begin at a block is no transfer to go on with: the file ends there. */
+    if (res == 0 || (uint64_t)res > asked || ((uint64_t)res < asked && res % unit)) {
         host_error(r, -EIO, "the file is shorter than it was");
         return;
     }
@@ -201,11 +216,11 @@ static __attribute__((noinline)) void done_otherwise(struct blk_request *r, ssiz
         if (blk_timed(r)) {
             blk_sample_completed(r);
         }
-        iov_scatter(&r->data, r->bounce, res);
+        iov_scatter(&r->data, r->bounce + r->skip, res);
     }
     r->left -= res;
     if (r->left == 0) {
-        finish_ok(r);
+        ranges_go_on(r);
         return;
     }
     iov_consume(&r->data, res);
@@ -372,6 +387,7 @@ int blk_request_start(struct blk_request *r)
     uint64_t out_bytes = c->out_bytes - sizeof(hdr);
 
     r->nr_ranges = r->next_range = 0;
+    r->range_done = 0;
     if (c->out_bytes < sizeof(hdr)) {
         return virtq_break(&r->q->vq->vq, "request header is cut short", c->head);
     }

@@ -2,13 +2,14 @@
 /*
  * What the files of the block device share: the device (virtio-blk.c), one of its queues
  * (blk-queue.c), one request (blk-request.c), requests in a row (blk-merge.c), on ranges
- * (blk-range.c), with bounce buffers (blk-bounce.c), that failed (blk-keep.c), that are timed
- * (blk-sample.c). Nothing outside virtq/ includes it.
+ * (blk-range.c), with bounce buffers (blk-bounce.c), on parts of host blocks (blk-partial.c), that
+ * failed (blk-keep.c), that are timed (blk-sample.c). Nothing outside virtq/ includes it.
  */
 #ifndef POLLUX_VIRTQ_INTERNAL_H
 #define POLLUX_VIRTQ_INTERNAL_H
 
 #include <linux/virtio_blk.h>
+#include <pthread.h>
 #include <semaphore.h>
 
 #include "aio/barrier.h"
@@ -45,9 +46,14 @@ struct blk_request {
     uint64_t left;        /* of total */
     uint8_t *bounce;      /* NULL: straight from and to guest memory */
     struct iovec bounce_iov;
-    struct list node;         /* q->waiting or q->kept */
+    uint32_t skip, piece;     /* what @bounce_iov has of the guest's: @piece bytes, after @skip */
+    uint64_t block;           /* offset of the host block that is written in part */
+    enum engine_op op;        /* that is done by reading and writing @block */
+    struct list partial;      /* blk->partial.busy */
+    struct list node;         /* q->waiting, q->kept or q->granted */
     struct blk_request *next; /* of the run that it belongs to */
     uint16_t nr_ranges, next_range;
+    uint32_t range_done; /* sectors of ranges[next_range] */
     bool timed;
     struct virtio_blk_discard_write_zeroes ranges[BLK_RANGES_MAX];
     struct virtq_chain chain;
@@ -95,6 +101,8 @@ struct blk_queue {
     unsigned nr_bounce_free;
     struct list waiting;        /* requests that wait for a bounce buffer */
     struct aio_deferred resume; /* some of them can go on */
+    struct list granted;        /* requests that hold their host block now; blk->partial.lock */
+    struct aio_bh grant;        /* they can go on; any thread schedules it */
     struct list kept;           /* requests that failed, to be tried again */
     struct blk_run run;         /* grows until the end of the turn */
 
@@ -122,6 +130,12 @@ struct blk_thread {
     unsigned depth; /* requests of all its queues */
 };
 
+/* Host blocks that are written in part. */
+struct blk_partial {
+    pthread_mutex_t lock;
+    struct list busy; /* requests that hold their block, or wait for it */
+};
+
 struct blk {
     struct virtio_device dev;
     const struct image *image;
@@ -140,6 +154,8 @@ struct blk {
     bool lossy;   /* atomic; the host's page cache has dropped what it could not write */
     unsigned seg_max;
     unsigned block_size; /* what the guest is told is the smallest unit; a power of 2 */
+    unsigned host_block; /* what the image takes without a bounce buffer; likewise, at least that */
+    struct blk_partial partial;
     char serial[VIRTIO_BLK_SERIAL_MAX];
     char name[24];
     void (*log)(void *opaque, const char *line);
@@ -209,7 +225,7 @@ void blk_request_init(struct blk_request *r, struct blk_queue *q);
  */
 int blk_bounce_init(struct blk_queue *q);
 
-/* blk_bounce_needed - does the image's align, over 1, not suit the buffers of @r as they are? */
+/* blk_bounce_needed - does the image's align, over 1, not suit the place or the buffers of @r? */
 bool blk_bounce_needed(const struct blk_request *r);
 
 /**
@@ -217,11 +233,38 @@ bool blk_bounce_needed(const struct blk_request *r);
  */
 void blk_bounce_start(struct blk_request *r);
 
-/* blk_bounce_fill - make the bounce buffer of @r what is submitted: the next piece */
-void blk_bounce_fill(struct blk_request *r);
+/**
+ * blk_bounce_fill - make the bounce buffer of @r what is submitted: the next piece
+ * Return: false if the piece is a write of a part of a host block, for blk_partial_start().
+ */
+bool blk_bounce_fill(struct blk_request *r);
+
+/**
+ * blk_bounce_moved - of what the engine has moved, @res, for blk_bounce_fill(): the guest's bytes
+ */
+ssize_t blk_bounce_moved(struct blk_request *r, ssize_t res);
 
 /* blk_bounce_release - @r has done with its bounce buffer */
 void blk_bounce_release(struct blk_request *r);
+
+/* --- blk-partial.c --- */
+
+void blk_partial_init(struct blk_partial *p);
+void blk_partial_destroy(struct blk_partial *p);
+void blk_partial_init_queue(struct blk_queue *q);
+
+/**
+ * blk_partial_start - write @r's piece of a host block, as soon as no other request writes a part
+ *                     of that block; blk_request_done() follows
+ * Context: I/O thread; @r has a bounce buffer.
+ */
+void blk_partial_start(struct blk_request *r);
+
+/* blk_in_part - does the next piece of @len bytes at @offset begin or end within a host block? */
+static inline bool blk_in_part(const struct blk *blk, uint64_t offset, uint64_t len)
+{
+    return offset & (blk->host_block - 1) || len < blk->host_block;
+}
 
 /* --- blk-range.c --- */
 
@@ -233,7 +276,8 @@ void blk_bounce_release(struct blk_request *r);
 uint8_t blk_range_parse(struct blk_request *r, const struct iov_rest *out, uint64_t len);
 
 /**
- * blk_range_next - set @r up for its next range
+ * blk_range_next - set @r up for the next piece of its ranges: whole host blocks, or a part of one
+ *                  that is to be zeroed; a part that is to be discarded is left as it is
  * Return: false when there is none left.
  */
 bool blk_range_next(struct blk_request *r);
@@ -242,6 +286,9 @@ bool blk_range_next(struct blk_request *r);
  * blk_range_bytes - of all ranges of @r
  */
 uint64_t blk_range_bytes(const struct blk_request *r);
+
+/* blk_range_in_part - is @r, on a range, at a piece that only blk_partial_start() can do? */
+bool blk_range_in_part(const struct blk_request *r);
 
 /**
  * blk_range_detect - make @r, a write, a write zeroes if it has nothing but zeroes

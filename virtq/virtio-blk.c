@@ -29,8 +29,9 @@ static bool negotiated(const struct virtio_device *dev, unsigned bit)
 static void config_read(struct virtio_device *dev, unsigned offset, void *data, unsigned len)
 {
     const struct blk *blk = blk_of(dev);
+    unsigned smallest = blk->host_block > blk->block_size ? blk->host_block : blk->block_size;
     unsigned physical =
-        blk->image->physical_block > blk->block_size ? blk->image->physical_block : blk->block_size;
+        blk->image->physical_block > smallest ? blk->image->physical_block : smallest;
     const struct virtio_blk_config config = {
         .capacity = image_size(blk->image) / SECTOR_SIZE,
         .size_max = BLK_SIZE_MAX,
@@ -211,6 +212,7 @@ static void blk_free(struct virtio_device *dev)
     free(dev->queues);
     free(blk->queues);
     free(blk->threads);
+    blk_partial_destroy(&blk->partial);
     free(blk);
 }
 
@@ -293,7 +295,9 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     blk->engine_ops = options->engine;
     /* In a queue of one or two, requests are indirect. */
     blk->seg_max = size <= 2 ? 1 : size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
-    blk->block_size = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
+    blk->block_size = blk->image->block_size ? blk->image->block_size : SECTOR_SIZE;
+    blk->host_block = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
+    blk_partial_init(&blk->partial);
     blk->merge = options->merge;
     blk->discard = options->discard;
     blk->detect_zeroes = options->detect_zeroes;

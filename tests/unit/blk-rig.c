@@ -244,6 +244,7 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
             .fd = -1,
             .size = RIG_DISK_SIZE,
             .align = options->align ? options->align : 1,
+            .block_size = options->block_size,
             .readonly = options->readonly,
             .writethrough = options->writethrough,
             .physical_block = options->physical_block,

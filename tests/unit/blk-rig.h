@@ -26,7 +26,8 @@ struct blk_rig_options {
     unsigned queue_size; /* 0: 64 */
     bool readonly, merge;
     enum virtio_blk_on_error rerror, werror;
-    unsigned align; /* 0: 1 */
+    unsigned align;      /* 0: 1 */
+    unsigned block_size; /* 0: 512 */
     struct trace *trace;
     bool discard, writethrough;
     enum virtio_blk_detect detect_zeroes;

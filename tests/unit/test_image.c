@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +113,132 @@ START_TEST(the_alignment_of_a_direct_image_is_what_the_file_system_wants)
     ck_assert_int_eq(pwrite(img.fd, buf + img.align, img.align, 3 * img.align), img.align);
     image_close(&img);
     free(buf);
+}
+END_TEST
+
+/* --- what the kernel says of O_DIRECT --- */
+
+static struct {
+    bool fake;
+    unsigned mask, align;
+} dio;
+
+int statx(int fd, const char *restrict name, int flags, unsigned mask, struct statx *restrict x)
+{
+    int ret = (int)syscall(SYS_statx, fd, name, flags, mask, x);
+
+    if (dio.fake) {
+        x->stx_mask = (x->stx_mask & ~STATX_DIOALIGN) | dio.mask;
+        x->stx_dio_offset_align = x->stx_dio_mem_align = dio.align;
+    }
+    return ret;
+}
+
+static int open_direct(struct image *img, struct error *err)
+{
+    struct image_config config = {.path = path, .direct = true};
+
+    err->msg[0] = '\0';
+    return image_open(img, &config, err);
+}
+
+START_TEST(a_hole_does_not_hide_the_alignment)
+{
+    struct error err;
+    struct image img;
+
+    make_file(1 << 20);
+    dio.fake = true;
+    dio.mask = STATX_DIOALIGN;
+    dio.align = 4096;
+    ck_assert_msg(open_direct(&img, &err) == 0, "%s", err.msg);
+    ck_assert_uint_eq(img.align, 4096);
+    ck_assert_uint_eq(img.block_size, 512);
+    ck_assert_ptr_null(img.page_cache);
+    ck_assert(!image_in_page_cache(&img));
+    image_close(&img);
+}
+END_TEST
+
+/* Before Linux 6.1, or on a file system that does not answer. */
+START_TEST(without_an_answer_the_block_of_the_device_is_the_alignment)
+{
+    char name[128];
+    unsigned block = 4096;
+    struct error err;
+    struct image img;
+    struct stat st;
+    FILE *f;
+
+    make_file(1 << 20);
+    ck_assert_int_eq(stat(path, &st), 0);
+    snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/queue/logical_block_size", major(st.st_dev),
+             minor(st.st_dev));
+    f = fopen(name, "r");
+    if (f) {
+        ck_assert_int_eq(fscanf(f, "%u", &block), 1);
+        fclose(f);
+    }
+    dio.fake = true;
+    ck_assert_msg(open_direct(&img, &err) == 0, "%s", err.msg);
+    ck_assert_uint_eq(img.align, block);
+    image_close(&img);
+}
+END_TEST
+
+START_TEST(blocks_that_are_too_large_are_refused_with_what_to_do)
+{
+    struct error err;
+    struct image img;
+
+    make_file(1 << 20);
+    dio.fake = true;
+    dio.mask = STATX_DIOALIGN;
+    dio.align = 16384;
+    ck_assert_int_eq(open_direct(&img, &err), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "blocks of 16384 bytes") && strstr(err.msg, "cache=writeback"),
+                  "%s", err.msg);
+}
+END_TEST
+
+START_TEST(direct_io_that_is_none_is_the_page_cache)
+{
+    struct error err;
+    struct image img;
+
+    make_file(1 << 20);
+    dio.fake = true;
+    dio.mask = STATX_DIOALIGN;
+    ck_assert_msg(open_direct(&img, &err) == 0, "%s", err.msg);
+    ck_assert_ptr_nonnull(img.page_cache);
+    ck_assert(img.direct && image_in_page_cache(&img));
+    image_close(&img);
+}
+END_TEST
+
+START_TEST(what_is_behind_the_last_block_is_left_out_at_open_and_at_a_resize)
+{
+    struct image_config config = {.path = path, .block_size = 4096};
+    struct error err;
+    struct image img;
+
+    make_file(8192 + 512);
+    for (unsigned direct = 0; direct < 2; direct++) {
+        dio.fake = true;
+        dio.mask = STATX_DIOALIGN;
+        dio.align = 4096;
+        if (direct) {
+            config = (struct image_config){.path = path, .direct = true};
+        }
+        ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+        ck_assert_uint_eq(img.size, 8192);
+        ck_assert_uint_eq(img.left_out, 512);
+        ck_assert_int_eq(image_update_size(&img, path, &err), 0);
+        image_close(&img);
+    }
+    make_file(512);
+    ck_assert_int_eq(image_open(&img, &config, &err), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "512 bytes, less than a block"), "%s", err.msg);
 }
 END_TEST
 
@@ -558,6 +686,11 @@ int main(void)
     tcase_add_checked_fixture(t, make_dir, remove_dir);
     tcase_add_test(t, a_good_image_opens);
     tcase_add_test(t, the_alignment_of_a_direct_image_is_what_the_file_system_wants);
+    tcase_add_test(t, a_hole_does_not_hide_the_alignment);
+    tcase_add_test(t, without_an_answer_the_block_of_the_device_is_the_alignment);
+    tcase_add_test(t, blocks_that_are_too_large_are_refused_with_what_to_do);
+    tcase_add_test(t, direct_io_that_is_none_is_the_page_cache);
+    tcase_add_test(t, what_is_behind_the_last_block_is_left_out_at_open_and_at_a_resize);
     tcase_add_test(t, without_a_file_the_size_counts);
     tcase_add_test(t, a_missing_file_is_refused);
     tcase_add_test(t, a_directory_is_refused);

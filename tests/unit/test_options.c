@@ -414,6 +414,17 @@ START_TEST(a_cache_mode_says_how_to_open_and_when_writes_are_durable)
 }
 END_TEST
 
+START_TEST(the_guest_s_block_is_512_bytes_unless_named)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,block-size=4K", "--disk", "file=y"), 0);
+    ck_assert_uint_eq(plan.disks[0].image.block_size, 4096);
+    ck_assert_uint_eq(plan.disks[1].image.block_size, 512);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,block-size=1536"), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "block-size must be 512, 1K, 2K or 4K"), "%s", err.msg);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,block-size=16K"), -EINVAL);
+}
+END_TEST
+
 START_TEST(raw_is_the_only_format)
 {
     ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=raw", "--disk", "file=y"), 0);
@@ -660,6 +671,7 @@ int main(void)
     tcase_add_test(run, disks_may_come_before_their_threads);
     tcase_add_loop_test(run, a_cache_mode_says_how_to_open_and_when_writes_are_durable, 0,
                         sizeof(cache_modes) / sizeof(cache_modes[0]));
+    tcase_add_test(run, the_guest_s_block_is_512_bytes_unless_named);
     tcase_add_test(run, raw_is_the_only_format);
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);

@@ -403,7 +403,7 @@ START_TEST(a_disk_of_large_blocks_takes_no_small_ones)
 {
     struct virtio_blk_config config;
 
-    begin(_i, (struct blk_rig_options){.align = 4096});
+    begin(_i, (struct blk_rig_options){.block_size = 4096});
     virtio_config_read(rig.dev, 0, &config, sizeof(config));
     ck_assert_uint_eq(config.blk_size, 4096);
     ck_assert_uint_eq(
