@@ -39,11 +39,15 @@ struct session {
 static int open_disk(struct session *s, const char *path, struct error *err)
 {
     struct image_config config = {.path = path, .readonly = true, .direct = true};
+    char *why = s->data->why_cached;
     int ret = image_open(&s->image, &config, err);
 
     if (ret == -EINVAL) { /* no O_DIRECT, or what is wrong without it as well */
+        snprintf(why, sizeof(s->data->why_cached), "%s", err->msg);
         config.direct = false;
         ret = image_open(&s->image, &config, err);
+    } else if (ret == 0 && s->image.page_cache) {
+        snprintf(why, sizeof(s->data->why_cached), "in spite of O_DIRECT, %s", s->image.page_cache);
     }
     if (ret == 0 && s->image.size < SIZE_MIN) {
         ret = error_set(err, -EINVAL,
@@ -62,7 +66,7 @@ static void describe_disk(const struct session *s, const char *path)
 
     d->file = path;
     d->size = s->image.size;
-    d->direct = s->image.direct;
+    d->direct = !image_in_page_cache(&s->image);
     d->writable = access(path, W_OK) == 0;
     d->cpus = cpus > 0 ? (unsigned)cpus : 1;
     d->written = 1;

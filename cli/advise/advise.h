@@ -51,9 +51,10 @@ struct advise_engine {
 struct advise_data {
     const char *file;
     uint64_t size;
-    bool direct;    /* around the page cache */
-    bool writable;  /* by this user */
-    double written; /* share of the file that has blocks */
+    bool direct;                    /* around the page cache */
+    char why_cached[ERROR_MSG_MAX]; /* if not @direct */
+    bool writable;                  /* by this user */
+    double written;                 /* share of the file that has blocks */
     unsigned cpus;
     unsigned nr_engines, nr_turns; /* complete ones */
     double wake_ns[ADVISE_TURNS_MAX];
@@ -137,7 +138,7 @@ struct advise_figures advise_median(const struct advise_data *d, const struct ad
 void advise_decide(const struct advise_data *d, struct advice *out);
 
 #define ADVISE_REASONS  4
-#define ADVISE_TEXT_MAX 512
+#define ADVISE_TEXT_MAX 700
 
 /**
  * advise_explain - sentences, with the figures that led to them

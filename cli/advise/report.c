@@ -51,8 +51,9 @@ static unsigned list_notes(const struct advise_data *d, char out[NOTES_MAX][ADVI
 
     if (!d->direct) {
         snprintf(out[n++], ADVISE_TEXT_MAX,
-                 "The file system has no O_DIRECT, so reads go through the page cache: the first "
-                 "ones come from the medium, later ones from memory.");
+                 "Reads go through the page cache, the first ones from the medium, later ones from "
+                 "memory: %s.",
+                 d->why_cached);
     }
     if (d->written < WRITTEN_ENOUGH) {
         snprintf(out[n++], ADVISE_TEXT_MAX,

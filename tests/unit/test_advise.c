@@ -295,6 +295,24 @@ START_TEST(json_names_a_file_whatever_its_name_is)
 }
 END_TEST
 
+START_TEST(why_the_page_cache_is_used_is_said_as_it_is)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    new_data(5 * US);
+    add_engine(&engine_threads, 20000, 50 * US);
+    data.direct = false;
+    strcpy(data.why_cached, "the disk has blocks of 16384 bytes");
+    advise_print(&data, out);
+    fclose(out);
+    ck_assert_msg(strstr(text, "from memory: the disk has blocks of 16384 bytes.\n"), "%s", text);
+    ck_assert_ptr_null(strstr(text, "The file system has no O_DIRECT"));
+    free(text);
+}
+END_TEST
+
 START_TEST(a_full_disk_is_no_lack_of_memory)
 {
     FILE *out = fopen("/dev/full", "w");
@@ -415,6 +433,7 @@ int main(void)
     tcase_add_test(rule, where_polling_made_reads_slower_it_is_not_recommended);
     tcase_add_loop_test(rule, pollux_run_takes_what_is_recommended, 0, COUNT(names));
     tcase_add_test(rule, json_names_a_file_whatever_its_name_is);
+    tcase_add_test(rule, why_the_page_cache_is_used_is_said_as_it_is);
     tcase_add_test(rule, a_full_disk_is_no_lack_of_memory);
     suite_add_tcase(s, rule);
     tcase_add_loop_test(measure, reads_by_every_engine_are_counted_and_change_nothing, 0,
