@@ -38,8 +38,8 @@ enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
     if (policy == VIRTIO_BLK_ENOSPC) {
         policy = num == -ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
     }
-    /* -EINVAL is an engine's that won't take it, as of a disk that was cut short: nothing to mend.
-     */
+    /* -EINVAL: the image was cut short, or the engine does not take the request. A retry would fail
+     * in the same way, for ever. */
     if (policy == VIRTIO_BLK_STOP && (r->q->stopping || num == -EINVAL || lost)) {
         policy = VIRTIO_BLK_REPORT;
     }

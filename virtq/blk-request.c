@@ -209,7 +209,8 @@ static __attribute__((noinline)) void done_otherwise(struct blk_request *r, ssiz
     }
     /* A rest that does not begin at a block is no transfer to go on with: the file ends there. */
     if (res == 0 || (uint64_t)res > asked || ((uint64_t)res < asked && res % unit)) {
-        host_error(r, -EIO, "the file is shorter than it was");
+        host_error(r, -EINVAL,
+                   "the image is shorter than it was; SIGHUP has Pollux tell the guest its size");
         return;
     }
     if (r->bounce && io->op == ENGINE_READ) {

@@ -259,6 +259,23 @@ START_TEST(what_fails_during_a_reset_is_not_kept)
 }
 END_TEST
 
+/* --- an image that was cut short --- */
+
+/* What is gone nobody can mend, so the machine would pause again at each retry. */
+START_TEST(beyond_the_end_of_a_file_requests_fail_and_nothing_pauses)
+{
+    begin((struct blk_rig_options){
+        .rerror = VIRTIO_BLK_STOP, .werror = VIRTIO_BLK_STOP, .align = _i ? 4096 : 1});
+    rig.ends_at = 4096;
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, chain(drv, READ, 8)), IOERR);
+    ck_assert_ptr_nonnull(strstr(rig.log, "shorter than it was; SIGHUP"));
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, chain(drv, WRITE, 9)), IOERR);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, chain(drv, READ, 0)), OK);
+    ck_assert_uint_eq(rig.stops, 0);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
 /* --- the page cache --- */
 
 /*
@@ -269,10 +286,15 @@ static const struct {
     enum virtio_blk_on_error werror;
     bool direct;
     uint8_t first, second;
+    const char *page_cache;
 } flushes[] = {
-    {VIRTIO_BLK_REPORT, false, IOERR, IOERR}, {VIRTIO_BLK_STOP, false, IOERR, IOERR},
-    {VIRTIO_BLK_ENOSPC, false, IOERR, IOERR}, {VIRTIO_BLK_IGNORE, false, OK, OK},
-    {VIRTIO_BLK_REPORT, true, IOERR, OK},     {VIRTIO_BLK_STOP, true, NONE, OK},
+    {VIRTIO_BLK_REPORT, false, IOERR, IOERR, NULL},
+    {VIRTIO_BLK_STOP, false, IOERR, IOERR, NULL},
+    {VIRTIO_BLK_ENOSPC, false, IOERR, IOERR, NULL},
+    {VIRTIO_BLK_IGNORE, false, OK, OK, NULL},
+    {VIRTIO_BLK_REPORT, true, IOERR, OK, NULL},
+    {VIRTIO_BLK_STOP, true, NONE, OK, NULL},
+    {VIRTIO_BLK_STOP, true, IOERR, IOERR, "a loop device"},
 };
 
 START_TEST(after_a_failed_flush_of_the_page_cache_none_goes_well)
@@ -281,7 +303,11 @@ START_TEST(after_a_failed_flush_of_the_page_cache_none_goes_well)
 
     begin((struct blk_rig_options){
         .werror = flushes[_i].werror,
-        .image = {.fd = 0, .align = 1, .direct = flushes[_i].direct, .size = RIG_DISK_SIZE},
+        .image = {.fd = 0,
+                  .align = 1,
+                  .direct = flushes[_i].direct,
+                  .page_cache = flushes[_i].page_cache,
+                  .size = RIG_DISK_SIZE},
     });
     rig.fail = flushes[_i].werror == VIRTIO_BLK_ENOSPC ? -ENOSPC : -EIO;
     head = chain(drv, FLUSH, 0);
@@ -399,6 +425,7 @@ int main(void)
     tcase_add_test(errors, a_reset_fails_what_is_kept);
     tcase_add_test(errors, what_fails_during_a_reset_is_not_kept);
     tcase_add_test(errors, a_device_is_freed_with_requests_kept);
+    tcase_add_loop_test(errors, beyond_the_end_of_a_file_requests_fail_and_nothing_pauses, 0, 2);
     tcase_add_loop_test(errors, after_a_failed_flush_of_the_page_cache_none_goes_well, 0,
                         sizeof(flushes) / sizeof(flushes[0]));
     tcase_add_test(errors, a_flush_beside_one_that_failed_fails_too);
