@@ -52,13 +52,15 @@ tool() {
 
 load() { modprobe "$@" || fail "cannot load $*"; }
 
-# loop_disk NAME MIB: $WORK/NAME is a block device on the sparse file $WORK/NAME.file.
+# loop_disk NAME MIB: $WORK/NAME is a block device on the sparse file $WORK/NAME.file. It goes around
+# the page cache: a failed flush of a loop device that does not is final.
 loop_disk() {
     truncate -s "$(($2 << 20))" "$WORK/$1.file" && load loop || fail "cannot make $1.file"
     loop_of "$1" "$WORK/$1.file"
+    tool loop-direct "$WORK/$1" || fail "no direct I/O on $1.file"
 }
 
-# loop_of NAME FILE: the same on a file that is there.
+# loop_of NAME FILE: the same on a file that is there, through the page cache.
 loop_of() {
     local device
     device=$(losetup -f) && losetup "$device" "$2" || fail "no loop device for $2"

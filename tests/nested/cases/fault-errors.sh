@@ -32,12 +32,14 @@ flakey vdc 1 error_writes
 flakey vdd 1 error_writes
 flakey vde 1 error_writes
 flakey vdi 1 error_writes
+# A loop device through the page cache, on a device that fails.
+flakey vdl 1 error_writes
+loop_of vdl /dev/mapper/vdl
 sparse vdf
 sparse vdj
 
 # The file under the loop device ends before the device does.
 loop_disk vdg 4
-tool loop-direct "$WORK/vdg" || fail "no direct loop device"
 truncate -s 512K "$WORK/vdg.file"
 
 # The file under the loop device has a hole that cannot be filled. The loop device says EIO (Linux 6.1) or
@@ -50,7 +52,7 @@ fill_fs vdh.fs
 
 mend() {
     case $1 in
-    vd[cdei]) remap "$1" $SECTORS linear "$WORK/$1.base" 0 ;;
+    vd[cdeil]) remap "$1" $SECTORS linear "$WORK/$1.base" 0 ;;
     vdf | vdh | vdj) empty_fs "$1.fs" ;;
     vdg) truncate -s 4M "$WORK/vdg.file" ;;
     vdk) echo 0 >$DEBUG/opts ;;
@@ -74,7 +76,7 @@ aio=iothread=io0,engine=linux-aio
 uring=iothread=io0,engine=io_uring
 threads=iothread=io0,engine=threads
 boot disk-errors initrd.img "pollux.expect=vda:r-,vdb:r+,vdc:w-mw+v,vdd:w+xmw+v,vde:w-mw+v,vdf:w-mw+v,\
-vdg:r-mr+,vdh:w-mw+v,vdi:w+f-mf-,vdj:w+v,vdk:r+" --cpus 1 --stats --iothread "$(io_thread io0)" \
+vdg:r-mr+,vdh:w-mw+v,vdi:w+f-mf-,vdj:w+v,vdk:r+,vdl:w+f-mf-" --cpus 1 --stats --iothread "$(io_thread io0)" \
     --disk "file=$scsi,$aio,readonly=on,rerror=report" \
     --disk "file=$scsi,$uring,readonly=on,rerror=ignore" \
     --disk "file=/dev/mapper/vdc,$aio,werror=report" \
@@ -85,6 +87,9 @@ vdg:r-mr+,vdh:w-mw+v,vdi:w+f-mf-,vdj:w+v,vdk:r+" --cpus 1 --stats --iothread "$(
     --disk "file=$WORK/vdh,$aio,werror=report" \
     --disk "file=/dev/mapper/vdi,$threads,cache=writeback,werror=stop" \
     --disk "file=$WORK/vdj.fs/image,$uring,werror=stop" \
-    --disk "file=$scsi,$threads,readonly=on,rerror=stop"
+    --disk "file=$scsi,$threads,readonly=on,rerror=stop" \
+    --disk "file=$WORK/vdl,iothread=io0,cache=none,werror=stop"
+grep -q "disk11: .*/vdl is in the host's page cache in spite of O_DIRECT.*engine is threads" "$WORK/console" ||
+    fail "the page cache under disk11 was not found out"
 [ "$(pauses)" -eq 2 ] || fail "the machine paused $(pauses) times, not for 2 disks"
-[ "$(grep -c ' 0 in flight, 0 of them kept' "$WORK/console")" -eq 11 ] || fail "requests were left"
+[ "$(grep -c ' 0 in flight, 0 of them kept' "$WORK/console")" -eq 12 ] || fail "requests were left"
