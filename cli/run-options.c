@@ -300,6 +300,9 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "FORMAT",
      .help = "by default raw, and a file of another format is refused",
+     .more =
+         "With format=raw given, the guest gets the bytes of the file as they are, whatever they "
+         "begin with. Convert other formats with qemu-img convert -O raw.",
      .choice = format_name,
      .about = format_about,
      .offset = offsetof(struct run_disk, format)},
@@ -314,6 +317,13 @@ static const struct option_key disk_keys[] = {
      .kind = OPTION_SIZE,
      .metavar = "SIZE",
      .help = "the guest's logical block: 512, 1K, 2K or 4K; default 512",
+     .more =
+         "QEMU calls this logical_block_size. It does not depend on the host's disk. Where "
+         "O_DIRECT "
+         "takes larger blocks only, smaller requests go through a buffer, and a write of a part of "
+         "a host block reads the block first. The guest is told the host's block as physical block "
+         "size, so that file systems avoid that. What follows the last whole block of the image is "
+         "left out.",
      .min = SECTOR_SIZE,
      .max = IMAGE_ALIGN_MAX,
      .offset = offsetof(struct run_disk, block_size)},
