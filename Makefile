@@ -162,9 +162,8 @@ demo:
 		echo 'What polling buys, measured with the built-in guest (pollux bench):'; \
 		$(B)/pollux bench; \
 	else \
-		echo 'Polling was not measured: that needs /dev/kvm. pollux doctor says:'; \
-		$(B)/pollux doctor || true; \
-		echo 'The emulated machine above only shows that Linux boots; its times mean nothing.'; \
+		echo 'The table is left out: /dev/kvm cannot be opened ($(B)/pollux doctor says what to do).'; \
+		echo 'README.md has one of another machine, under Figures.'; \
 	fi
 
 # --- the rest ---
