@@ -23,7 +23,7 @@ packages_for() {
     check) echo check:/check.h spin:spin python3:python3 ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     debian) echo mmdebstrap:mmdebstrap e2fsprogs:=/usr/sbin/mke2fs fakeroot:fakeroot \
-        fakechroot:fakechroot uidmap:newuidmap \
+        uidmap:newuidmap \
         debian-archive-keyring:=/usr/share/keyrings/debian-archive-keyring.gpg ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
     clang) echo clang:clang ;;

@@ -9,9 +9,10 @@
 #       DIR/initrd.img       the initrd that initramfs-tools makes for it
 #       DIR/version          the kernel's version
 #
-# Needs mmdebstrap, mke2fs and a network, and no root: mmdebstrap uses a user namespace, or fakechroot
-# where the host does not allow one. Nothing is mounted. A disk that is there is kept, with what guests
-# wrote to it, until the recipe changes. MIRROR=URL takes the packages from another mirror.
+# Needs mmdebstrap, mke2fs and a network, and no root: for an ordinary user mmdebstrap works in a user
+# namespace. (Its fakechroot mode does not configure systemd.) Nothing is mounted on the host. A disk
+# that is there is kept, with what guests wrote to it, until the recipe changes. MIRROR=URL takes the
+# packages from another mirror.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -46,10 +47,19 @@ for program in mmdebstrap mke2fs; do
 done
 
 # The files' owners are root and others, which only root may give away: fakeroot records them.
+mode=root
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
-    command -v fakeroot >/dev/null || die "fakeroot is not installed: see scripts/deps.sh debian"
+    mode=unshare
     as_root=fakeroot
+    command -v fakeroot >/dev/null || die "fakeroot is not installed: see scripts/deps.sh debian"
+    unshare --user true 2>/dev/null ||
+        die "this host does not let you make a user namespace. As root, allow it (sysctl" \
+            "kernel.unprivileged_userns_clone=1; on Ubuntu" \
+            "kernel.apparmor_restrict_unprivileged_userns=0), or run make guest-debian as root."
+    grep -qE "^($(id -un)|$(id -u)):" /etc/subuid 2>/dev/null ||
+        die "you have no ids in /etc/subuid. As root: usermod --add-subuids 100000-165535" \
+            "--add-subgids 100000-165535 $(id -un)"
 fi
 
 rm -f "$dir/recipe.stamp"
@@ -59,7 +69,7 @@ trap 'rm -rf "$work"' EXIT
 # $1 is the guest's root directory, for mmdebstrap's shell.
 # shellcheck disable=SC2016
 make_tree() {
-    mmdebstrap --variant=minbase --include=$PACKAGES --aptopt='Acquire::Retries "3"' \
+    mmdebstrap --mode=$mode --variant=minbase --include=$PACKAGES --aptopt='Acquire::Retries "3"' \
         --customize-hook='echo debian >"$1/etc/hostname"' \
         --customize-hook='printf "127.0.0.1 localhost debian\n" >"$1/etc/hosts"' \
         --customize-hook='echo "/dev/vda / ext4 defaults 0 1" >"$1/etc/fstab"' \
