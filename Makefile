@@ -150,10 +150,10 @@ results: $(B)/pollux
 
 # The plan is printed before the first step, whose packages and downloads take a minute.
 demo:
-	@echo 'This demo takes 2 to 4 minutes and changes nothing outside build/:'
-	@echo '  1. compile Pollux, and make a small Linux guest from Debian packages (60 MB, first time only)'
+	@echo 'This demo takes 2 to 4 minutes and writes to build/ only (missing packages apart):'
+	@echo '  1. compile Pollux, and make a small Linux guest from Debian packages (70 MB, first time only)'
 	@echo '  2. boot the guest; it writes a file system on a virtio-blk disk and reads it back'
-	@echo '  3. compare blocking with polling I/O threads in a table (pollux bench, half a minute)'
+	@echo '  3. compare blocking with polling I/O threads in a table (pollux bench, over a minute)'
 	@echo
 	@$(MAKE) --no-print-directory $(B)/pollux guest-linux
 	@tests/nested/run.sh --pollux $(B)/pollux --show demo
