@@ -28,32 +28,83 @@ const struct engine_ops *engine_find(const char *name)
     return NULL;
 }
 
+static void submit_again(void *opaque)
+{
+    struct engine *e = opaque;
+    struct list batch;
+
+    list_take(&batch, &e->again);
+    while (!list_empty(&batch)) {
+        struct engine_req *req = list_entry(batch.next, struct engine_req, node);
+        int r;
+
+        list_del(&req->node);
+        r = e->ops->submit(e, req);
+        if (r < 0) {
+            engine_complete(e, req, r);
+        }
+    }
+}
+
+__attribute__((cold)) void engine_try_again(struct engine *e, struct engine_req *req)
+{
+    if (list_empty(&e->again)) {
+        aio_timer_arm(&e->try_again, aio_now(e->ctx) + ENGINE_RETRY_NS);
+    }
+    list_add_tail(&e->again, &req->node);
+}
+
+static void init_common(struct engine *e, AioContext *ctx, const struct image *image)
+{
+    e->ctx = ctx;
+    e->trace = ctx->trace;
+    e->image = image;
+    e->in_flight = 0;
+    list_init(&e->again);
+    aio_timer_init(ctx, &e->try_again, submit_again, e);
+}
+
+static int get_workers(struct engine *e, struct error *err)
+{
+    int r = worker_pool_get(e->ctx, &e->pool);
+
+    return r == 0 ? 0
+                  : error_set(err, r,
+                              "cannot start a worker thread for a disk: %s (see ulimit -u, ulimit "
+                              "-n, and pids.max of the control group)",
+                              strerror(-r));
+}
+
 int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct image *image,
                 const struct engine_config *config, struct engine **out, struct error *err)
 {
+    struct engine *e;
     int r;
 
     aio_assert_owner(ctx);
     if (ops->needs_file && image->fd < 0) {
         return error_set(err, -EINVAL, "engine %s needs a file", ops->name);
     }
-    r = ops->open(ctx, image, config, out, err);
-    if (r == 0) {
-        if (!(*out)->ops) { /* else the image wants others than this engine's */
-            (*out)->ops = ops;
+    r = ops->open(ctx, image, config, &e, err);
+    if (r < 0) {
+        return r;
+    }
+    init_common(e, ctx, image);
+    if (!e->ops) { /* else the image wants others than this engine's */
+        e->ops = ops;
+    }
+    if (e->ops->offloads) {
+        r = get_workers(e, err);
+    }
+    *out = e;
+    if (r == 0 && config->faults) {
+        r = engine_faulty_open(e, config, out, err);
+        if (r == 0) {
+            init_common(*out, ctx, image);
         }
-        (*out)->ctx = ctx;
-        (*out)->trace = ctx->trace;
-        (*out)->image = image;
-        (*out)->in_flight = 0;
-        if (config->faults) {
-            struct engine *inner = *out;
-
-            r = engine_faulty_open(inner, config, out, err);
-            if (r < 0) {
-                engine_close(inner);
-            }
-        }
+    }
+    if (r < 0) {
+        engine_close(e);
     }
     return r;
 }

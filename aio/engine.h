@@ -10,7 +10,8 @@
  *    submit returns;
  *  - a submit that returns < 0 has changed nothing and never runs it;
  *  - a flush covers every write whose callback ran before the flush was submitted;
- *  - a write that is durable needs none: its data is on the medium when its callback runs.
+ *  - a write that is durable needs none: its data is on the medium when its callback runs;
+ *  - -EAGAIN and -EINTR of the host are no result: the request is submitted again, after a pause.
  */
 #ifndef POLLUX_AIO_ENGINE_H
 #define POLLUX_AIO_ENGINE_H
@@ -73,6 +74,8 @@ struct engine {
     const struct image *image;
     unsigned in_flight;        /* submitted, callback not run yet */
     struct worker_pool *pool;  /* private: engine_offload() */
+    struct list again;         /* private: requests that wait for @try_again */
+    struct aio_timer try_again;
     struct trace_track *trace; /* of @ctx */
 };
 
@@ -80,6 +83,7 @@ struct engine_ops {
     const char *name;
     const char *summary; /* one line for --help */
     bool needs_file;     /* false: works on an image without a path */
+    bool offloads;       /* hands requests to the worker threads of the loop */
 
     /* As engine_open(). Context: the loop's owner. */
     int (*open)(AioContext *ctx, const struct image *image, const struct engine_config *config,

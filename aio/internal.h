@@ -4,6 +4,7 @@
 #define POLLUX_AIO_INTERNAL_H
 
 #include <assert.h>
+#include <errno.h>
 
 #include "aio/aio.h"
 #include "aio/barrier.h"
@@ -117,14 +118,23 @@ int64_t aio_timers_timeout(const AioContext *ctx, uint64_t now);
 void aio_account_close(const struct aio_handler *h);
 void aio_account_destroy(AioContext *ctx);
 
-/* engine.c */
 /* engine/faulty.c: takes over @inner if it succeeds */
 int engine_faulty_open(struct engine *inner, const struct engine_config *config,
                        struct engine **out, struct error *err);
 
+/* The pause before a request that the host had no means for is submitted again. */
+#define ENGINE_RETRY_NS 1000000
+
+/* engine.c: submit @req again, after a pause in which other sources are served */
+void engine_try_again(struct engine *e, struct engine_req *req);
+
 /* The request may be free afterwards. */
 static inline void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
 {
+    if (__builtin_expect(res == -EAGAIN || res == -EINTR, 0)) {
+        engine_try_again(e, req);
+        return;
+    }
     e->in_flight--;
     trace_request_completed(e->trace, e, req, res);
     req->cb(req, res);

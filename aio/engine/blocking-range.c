@@ -21,10 +21,14 @@
 #define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 #define ZERO  (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)
 
-/* The host has no such operation, or not for a range that is cut like this one. */
+/*
+ * The host has no such operation, or not for a range that is cut like this one, or not while another
+ * process uses the block device too (EBUSY).
+ */
 static bool cannot(int r)
 {
-    return r < 0 && (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EINVAL);
+    return r < 0 && (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EINVAL ||
+                     errno == EBUSY);
 }
 
 static int range_ioctl(int fd, unsigned long request, uint64_t offset, uint64_t len)
@@ -41,7 +45,7 @@ static int write_by_hand(const struct image *image, uint64_t offset, uint64_t le
     int num = 0;
 
     if (!zeroes) {
-        errno = ENOMEM;
+        errno = EAGAIN; /* no error of the disk: the engine tries again */
         return -1;
     }
     memset(zeroes, 0, size);

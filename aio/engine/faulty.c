@@ -170,7 +170,7 @@ int engine_faulty_open(struct engine *inner, const struct engine_config *config,
     if (!f) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }
-    f->e = (struct engine){.ops = &engine_faulty, .ctx = inner->ctx, .image = inner->image};
+    f->e.ops = &engine_faulty;
     f->inner = inner;
     f->faults = *config->faults;
     f->random = f->faults.seed ? f->faults.seed : 1;

@@ -8,6 +8,7 @@
 
 static const struct engine_ops in_memory = {
     .name = "in memory",
+    .offloads = true,
     .submit = sync_submit_but_ranges,
     .close = sync_close,
 };

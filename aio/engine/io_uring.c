@@ -17,7 +17,6 @@
 #include "aio/internal.h"
 #include "aio/engine/sync.h"
 
-#define RETRY_NS    1000000
 #define FIXED_IMAGE 0 /* index of the image among the registered files */
 
 struct uring_engine {
@@ -133,7 +132,7 @@ static void submit_queued(void *opaque)
     } while (r > 0 && (!list_empty(&u->queued) || io_uring_sq_ready(&u->ring)));
     /* The kernel is out of something: the next completion tries again, or else a timer. */
     if (r <= 0 && io_uring_sq_ready(&u->ring) && !u->in_kernel) {
-        aio_timer_arm(&u->retry, aio_now(u->e.ctx) + RETRY_NS);
+        aio_timer_arm(&u->retry, aio_now(u->e.ctx) + ENGINE_RETRY_NS);
     }
     if (io_uring_cq_ready(&u->ring)) {
         reap(u); /* what completed inside the submission need not wait */
@@ -289,6 +288,7 @@ const struct engine_ops engine_io_uring = {
     .name = "io_uring",
     .summary = "io_uring; buffered images work too",
     .needs_file = true,
+    .offloads = true,
     .open = uring_open,
     .submit = uring_submit,
     .close = uring_close,

@@ -30,7 +30,6 @@
 #include "aio/engine/aio-ring.h"
 #include "aio/engine/sync.h"
 
-#define RETRY_NS            1000000
 #define LOOK_NS             10000
 #define GETEVENTS_AT_A_TIME 64
 
@@ -192,7 +191,7 @@ static void submit_queued(void *opaque)
         trace_submit_end(l->e.ctx->trace, l->e.ctx, "linux-aio", r);
         if (r == -EAGAIN || r == -ENOMEM) {
             if (l->nr_submitted == 0) {
-                aio_timer_arm(&l->retry, aio_now(l->e.ctx) + RETRY_NS);
+                aio_timer_arm(&l->retry, aio_now(l->e.ctx) + ENGINE_RETRY_NS);
             }
             break;
         }
@@ -396,6 +395,7 @@ const struct engine_ops engine_linux_aio = {
     .name = "linux-aio",
     .summary = "Linux AIO; wants an image opened with O_DIRECT (cache=none)",
     .needs_file = true,
+    .offloads = true,
     .open = linux_aio_open,
     .submit = linux_aio_submit,
     .close = linux_aio_close,

@@ -108,6 +108,7 @@ const struct engine_ops engine_mmap = {
     .name = "mmap",
     .summary = "copies from a mapping, without system calls; for images in memory (tmpfs)",
     .needs_file = true,
+    .offloads = true,
     .open = mmap_open,
     .submit = sync_submit_but_ranges,
     .close = mmap_close,

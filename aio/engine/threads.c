@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "aio/engine/blocking-io.h"
 #include "aio/internal.h"
@@ -39,34 +38,22 @@ int engine_offload(struct engine *e, struct engine_req *req)
 {
     struct job *job = (struct job *)req->priv;
 
-    if (!e->pool) {
-        int r = worker_pool_get(e->ctx, &e->pool);
-
-        if (r < 0) {
-            return r;
-        }
-    }
     *job = (struct job){
         .worker = {.work = job_work, .done = job_done},
         .engine = e,
         .req = req,
     };
-    return worker_pool_submit(e->pool, &job->worker);
+    worker_pool_submit(e->pool, &job->worker);
+    return 0;
 }
 
 static int threads_open(AioContext *ctx, const struct image *image,
                         const struct engine_config *config, struct engine **out, struct error *err)
 {
     struct engine *e = calloc(1, sizeof(*e));
-    int r;
 
     if (!e) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
-    }
-    r = worker_pool_get(ctx, &e->pool);
-    if (r < 0) {
-        free(e);
-        return error_set(err, r, "cannot set up worker threads: %s", strerror(-r));
     }
     *out = e;
     return 0;
@@ -81,6 +68,7 @@ const struct engine_ops engine_threads = {
     .name = "threads",
     .summary = "blocking system calls in worker threads; works with every file and cache mode",
     .needs_file = true,
+    .offloads = true,
     .open = threads_open,
     .submit = engine_offload,
     .close = threads_close,

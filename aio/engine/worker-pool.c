@@ -69,9 +69,10 @@ static struct worker_job *next_job(struct worker_pool *pool)
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
-    while (!pool->first && !pool->ending && r == 0) {
+    while (!pool->first && !pool->ending && (r == 0 || pool->nr_workers == 1)) {
         pool->nr_idle++;
-        r = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+        r = pool->nr_workers == 1 ? pthread_cond_wait(&pool->work, &pool->lock)
+                                  : pthread_cond_timedwait(&pool->work, &pool->lock, &until);
         pool->nr_idle--;
     }
     job = pool->first;
@@ -125,18 +126,12 @@ static int start_worker(struct worker_pool *pool)
     return -r;
 }
 
-int worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
+void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
 {
-    int r = 0;
-
     job->next = NULL;
     pthread_mutex_lock(&pool->lock);
     if (pool->nr_queued >= pool->nr_idle && pool->nr_workers < WORKERS_MAX) {
-        r = start_worker(pool);
-    }
-    if (pool->nr_workers == 0) {
-        pthread_mutex_unlock(&pool->lock);
-        return r;
+        start_worker(pool); /* if that fails, a busy worker takes the job later */
     }
     *pool->last = job;
     pool->last = &job->next;
@@ -147,7 +142,6 @@ int worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
     }
     pthread_mutex_unlock(&pool->lock);
     aio_handler_expect(&pool->handler);
-    return 0;
 }
 
 static void take_finished(struct worker_pool *pool)
@@ -217,6 +211,26 @@ static const struct aio_handler_ops pool_ops = {
     .poll_end = pool_poll_end,
 };
 
+static void end_workers(struct worker_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->work);
+    while (pool->nr_workers) {
+        pthread_cond_wait(&pool->all_gone, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void pool_free(struct worker_pool *pool)
+{
+    close(pool->event_fd);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->all_gone);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
 static int pool_new(AioContext *ctx, struct worker_pool **out)
 {
     struct worker_pool *pool = aligned_alloc(CACHE_LINE, sizeof(*pool));
@@ -234,19 +248,24 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
         free(pool);
         return r;
     }
-    r = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool, "workers",
-                        &pool->owed);
-    if (r < 0) {
-        close(pool->event_fd);
-        free(pool);
-        return r;
-    }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->work, &attr);
     pthread_cond_init(&pool->all_gone, NULL);
     pthread_condattr_destroy(&attr);
+    pthread_mutex_lock(&pool->lock);
+    r = start_worker(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (r == 0) {
+        r = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool, "workers",
+                            &pool->owed);
+    }
+    if (r < 0) {
+        end_workers(pool);
+        pool_free(pool);
+        return r;
+    }
     *out = pool;
     return 0;
 }
@@ -273,17 +292,7 @@ void worker_pool_put(struct worker_pool *pool)
         return;
     }
     pool->ctx->workers = NULL;
-    pthread_mutex_lock(&pool->lock);
-    pool->ending = true;
-    pthread_cond_broadcast(&pool->work);
-    while (pool->nr_workers) {
-        pthread_cond_wait(&pool->all_gone, &pool->lock);
-    }
-    pthread_mutex_unlock(&pool->lock);
+    end_workers(pool);
     aio_handler_remove(&pool->handler);
-    close(pool->event_fd);
-    pthread_cond_destroy(&pool->work);
-    pthread_cond_destroy(&pool->all_gone);
-    pthread_mutex_destroy(&pool->lock);
-    free(pool);
+    pool_free(pool);
 }

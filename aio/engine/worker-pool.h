@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Worker threads for what the kernel does only while the caller waits. One pool serves all engines
- * of one loop. Threads are started when work waits and none is idle, up to a limit, and end when
- * they have been idle for a while. Private to aio/.
+ * of one loop. The first thread starts with the pool and stays: a job never fails because the host
+ * refuses another thread. More threads are started when work waits and none is idle, up to a
+ * limit, and end when they have been idle for a while. Private to aio/.
  */
 #ifndef POLLUX_AIO_ENGINE_WORKER_POOL_H
 #define POLLUX_AIO_ENGINE_WORKER_POOL_H
@@ -21,7 +22,8 @@ struct worker_job {
 /**
  * worker_pool_get - the pool of @ctx, made when it is first asked for
  * Context: owner of the loop.
- * Return: 0 and *@out with one more reference, or -errno. worker_pool_put() gives it back.
+ * Return: 0 and *@out with one more reference, or -errno if the host gives no thread or descriptor.
+ *         worker_pool_put() gives it back.
  */
 int worker_pool_get(AioContext *ctx, struct worker_pool **out);
 
@@ -33,10 +35,8 @@ void worker_pool_put(struct worker_pool *pool);
 
 /**
  * worker_pool_submit - queue a job, in order; starts a thread if that helps
- * Context: owner of the loop.
- * Return: 0, and done() runs exactly once; or -errno if there is no thread and none can be started:
- *         then nothing happened.
+ * done() runs exactly once. Context: owner of the loop.
  */
-int worker_pool_submit(struct worker_pool *pool, struct worker_job *job);
+void worker_pool_submit(struct worker_pool *pool, struct worker_job *job);
 
 #endif
