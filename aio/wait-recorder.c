@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "aio/thread-mask.h"
+#include "aio/output-file.h"
 #include "aio/wait-recorder.h"
 
 #include <ctype.h>
@@ -93,9 +94,8 @@ int wait_recorder_open(const char *path, const struct poll_policy *policy,
     r->policy = policy;
     r->trace.wake_ns = wake_ns ? wake_ns : POLL_WAKE_NS_DEFAULT;
     r->trace.wake_cpu_ns = POLL_WAKE_CPU_NS_DEFAULT;
-    r->out = fopen(path, "we");
-    if (!r->out) {
-        ret = error_set(err, -errno, "cannot write %s: %s", path, strerror(errno));
+    ret = output_file_open("record", path, &r->out, err);
+    if (ret < 0) {
         goto free_r;
     }
     r->failed = wait_trace_write_header(r->out, &r->trace) < 0;
@@ -114,23 +114,41 @@ free_r:
     return ret;
 }
 
+static void name_source(struct wait_trace_source *source, const struct aio_handler *h)
+{
+    snprintf(source->name, sizeof(source->name), "%s", h->name);
+    for (char *c = source->name; *c; c++) {
+        *c = isgraph((unsigned char)*c) ? *c : '_';
+    }
+    source->owed = h->source.expected;
+}
+
+/* A queue that the guest has reset comes back as another handler of the same name. */
+static bool same_source(const struct wait_trace_source *a, const struct wait_trace_source *b)
+{
+    return a->owed == b->owed && !strcmp(a->name, b->name);
+}
+
 uint64_t wait_recorder_bit(struct wait_recorder *r, struct aio_handler *h)
 {
     struct poll_source *s = &h->source;
 
     if (!s->record_id) {
-        struct wait_trace_source *named = &r->trace.sources[r->nr_sources];
+        struct wait_trace_source source;
+        unsigned i = 0;
 
-        if (r->nr_sources == WAIT_TRACE_SOURCES) {
+        name_source(&source, h);
+        while (i < r->nr_sources && !same_source(&r->trace.sources[i], &source)) {
+            i++;
+        }
+        if (i == WAIT_TRACE_SOURCES) {
             return 0;
         }
-        snprintf(named->name, sizeof(named->name), "%s", h->name);
-        for (char *c = named->name; *c; c++) {
-            *c = isgraph((unsigned char)*c) ? *c : '_';
+        s->record_id = i + 1;
+        if (i == r->nr_sources) {
+            r->trace.sources[i] = source;
+            store_release(&r->nr_sources, i + 1); /* pairs with the acquire in write_out() */
         }
-        named->owed = s->expected;
-        s->record_id = r->nr_sources + 1;
-        store_release(&r->nr_sources, s->record_id); /* pairs with the acquire in write_out() */
     }
     return 1ull << (s->record_id - 1);
 }

@@ -4,15 +4,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "aio/output-file.h"
+
 int trace_file_open(struct trace_file *f, const char *path, unsigned events, struct error *err)
 {
+    int ret;
+
     *f = (struct trace_file){.path = path};
     if (!path) {
         return 0;
     }
-    f->out = fopen(path, "we");
-    if (!f->out) {
-        return error_set(err, -errno, "--trace: cannot create '%s': %s", path, strerror(errno));
+    ret = output_file_open("--trace", path, &f->out, err);
+    if (ret < 0) {
+        return ret;
     }
     f->trace = trace_new(events, NULL);
     if (!f->trace) {
