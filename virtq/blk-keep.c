@@ -36,7 +36,7 @@ enum virtio_blk_on_error blk_on_error(const struct blk_request *r, int num)
     bool lost = r->io.op == ENGINE_FLUSH && blk_flush_failed(blk);
 
     if (policy == VIRTIO_BLK_ENOSPC) {
-        policy = num == -ENOSPC ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
+        policy = num == -ENOSPC || num == -EDQUOT ? VIRTIO_BLK_STOP : VIRTIO_BLK_REPORT;
     }
     /* -EINVAL: the image was cut short, or the engine does not take the request. A retry would fail
      * in the same way, for ever. */
@@ -55,6 +55,10 @@ void blk_keep(struct blk_request *r, const char *what)
     r->timed = false; /* how long somebody takes to mend the disk is no latency */
     list_add_tail(&q->kept, &r->node);
     store_relaxed(&q->stats.kept, q->stats.kept + 1);
+    /* The retry that is under way takes this request along. */
+    if (load_relaxed(&q->retry_pending)) {
+        return;
+    }
     /* One is enough to stop the guest; the rest of what was in flight follows in silence. */
     if (!exchange_acq_rel(&blk->stopped, true) && blk->stop) {
         snprintf(line, sizeof(line), "%s: %s", q->name, what);
@@ -83,7 +87,10 @@ void blk_fail_kept(struct blk_queue *q)
 
 static int retry_in_thread(void *opaque)
 {
-    for_each_kept(opaque, blk_request_submit);
+    struct blk_queue *q = opaque;
+
+    store_relaxed(&q->retry_pending, false);
+    for_each_kept(q, blk_request_submit);
     return 0;
 }
 
@@ -91,7 +98,10 @@ void virtio_blk_retry(struct virtio_device *dev)
 {
     struct blk *blk = container_of(dev, struct blk, dev);
 
-    store_relaxed(&blk->stopped, false);
+    for (unsigned i = 0; i < dev->nr_queues; i++) {
+        store_relaxed(&blk->queues[i].retry_pending, true);
+    }
+    store_release(&blk->stopped, false); /* a request that fails from here on sees retry_pending */
     for (unsigned i = 0; i < dev->nr_queues; i++) {
         iothread_call(blk->queues[i].iothread, retry_in_thread, &blk->queues[i]);
     }

@@ -104,6 +104,7 @@ struct blk_queue {
     struct list granted;        /* requests that hold their host block now; blk->partial.lock */
     struct aio_bh grant;        /* they can go on; any thread schedules it */
     struct list kept;           /* requests that failed, to be tried again */
+    bool retry_pending;         /* atomic; virtio_blk_retry() is about to try them again */
     struct blk_run run;         /* grows until the end of the turn */
 
     struct virtio_blk_stats stats; /* read by any thread */

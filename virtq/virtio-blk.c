@@ -63,9 +63,16 @@ static void set_writeback(struct blk *blk, bool on)
 {
     bool off_now = blk->writeback && !on;
     char line[128];
+    int ret;
 
     store_relaxed(&blk->writeback, on);
-    if (!off_now || blk->image->fd < 0 || fdatasync(blk->image->fd) == 0) {
+    if (!off_now || blk->image->fd < 0) {
+        return;
+    }
+    do {
+        ret = fdatasync(blk->image->fd);
+    } while (ret < 0 && errno == EINTR);
+    if (ret == 0) {
         return;
     }
     snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",

@@ -36,7 +36,12 @@ static ssize_t move(struct blk_rig *rig, struct engine_req *req)
     ssize_t done = 0;
 
     if (rig->fail) {
-        return rig->fail;
+        int num = rig->fail;
+
+        if (rig->fail_times && --rig->fail_times == 0) {
+            rig->fail = 0;
+        }
+        return num;
     }
     if (rig->fail_after && --rig->fail_after == 0) {
         rig->fail = -EIO;
@@ -159,6 +164,10 @@ static int release_in_thread(void *opaque)
 {
     struct memory_engine *m = opaque;
 
+    if (m->rig->releasing) {
+        sem_post(m->rig->releasing);
+        sem_wait(m->rig->go);
+    }
     m->rig->hold = false;
     aio_defer(m->e.ctx, &m->complete);
     return 0;

@@ -53,13 +53,15 @@ struct blk_rig {
     sem_t stop;         /* posted each time */
 
     /* The engine on memory reads these in the I/O thread; set before a request is offered. */
-    uint64_t move_at_most;                  /* 0: all of it */
-    uint64_t ends_at;                       /* 0: nowhere; the file was cut here */
-    uint64_t bad_from, bad_to;              /* -EIO for what touches these bytes */
-    int fail;                               /* -errno for all requests */
-    unsigned fail_after;                    /* so many more requests go well; 0: for ever */
-    bool hold;                              /* complete nothing until blk_rig_release() */
-    sem_t held;                             /* posted for each request held */
+    uint64_t move_at_most;     /* 0: all of it */
+    uint64_t ends_at;          /* 0: nowhere; the file was cut here */
+    uint64_t bad_from, bad_to; /* -EIO for what touches these bytes */
+    int fail;                  /* -errno for all requests */
+    unsigned fail_times;       /* so many requests fail, then all go well; 0: no end */
+    unsigned fail_after;       /* so many more requests go well; 0: for ever */
+    bool hold;                 /* complete nothing until blk_rig_release() */
+    sem_t *releasing, *go;     /* blk_rig_release() posts one and awaits the other; NULL: neither */
+    sem_t held;                /* posted for each request held */
     struct engine *engines[RIG_QUEUES_MAX]; /* by I/O thread */
     unsigned submitted[RIG_QUEUES_MAX];     /* requests that the engine there was given; atomic */
     uint64_t features_off;

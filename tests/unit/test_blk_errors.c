@@ -8,6 +8,7 @@
 
 #include "aio/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "virtq/internal.h"
 
 #define OK    VIRTIO_BLK_S_OK
 #define IOERR VIRTIO_BLK_S_IOERR
@@ -165,6 +166,60 @@ START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
 END_TEST
 
 /* What was moved before the error is not moved again. */
+static void *release_thread(void *opaque)
+{
+    blk_rig_release(opaque);
+    return NULL;
+}
+
+static void *retry_thread(void *opaque)
+{
+    virtio_blk_retry(opaque);
+    return NULL;
+}
+
+/* Else the guest would be stopped, with nothing held for the next retry. */
+START_TEST(a_request_that_fails_before_the_retry_reaches_its_thread_goes_with_it)
+{
+    pthread_t releasing, retrying;
+    sem_t entered, go;
+    uint16_t head[2];
+
+    begin((struct blk_rig_options){.rerror = VIRTIO_BLK_STOP});
+    rig.fail = -EIO;
+    rig.fail_times = 2;
+    head[0] = fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS());
+    fake_driver_kick(drv, head[0]);
+    blk_rig_await_stop(&rig);
+    rig.hold = true;
+    head[1] = fake_driver_chain(drv, HDR(.type = READ, .sector = 1), IN(512), STATUS());
+    fake_driver_kick(drv, head[1]);
+    blk_rig_await_held(&rig, 1);
+
+    /* The I/O thread is about to fail the second request when the retry is asked for. */
+    sem_init(&entered, 0, 0);
+    sem_init(&go, 0, 0);
+    rig.releasing = &entered;
+    rig.go = &go;
+    ck_assert_int_eq(pthread_create(&releasing, NULL, release_thread, &rig), 0);
+    sem_wait(&entered);
+    ck_assert_int_eq(pthread_create(&retrying, NULL, retry_thread, rig.dev), 0);
+    while (load_acquire(&container_of(rig.dev, struct blk, dev)->stopped)) {
+        cpu_relax();
+    }
+    sem_post(&go);
+    pthread_join(releasing, NULL);
+    pthread_join(retrying, NULL);
+    fake_driver_await(drv, 2);
+    ck_assert_uint_eq(fake_driver_status(drv, head[0]), OK);
+    ck_assert_uint_eq(fake_driver_status(drv, head[1]), OK);
+    ck_assert_uint_eq(rig.stops, 1);
+    sem_destroy(&entered);
+    sem_destroy(&go);
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
 START_TEST(a_retry_goes_on_where_the_disk_failed)
 {
     uint16_t head;
@@ -421,6 +476,7 @@ int main(void)
     tcase_add_loop_test(errors, an_error_becomes_what_the_action_says, 0,
                         sizeof(rows) / sizeof(rows[0]));
     tcase_add_loop_test(errors, many_failures_ask_for_one_stop_and_all_are_tried_again, 0, 2);
+    tcase_add_test(errors, a_request_that_fails_before_the_retry_reaches_its_thread_goes_with_it);
     tcase_add_test(errors, a_retry_goes_on_where_the_disk_failed);
     tcase_add_test(errors, a_reset_fails_what_is_kept);
     tcase_add_test(errors, what_fails_during_a_reset_is_not_kept);
