@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aio/barrier.h"
@@ -13,6 +15,8 @@
 /* The serial port's FIFO says when it has room only to the guest. */
 #define RETRY_NS  2000000
 #define RETRY_MAX 500 /* in vain, one after the other */
+
+#define ROOM_MS 1 /* between two writes to a terminal that has some room, but too little */
 
 static const char help[] = "\n"
                            "Ctrl-A x      end the virtual machine\n"
@@ -92,6 +96,22 @@ static void in_ready(void *opaque, int revents)
     offer(c);
 }
 
+/*
+ * POLLOUT promises room for one byte on a terminal, where a line feed may become two, and a pipe's
+ * room may go to another writer: only a write with O_NONBLOCK never waits. The flag belongs to the
+ * open file, which the shell shares, so the terminal or pipe is opened a second time.
+ */
+static int open_output(void)
+{
+    struct stat st;
+    int fd = -1;
+
+    if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode))) {
+        fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    }
+    return fd < 0 ? STDOUT_FILENO : fd;
+}
+
 int console_start(struct console *c, AioContext *loop, void (*quit)(void *opaque), void *opaque)
 {
     *c = (struct console){.loop = loop, .quit = quit, .opaque = opaque};
@@ -99,6 +119,7 @@ int console_start(struct console *c, AioContext *loop, void (*quit)(void *opaque
     if (c->abandon_fd < 0) {
         return -errno;
     }
+    c->out_fd = open_output();
     aio_timer_init(loop, &c->retry, offer, c);
     terminal_take(&c->term, STDIN_FILENO);
     return 0;
@@ -132,6 +153,9 @@ void console_stop(struct console *c)
 
 void console_destroy(struct console *c)
 {
+    if (c->out_fd != STDOUT_FILENO) {
+        close(c->out_fd);
+    }
     close(c->abandon_fd);
 }
 
@@ -144,14 +168,25 @@ void console_abandon(struct console *c)
 static bool wait_writable(struct console *c)
 {
     struct pollfd fds[] = {
-        {.fd = STDOUT_FILENO, .events = POLLOUT},
         {.fd = c->abandon_fd, .events = POLLIN},
+        {.fd = c->out_fd, .events = POLLOUT},
     };
 
     do {
         poll(fds, 2, -1);
     } while (!fds[0].revents && !fds[1].revents);
-    return fds[0].revents;
+    return fds[1].revents;
+}
+
+/*
+ * POLLOUT is set, yet a line feed does not fit: poll() would return at once. Return: true if the
+ * output is abandoned.
+ */
+static bool wait_for_room(struct console *c)
+{
+    struct pollfd pfd = {.fd = c->abandon_fd, .events = POLLIN};
+
+    return poll(&pfd, 1, ROOM_MS) == 1;
 }
 
 bool console_is_silent(const struct console *c)
@@ -163,12 +198,16 @@ void console_out(struct console *c, const void *data, size_t len)
 {
     store_relaxed(&c->out_seen, true);
     while (len > 0 && !load_relaxed(&c->out_closed) && wait_writable(c)) {
-        ssize_t n = write(STDOUT_FILENO, data, len < PIPE_BUF ? len : PIPE_BUF);
+        ssize_t n = write(c->out_fd, data, len < PIPE_BUF ? len : PIPE_BUF);
 
-        if (n >= 0) {
+        if (n > 0) {
             data = (const char *)data + n;
             len -= (size_t)n;
-        } else if (errno != EINTR && errno != EAGAIN) {
+        } else if (n == 0 || errno == EAGAIN) {
+            if (wait_for_room(c)) {
+                return;
+            }
+        } else if (errno != EINTR) {
             store_relaxed(&c->out_closed, true);
             machine_stop(c->machine, MACHINE_STOPPED);
         }

@@ -23,6 +23,7 @@ struct console {
     size_t len;
     unsigned retries; /* since the serial port took something */
     int abandon_fd;   /* eventfd, readable when output need not be waited for any more */
+    int out_fd;       /* standard output, opened again with O_NONBLOCK where possible */
     bool out_closed;  /* nobody reads standard output any more; set by the writing thread */
     bool out_seen;    /* the guest has sent something; set by the writing thread */
     void (*quit)(void *opaque);
