@@ -4,6 +4,8 @@
 
 #include "cli/account.h"
 
+#define ANSWER_NS 1000000000 /* a turn of a loop takes far less */
+
 static double seconds(uint64_t ns)
 {
     return (double)ns / 1e9;
@@ -73,7 +75,11 @@ void account_print(struct iothread *io, FILE *out)
         fprintf(out, "%s: out of memory\n", id);
         return;
     }
-    iothread_get_account(io, a);
+    if (iothread_get_account(io, ANSWER_NS, a) < 0) {
+        fprintf(out, "%s does not answer\n", id);
+        free(a);
+        return;
+    }
     print_loop(id, a, out);
     fprintf(out, "%s:   %-18s %10s %9s %9s %9s %9s %9s %5s %-7s %s\n", id, "handler", "hits",
             "misses", "wake-ups", "polled s", "blocked s", "syscalls", "owed", "now",

@@ -19,6 +19,12 @@ struct iothread {
     sem_t running;
     struct aio_bh stop_bh;
     bool stop; /* the thread's own */
+
+    struct aio_bh account_bh;
+    struct iothread_account account; /* the thread's own while @asked and not @answered */
+    sem_t answered;
+    bool asked;
+
     char id[IOTHREAD_ID_MAX + 1];
 };
 
@@ -27,6 +33,19 @@ static void stop_cb(void *opaque)
     struct iothread *io = opaque;
 
     io->stop = true;
+}
+
+static void account_cb(void *opaque)
+{
+    struct iothread *io = opaque;
+    struct iothread_account *out = &io->account;
+
+    aio_get_stats(io->ctx, &out->loop);
+    aio_describe_policy(io->ctx, out->policy, sizeof(out->policy));
+    out->poll = aio_poll_params(io->ctx);
+    out->nr_handlers =
+        aio_get_handlers(io->ctx, out->handlers, sizeof(out->handlers) / sizeof(out->handlers[0]));
+    sem_post(&io->answered);
 }
 
 static void *iothread_main(void *opaque)
@@ -95,6 +114,8 @@ int iothread_new(const struct iothread_config *config, struct iothread **out, st
         return r;
     }
     aio_bh_init(io->ctx, &io->stop_bh, stop_cb, io);
+    aio_bh_init(io->ctx, &io->account_bh, account_cb, io);
+    sem_init(&io->answered, 0, 0);
     r = create_thread(io);
     if (r < 0) {
         error_set(err, r, "cannot start I/O thread %s: %s", io->id, strerror(-r));
@@ -117,9 +138,11 @@ void iothread_free(struct iothread *io)
     aio_bh_schedule(&io->stop_bh);
     pthread_join(io->thread, NULL);
     aio_context_take(io->ctx);
+    aio_bh_cancel(&io->account_bh);
     r = aio_context_free(io->ctx);
     assert(r == 0);
     (void)r;
+    sem_destroy(&io->answered);
     free(io);
 }
 
@@ -172,29 +195,41 @@ uint64_t iothread_cpu_ns(struct iothread *io)
     return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-struct account_call {
-    struct iothread *io;
-    struct iothread_account *out;
-};
-
-static int take_account(void *opaque)
+/* Return: true if the thread has answered by @deadline (CLOCK_MONOTONIC). */
+static bool answered_by(struct iothread *io, const struct timespec *deadline)
 {
-    struct account_call *call = opaque;
-    struct iothread_account *out = call->out;
-    AioContext *ctx = call->io->ctx;
-
-    aio_get_stats(ctx, &out->loop);
-    aio_describe_policy(ctx, out->policy, sizeof(out->policy));
-    out->poll = aio_poll_params(ctx);
-    out->nr_handlers =
-        aio_get_handlers(ctx, out->handlers, sizeof(out->handlers) / sizeof(out->handlers[0]));
-    return 0;
+    while (sem_clockwait(&io->answered, CLOCK_MONOTONIC, deadline) < 0) {
+        if (errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
 }
 
-void iothread_get_account(struct iothread *io, struct iothread_account *out)
+int iothread_get_account(struct iothread *io, uint64_t limit_ns, struct iothread_account *out)
 {
-    struct account_call call = {.io = io, .out = out};
+    const struct timespec long_ago = {0};
+    struct timespec deadline;
 
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    limit_ns += (uint64_t)deadline.tv_nsec;
+    deadline.tv_sec += (time_t)(limit_ns / 1000000000);
+    deadline.tv_nsec = (long)(limit_ns % 1000000000);
+
+    /* An earlier question that was given up may still wait for its answer: the thread owns
+     * @account until then. */
+    if (io->asked && answered_by(io, &long_ago)) {
+        io->asked = false;
+    }
+    if (!io->asked) {
+        io->asked = true;
+        aio_bh_schedule(&io->account_bh);
+    }
+    if (!answered_by(io, &deadline)) {
+        return -ETIMEDOUT;
+    }
+    io->asked = false;
+    *out = io->account;
     out->cpu_ns = iothread_cpu_ns(io);
-    iothread_call(io, take_account, &call);
+    return 0;
 }

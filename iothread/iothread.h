@@ -68,8 +68,11 @@ struct iothread_account {
 
 /**
  * iothread_get_account - a snapshot, taken in the thread between two turns of its loop
- * Context: any thread; waits for the turn to end.
+ * @limit_ns: how long to wait for the turn to end
+ * Context: any thread but the I/O thread; one at a time.
+ * Return: 0, or -ETIMEDOUT if the thread has not answered in time, as when a system call of it
+ * hangs in the kernel.
  */
-void iothread_get_account(struct iothread *io, struct iothread_account *out);
+int iothread_get_account(struct iothread *io, uint64_t limit_ns, struct iothread_account *out);
 
 #endif

@@ -188,7 +188,7 @@ START_TEST(an_account_is_taken_while_the_thread_runs)
     struct error err;
 
     ck_assert_int_eq(iothread_new(&config, &io, &err), 0);
-    iothread_get_account(io, a);
+    ck_assert_int_eq(iothread_get_account(io, 60000000000, a), 0);
     ck_assert_uint_eq(a->nr_handlers, 1);
     ck_assert_str_eq(a->handlers[0].name, "notifier");
     ck_assert_ptr_eq(a->poll.policy, &poll_policy_cost);

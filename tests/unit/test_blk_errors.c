@@ -275,7 +275,7 @@ static unsigned handlers(void)
     static struct iothread_account account;
     unsigned live = 0;
 
-    iothread_get_account(rig.iothreads[0], &account);
+    ck_assert_int_eq(iothread_get_account(rig.iothreads[0], 60000000000, &account), 0);
     for (unsigned i = 0; i < account.nr_handlers; i++) {
         live += account.handlers[i].live;
     }

@@ -116,6 +116,45 @@ START_TEST(freeing_no_thread_is_allowed)
 }
 END_TEST
 
+struct held {
+    sem_t holds, released;
+};
+
+static void hold(void *opaque)
+{
+    struct held *held = opaque;
+
+    sem_post(&held->holds);
+    sem_wait(&held->released);
+}
+
+/* As with a system call that does not return. */
+START_TEST(a_thread_that_hangs_is_asked_with_a_time_limit)
+{
+    struct iothread *io = start(_i, 0);
+    struct iothread_account account;
+    struct held held;
+    struct aio_bh bh;
+
+    sem_init(&held.holds, 0, 0);
+    sem_init(&held.released, 0, 0);
+    aio_bh_init(iothread_ctx(io), &bh, hold, &held);
+    aio_bh_schedule(&bh);
+    sem_wait(&held.holds);
+    ck_assert_int_eq(iothread_get_account(io, 1000, &account), -ETIMEDOUT);
+    ck_assert_int_eq(iothread_get_account(io, 1000, &account), -ETIMEDOUT);
+    sem_post(&held.released);
+    ck_assert_int_eq(iothread_get_account(io, 60000000000, &account), 0);
+    ck_assert_uint_ge(account.loop.bhs, 1);
+
+    aio_bh_schedule(&bh);
+    sem_wait(&held.holds);
+    ck_assert_int_eq(iothread_get_account(io, 1000, &account), -ETIMEDOUT);
+    sem_post(&held.released);
+    iothread_free(io); /* whether the last question was answered or not */
+}
+END_TEST
+
 static int burn_a_millisecond_of_cpu(void *opaque)
 {
     struct timespec ts;
@@ -217,6 +256,7 @@ int main(void)
     tcase_add_loop_test(t, a_call_runs_in_the_thread_even_right_after_its_start, 0, monitors);
     tcase_add_loop_test(t, the_thread_carries_its_id, 0, monitors);
     tcase_add_loop_test(t, a_call_from_the_thread_itself_runs_at_once, 0, monitors);
+    tcase_add_loop_test(t, a_thread_that_hangs_is_asked_with_a_time_limit, 0, monitors);
     tcase_add_test(t, an_id_has_1_to_15_characters);
     tcase_add_test(t, a_loop_that_cannot_be_made_starts_no_thread);
     tcase_add_test(t, freeing_no_thread_is_allowed);
