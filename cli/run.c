@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* pollux run: one machine from the command line to its end. */
 #include <errno.h>
+#include <inttypes.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +11,10 @@
 #include <unistd.h>
 
 #include "aio/barrier.h"
+#include "aio/thread-mask.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/ending.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
@@ -34,10 +38,12 @@ struct run {
     sigset_t blocked;
     int signal; /* that ended the machine, or 0 */
     bool done;
+    sem_t closed;
 };
 
 static void stop(struct run *r)
 {
+    ending_request();
     console_abandon(&r->console);
     machine_stop(r->machine, MACHINE_STOPPED);
 }
@@ -219,7 +225,83 @@ static int exit_status(const struct run *r, enum machine_end how)
     }
 }
 
-/* The console is given back, and signals kill again, before we wait for what is in flight. */
+static void *close_machine(void *opaque)
+{
+    struct run *r = opaque;
+
+    machine_wait(r->machine, NULL, 0);
+    sem_post(&r->closed);
+    return NULL;
+}
+
+/* I/O threads first: the requests in flight of a thread that hangs are no news. */
+static void name_what_hangs(struct run *r)
+{
+    static struct iothread_account account;
+    const struct machine_config *config = &r->plan.machine;
+    bool named = false;
+
+    for (unsigned i = 0; i < config->nr_iothreads; i++) {
+        struct iothread *io = machine_iothread(r->machine, i);
+
+        if (iothread_get_account(io, WATCH_NS / 10, &account) < 0) {
+            fprintf(stderr, "pollux: %s does not answer; its requests are given up\n",
+                    iothread_id(io));
+            named = true;
+        }
+    }
+    for (unsigned i = 0; i < config->nr_disks && !named; i++) {
+        struct virtio_blk_stats stats;
+
+        virtio_blk_get_stats(machine_disk(r->machine, i), &stats);
+        if (stats.in_flight) {
+            fprintf(stderr, "pollux: %s does not answer; %" PRIu64 " requests are given up\n",
+                    config->disks[i].name, stats.in_flight);
+        }
+    }
+}
+
+/*
+ * The guest is stopped, but a thread hangs in the kernel, so nothing can be freed. What the guest
+ * was told to be durable is: that was so before it was told.
+ */
+static _Noreturn void give_up(struct run *r, int status)
+{
+    struct error err;
+
+    name_what_hangs(r);
+    if (r->config.stats) {
+        stats_print(r->machine, &r->plan.machine, stderr);
+    }
+    if (trace_file_write(&r->trace, &err) < 0) {
+        status = command_fail(r->cmd, err.msg);
+    }
+    fflush(NULL);
+    _exit(status);
+}
+
+/* Another thread waits for what is in flight, so that this one can give up. */
+static void close_or_give_up(struct run *r, enum machine_end how)
+{
+    pthread_t closer;
+    sigset_t old;
+    int num;
+
+    sem_init(&r->closed, 0, 0);
+    thread_mask_enter(&old);
+    num = pthread_create(&closer, NULL, close_machine, r);
+    thread_mask_leave(&old);
+    if (num) {
+        machine_wait(r->machine, NULL, 0);
+    } else if (ending_wait(&r->closed)) {
+        pthread_join(closer, NULL);
+    } else {
+        give_up(r, exit_status(r, how));
+    }
+    sem_destroy(&r->closed);
+}
+
+/* The console is given back, and signals are seen again, before we wait for what is in flight. */
 static int run_to_end(struct run *r)
 {
     char message[4096] = "";
@@ -232,11 +314,13 @@ static int run_to_end(struct run *r)
     }
     aio_timer_cancel(&r->watch);
     console_stop(&r->console);
+    ending_take_signals();
     pthread_sigmask(SIG_SETMASK, &r->blocked, NULL);
-    how = machine_wait(r->machine, message, sizeof(message));
+    how = machine_end(r->machine, message, sizeof(message));
     if (how >= MACHINE_TRIPLE_FAULT) {
         command_fail(r->cmd, message);
     }
+    close_or_give_up(r, how);
     if (r->config.stats) {
         stats_print(r->machine, &r->plan.machine, stderr);
     }

@@ -27,19 +27,30 @@ int trace_file_open(struct trace_file *f, const char *path, unsigned events, str
     return 0;
 }
 
-int trace_file_close(struct trace_file *f, struct error *err)
+int trace_file_write(struct trace_file *f, struct error *err)
 {
     int ret = 0;
 
+    if (!f->out) {
+        return 0;
+    }
     if (f->trace) {
         ret = trace_write(f->trace, f->out);
     }
-    if (f->out && fclose(f->out) != 0 && ret == 0) {
+    if (fclose(f->out) != 0 && ret == 0) {
         ret = -errno;
     }
     if (ret < 0) {
         error_set(err, ret, "--trace: cannot write '%s': %s", f->path, strerror(-ret));
     }
+    f->out = NULL;
+    return ret;
+}
+
+int trace_file_close(struct trace_file *f, struct error *err)
+{
+    int ret = trace_file_write(f, err);
+
     trace_free(f->trace);
     *f = (struct trace_file){.path = NULL};
     return ret;

@@ -24,6 +24,13 @@ struct trace_file {
 int trace_file_open(struct trace_file *f, const char *path, unsigned events, struct error *err);
 
 /**
+ * trace_file_write - write what was recorded, close the file
+ * Context: threads that record may still be there; the trace stays.
+ * Return: 0 or -errno and @err.
+ */
+int trace_file_write(struct trace_file *f, struct error *err);
+
+/**
  * trace_file_close - write what was recorded, close and free
  * Context: everything that records has been freed. Safe on a zeroed trace_file.
  * Return: 0 or -errno and @err.

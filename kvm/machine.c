@@ -351,7 +351,7 @@ void machine_stop(struct machine *m, enum machine_end why)
     end_with(m, why, "");
 }
 
-enum machine_end machine_wait(struct machine *m, char *message, size_t size)
+enum machine_end machine_end(struct machine *m, char *message, size_t size)
 {
     struct pollfd pfd = {.fd = m->end_fd, .events = POLLIN};
     enum machine_end end;
@@ -364,6 +364,13 @@ enum machine_end machine_wait(struct machine *m, char *message, size_t size)
         snprintf(message, size, "%s", m->message);
     }
     pthread_mutex_unlock(&m->lock);
+    return end;
+}
+
+enum machine_end machine_wait(struct machine *m, char *message, size_t size)
+{
+    enum machine_end end = machine_end(m, message, size);
+
     for (unsigned i = 0; i < m->nr_vcpus; i++) {
         vcpu_join(&m->vcpus[i]);
     }

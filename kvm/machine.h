@@ -122,10 +122,19 @@ int machine_end_fd(const struct machine *m);
 void machine_stop(struct machine *m, enum machine_end why);
 
 /**
+ * machine_end - wait for the end
+ * @message: as of machine_wait()
+ * Context: any thread.
+ * Return: how it ended; vCPUs may still be on their way out, and requests in flight.
+ */
+enum machine_end machine_end(struct machine *m, char *message, size_t size);
+
+/**
  * machine_wait - wait for the end, join the vCPU threads, drain the disks
  * @message: filled for the ends from MACHINE_TRIPLE_FAULT on: cause, vCPU, registers, instruction
  *           bytes; may have several lines
- * Context: the thread that called machine_new.
+ * Waits without limit for requests in flight.
+ * Context: any thread, one at a time.
  * Return: how it ended.
  */
 enum machine_end machine_wait(struct machine *m, char *message, size_t size);
