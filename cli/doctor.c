@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/cpus.h"
 #include "kvm/machine.h"
 #include "kvm/probe.h"
 #include "kvm/vm.h"
@@ -65,13 +66,21 @@ static void check_kernel(struct doctor *d)
 
 static void check_cpus(struct doctor *d)
 {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    char text[96];
+    struct cpus c;
 
-    if (n > 1) {
-        say(d, OK, NULL, "processors: %ld", n);
+    cpus_get(&c, "");
+    if (c.quota) {
+        snprintf(text, sizeof(text), "processors: %u of %u, with a CPU quota of %u %%", c.allowed,
+                 c.online, c.quota);
     } else {
-        say(d, WARN, "give it two: an I/O thread that polls needs one beside the guest's",
-            "processors: %ld", n);
+        snprintf(text, sizeof(text), "processors: %u of %u", c.allowed, c.online);
+    }
+    if (cpus_whole(&c) > 1) {
+        say(d, OK, NULL, "%s", text);
+    } else {
+        say(d, WARN, "give it two: an I/O thread that polls needs one beside the guest's", "%s",
+            text);
     }
 }
 

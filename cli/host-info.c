@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "cli/cpus.h"
 #include "cli/host-info.h"
 
 /* What follows @key and a separator in the first line that begins with it, without quotes. */
@@ -29,8 +30,10 @@ void host_info_get(struct host_info *h)
 {
     struct utsname u;
     struct error err;
+    struct cpus cpus;
 
-    *h = (struct host_info){.processors = (unsigned)sysconf(_SC_NPROCESSORS_ONLN)};
+    cpus_get(&cpus, "");
+    *h = (struct host_info){.processors = cpus.allowed};
     uname(&u);
     snprintf(h->kernel, sizeof(h->kernel), "%s", u.release);
     read_value("/etc/os-release", "PRETTY_NAME", '=', h->system, sizeof(h->system));

@@ -11,6 +11,7 @@
 
 #include "cli/advise/advise.h"
 #include "cli/command.h"
+#include "cli/cpus.h"
 #include "cli/interrupt.h"
 
 /* About how long a slice is: turns are as many as the time has room for. */
@@ -61,14 +62,15 @@ static int open_disk(struct session *s, const char *path, struct error *err)
 static void describe_disk(const struct session *s, const char *path)
 {
     struct advise_data *d = s->data;
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    struct cpus cpus;
     struct stat st;
 
     d->file = path;
     d->size = s->image.size;
     d->direct = !image_in_page_cache(&s->image);
     d->writable = access(path, W_OK) == 0;
-    d->cpus = cpus > 0 ? (unsigned)cpus : 1;
+    cpus_get(&cpus, "");
+    d->cpus = cpus_whole(&cpus);
     d->written = 1;
     if (!s->image.block_device && fstat(s->image.fd, &st) == 0) {
         d->written = (double)st.st_blocks * 512 / (double)d->size;

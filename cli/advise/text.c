@@ -50,7 +50,8 @@ static void explain_block(const struct advise_data *d, const struct advice *a, c
     switch (a->why_block) {
     case ADVICE_ONE_CPU:
         snprintf(out, ADVISE_TEXT_MAX,
-                 "There is one CPU here: what an I/O thread spends on polling it takes from the "
+                 "There is one CPU for this process: what an I/O thread spends on polling it takes "
+                 "from the "
                  "guest that it waits for.");
         break;
     case ADVICE_CHEAP_WAKE:
