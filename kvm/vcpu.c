@@ -180,10 +180,16 @@ static const char *exit_name(const struct vcpu *v, int ret)
     }
 }
 
+/* The guest's watchdogs then leave out the time in which it did not run. EINVAL: it has no
+ * kvmclock. */
+static void tell_stopped(struct vcpu *v)
+{
+    ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 static void park(struct vcpu *v)
 {
-    /* The guest learns that it was not its fault: its watchdogs don't count the time. */
-    ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+    tell_stopped(v);
     pthread_mutex_lock(&v->lock);
     store_relaxed(&v->parked, true);
     while (v->pause && !v->stop) {
@@ -220,7 +226,9 @@ static void *vcpu_thread(void *opaque)
         stat_add(&v->exits, 1);
         if (ret == 0) {
             handle_exit(v);
-        } else if (errno != EINTR && errno != EAGAIN) {
+        } else if (errno == EINTR) {
+            tell_stopped(v); /* SIGSTOP and freezers of control groups interrupt KVM_RUN */
+        } else if (errno != EAGAIN) {
             snprintf(cause, sizeof(cause), "KVM_RUN: %s", strerror(errno));
             crashed(v, MACHINE_HOST_ERROR, cause);
         }
