@@ -9,15 +9,29 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 
+bool interrupt_ignored(int sig)
+{
+    struct sigaction sa;
+
+    return sigaction(sig, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
+}
+
+void interrupt_add(sigset_t *set, int sig)
+{
+    if (!interrupt_ignored(sig)) {
+        sigaddset(set, sig);
+    }
+}
+
 int interrupt_watch(struct error *err)
 {
     sigset_t set;
     int fd;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    interrupt_add(&set, SIGINT);
+    interrupt_add(&set, SIGTERM);
+    interrupt_add(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? error_set(err, -errno, "cannot watch signals: %s", strerror(errno)) : fd;

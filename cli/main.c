@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -165,6 +166,7 @@ int main(int argc, char **argv)
     const char *name;
     int status;
 
+    signal(SIGXFSZ, SIG_IGN); /* at the file size limit a write fails, with a message */
     fill_standard_fds();
     raise_open_files();
     if (argc < 2) {

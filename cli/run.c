@@ -14,6 +14,7 @@
 #include "aio/thread-mask.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/interrupt.h"
 #include "cli/ending.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
@@ -35,6 +36,7 @@ struct run {
     struct aio_timer watch;
     unsigned silent_watches;
     int signal_fd;
+    bool ignores_hangup; /* SIGHUP was ignored at start, as by nohup(1) */
     sigset_t blocked;
     int signal; /* that ended the machine, or 0 */
     bool done;
@@ -96,6 +98,9 @@ static void signal_ready(void *opaque, int revents)
         stats_print(r->machine, &r->plan.machine, stderr);
         return;
     }
+    if (info.ssi_signo == SIGHUP && r->ignores_hangup) {
+        return;
+    }
     r->signal = (int)info.ssi_signo;
     stop(r);
 }
@@ -155,9 +160,10 @@ static int block_signals(struct run *r)
     sigset_t set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    interrupt_add(&set, SIGINT);
+    interrupt_add(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
+    r->ignores_hangup = interrupt_ignored(SIGHUP);
     sigaddset(&set, SIGCONT);
     sigaddset(&set, SIGUSR1);
     signal(SIGPIPE, SIG_IGN);

@@ -10,22 +10,29 @@
 
 /*
  * What ends a process if nobody takes it. Left out: SIGKILL, which nobody can; those that a program
- * takes (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE); SIGPROF, which belongs to profilers.
+ * takes or ignores (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ); SIGPROF, which belongs to
+ * profilers.
  */
-static const int fatal_signals[] = {SIGABRT, SIGALRM, SIGBUS,    SIGFPE,   SIGILL,  SIGIO,
-                                    SIGPWR,  SIGQUIT, SIGSEGV,   SIGSYS,   SIGTRAP, SIGUSR2,
-                                    SIGXCPU, SIGXFSZ, SIGVTALRM, SIGSTKFLT};
+static const int fatal_signals[] = {SIGABRT, SIGALRM, SIGBUS,  SIGFPE,    SIGILL,
+                                    SIGIO,   SIGPWR,  SIGQUIT, SIGSEGV,   SIGSYS,
+                                    SIGTRAP, SIGUSR2, SIGXCPU, SIGVTALRM, SIGSTKFLT};
 #define NR_FATAL (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
 
 /*
  * What a handler of a fatal signal puts back. A signal handler is given nothing of ours, so this
- * has to be static; it is written only while no handler is installed.
+ * has to be static; all but @raw is written only while no handler is installed.
  */
 static struct {
     int fd;
+    volatile sig_atomic_t raw; /* else a background job would stop (SIGTTOU) */
     struct termios saved;
     struct sigaction old[NR_FATAL];
 } emergency;
+
+static bool in_foreground(int fd)
+{
+    return tcgetpgrp(fd) == getpgrp();
+}
 
 /* Then the signal goes where it would have gone: a sanitizer's report, a debugger, a core dump. */
 static void restore_and_die(int sig, siginfo_t *info, void *context)
@@ -33,18 +40,15 @@ static void restore_and_die(int sig, siginfo_t *info, void *context)
     if (sig == SIGBUS && guarded_copy_recover(context)) {
         return;
     }
-    tcsetattr(emergency.fd, TCSANOW, &emergency.saved);
+    if (emergency.raw && in_foreground(emergency.fd)) {
+        tcsetattr(emergency.fd, TCSANOW, &emergency.saved);
+    }
     for (unsigned i = 0; i < NR_FATAL; i++) {
         if (fatal_signals[i] == sig) {
             sigaction(sig, &emergency.old[i], NULL);
         }
     }
     raise(sig);
-}
-
-static bool in_foreground(int fd)
-{
-    return tcgetpgrp(fd) == getpgrp();
 }
 
 static void make_raw(struct terminal *t)
@@ -54,6 +58,7 @@ static void make_raw(struct terminal *t)
     cfmakeraw(&raw);
     raw.c_oflag = t->saved.c_oflag; /* our own lines still end at column 0 */
     t->raw = tcsetattr(t->fd, TCSANOW, &raw) == 0;
+    emergency.raw = t->raw;
 }
 
 void terminal_take(struct terminal *t, int fd)
@@ -65,6 +70,7 @@ void terminal_take(struct terminal *t, int fd)
         return;
     }
     emergency.fd = fd;
+    emergency.raw = false;
     emergency.saved = t->saved;
     for (unsigned i = 0; i < NR_FATAL; i++) {
         sigaction(fatal_signals[i], &sa, &emergency.old[i]);

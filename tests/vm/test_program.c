@@ -439,7 +439,7 @@ END_TEST
 
 static const int signals[] = {
     SIGTERM, SIGINT,  SIGQUIT, SIGABRT, SIGSEGV, SIGBUS,    SIGFPE,    SIGILL, SIGTRAP,
-    SIGUSR2, SIGALRM, SIGXCPU, SIGXFSZ, SIGIO,   SIGVTALRM, SIGSTKFLT, SIGPWR, SIGSYS,
+    SIGUSR2, SIGALRM, SIGXCPU, SIGIO,   SIGVTALRM, SIGSTKFLT, SIGPWR, SIGSYS,
 };
 
 /* Sanitizers have handlers of their own for some, which exit. */

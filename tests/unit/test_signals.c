@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/* What the process takes from its surroundings: ignored signals, a terminal, CPUs. */
+#include <check.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include "cli/cpus.h"
+#include "cli/interrupt.h"
+#include "cli/terminal.h"
+
+START_TEST(what_was_ignored_at_start_ends_nothing)
+{
+    struct error err = {""};
+    char buf[256];
+    int fd;
+
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    fd = interrupt_watch(&err);
+    ck_assert_int_ge(fd, 0);
+    raise(SIGINT);
+    raise(SIGHUP);
+    ck_assert_int_lt(read(fd, buf, sizeof(buf)), 0);
+    raise(SIGTERM);
+    ck_assert_int_gt(read(fd, buf, sizeof(buf)), 0);
+    close(fd);
+}
+END_TEST
+
+/* A fatal signal in a background job must end it, not stop it with SIGTTOU. */
+START_TEST(a_fatal_signal_in_the_background_ends_the_process)
+{
+    int master, slave, status;
+    pid_t leader, job;
+
+    ck_assert_int_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    leader = fork();
+    if (leader == 0) {
+        setsid();
+        if (login_tty(slave) < 0) {
+            _exit(10);
+        }
+        job = fork();
+        if (job == 0) {
+            struct terminal t;
+
+            setpgid(0, 0); /* a background process group of this session */
+            terminal_take(&t, STDIN_FILENO);
+            kill(getpid(), SIGQUIT);
+            _exit(11);
+        }
+        if (waitpid(job, &status, WUNTRACED) != job) {
+            _exit(12);
+        }
+        if (WIFSTOPPED(status)) {
+            kill(job, SIGKILL);
+            _exit(13);
+        }
+        _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT ? 0 : 14);
+    }
+    close(slave);
+    ck_assert_int_eq(waitpid(leader, &status, 0), leader);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
+    close(master);
+}
+END_TEST
+
+static char root[64];
+
+static void put(const char *path, const char *text)
+{
+    char full[512];
+    FILE *f;
+
+    snprintf(full, sizeof(full), "%s/%s", root, path);
+    for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        mkdir(full, 0700);
+        *slash = '/';
+    }
+    f = fopen(full, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void make_root(void)
+{
+    strcpy(root, "/tmp/pollux-cpus-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(root));
+}
+
+static void remove_root(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -rf %s", root);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(without_control_groups_there_is_no_quota)
+{
+    struct cpus c;
+
+    cpus_get(&c, root);
+    ck_assert_uint_eq(c.quota, 0);
+    ck_assert_uint_ge(c.allowed, 1);
+    ck_assert_uint_eq(cpus_whole(&c), c.allowed);
+}
+END_TEST
+
+START_TEST(the_least_quota_of_v2_groups_counts)
+{
+    struct cpus c;
+
+    put("proc/self/cgroup", "0::/user.slice/vm\n");
+    put("sys/fs/cgroup/user.slice/cpu.max", "50000 100000\n");
+    put("sys/fs/cgroup/user.slice/vm/cpu.max", "max 100000\n");
+    cpus_get(&c, root);
+    ck_assert_uint_eq(c.quota, 50);
+    ck_assert_uint_eq(cpus_whole(&c), 1);
+    put("sys/fs/cgroup/user.slice/vm/cpu.max", "20000 100000\n");
+    cpus_get(&c, root);
+    ck_assert_uint_eq(c.quota, 20);
+}
+END_TEST
+
+START_TEST(the_quota_of_v1_is_that_of_the_cpu_controller)
+{
+    struct cpus c;
+
+    put("proc/self/cgroup", "5:cpuset:/a\n4:cpu,cpuacct:/a\n3:cpuacct:/b\n");
+    put("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "150000\n");
+    put("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
+    put("sys/fs/cgroup/cpuset/a/cpu.cfs_quota_us", "1000\n");
+    put("sys/fs/cgroup/cpuset/a/cpu.cfs_period_us", "100000\n");
+    cpus_get(&c, root);
+    ck_assert_uint_eq(c.quota, 150);
+    put("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "-1\n");
+    cpus_get(&c, root);
+    ck_assert_uint_eq(c.quota, 0);
+}
+END_TEST
+
+START_TEST(affinity_counts)
+{
+    struct cpus c;
+    cpu_set_t all, one;
+    int cpu = 0;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+    while (!CPU_ISSET(cpu, &all)) {
+        cpu++;
+    }
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+    cpus_get(&c, root);
+    ck_assert_uint_eq(c.allowed, 1);
+    ck_assert_uint_eq(cpus_whole(&c), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("surroundings");
+    TCase *signals = tcase_create("signals"), *cpus = tcase_create("cpus");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_test(signals, what_was_ignored_at_start_ends_nothing);
+    tcase_add_test(signals, a_fatal_signal_in_the_background_ends_the_process);
+    suite_add_tcase(s, signals);
+    tcase_add_checked_fixture(cpus, make_root, remove_root);
+    tcase_add_test(cpus, without_control_groups_there_is_no_quota);
+    tcase_add_test(cpus, the_least_quota_of_v2_groups_counts);
+    tcase_add_test(cpus, the_quota_of_v1_is_that_of_the_cpu_controller);
+    tcase_add_test(cpus, affinity_counts);
+    suite_add_tcase(s, cpus);
+    runner = srunner_create(s);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
