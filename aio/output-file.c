@@ -83,3 +83,11 @@ int output_file_open(const char *what, const char *path, FILE **out, struct erro
     close(fd);
     return ret;
 }
+
+bool output_file_same(const char *a, const char *b)
+{
+    struct stat sa, sb;
+
+    return a && b && stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+           sa.st_ino == sb.st_ino;
+}

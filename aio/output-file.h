@@ -3,6 +3,7 @@
 #ifndef POLLUX_AIO_OUTPUT_FILE_H
 #define POLLUX_AIO_OUTPUT_FILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "aio/error.h"
@@ -17,5 +18,12 @@
  * Return: 0 and *@out, or -errno and @err. The caller closes *@out, which also unlocks.
  */
 int output_file_open(const char *what, const char *path, FILE **out, struct error *err);
+
+/**
+ * output_file_same - do two paths name the same file, by links as well?
+ * For what is opened after the output: its lock is not there yet. False where one of them is NULL or
+ * missing.
+ */
+bool output_file_same(const char *a, const char *b);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aio/engine.h"
+#include "aio/output-file.h"
 #include "aio/policy.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
@@ -199,6 +200,31 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
     return plan_disk_iothreads(plan, iothread, &plan->disks[i], err);
 }
 
+/* An output is opened, and truncated, before the files of the machine. */
+static int check_output(const struct run_config *c, const char *option, const char *path,
+                        struct error *err)
+{
+    bool used = output_file_same(path, c->kernel) || output_file_same(path, c->initrd);
+
+    for (unsigned i = 0; i < c->nr_disks; i++) {
+        used |= output_file_same(path, c->disks[i].file);
+    }
+    return used ? error_set(err, -EINVAL,
+                            "%s: '%s' is a file of this machine, which would be overwritten",
+                            option, path)
+                : 0;
+}
+
+static int check_outputs(const struct run_config *c, struct error *err)
+{
+    int ret = check_output(c, "--trace", c->trace, err);
+
+    for (unsigned i = 0; i < c->nr_iothreads && ret == 0; i++) {
+        ret = check_output(c, "record", c->iothreads[i].record, err);
+    }
+    return ret;
+}
+
 int run_plan_init(struct run_plan *plan, const struct run_config *c, struct error *err)
 {
     int ret;
@@ -208,6 +234,10 @@ int run_plan_init(struct run_plan *plan, const struct run_config *c, struct erro
     }
     if (c->memory.size % 4096) {
         return error_set(err, -EINVAL, "--memory: size must be a multiple of 4K");
+    }
+    ret = check_outputs(c, err);
+    if (ret < 0) {
+        return ret;
     }
     memset(plan, 0, sizeof(*plan));
     plan->machine = (struct machine_config){

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aio/output-file.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/output.h"
 #include "cli/command.h"
@@ -55,6 +56,9 @@ static int run_and_report(const struct command *cmd, struct bench_plan *p)
     struct error err;
     int fd, ret, status = EXIT_STATUS_OK;
 
+    if (output_file_same(p->config->trace, p->config->disk)) {
+        return command_fail(cmd, "--trace: the file is the disk, which would be overwritten");
+    }
     if (trace_file_open(&trace, p->config->trace, TRACE_EVENTS_PER_CELL, &err) < 0) {
         return command_fail(cmd, err.msg);
     }

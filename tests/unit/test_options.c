@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The option parser, and what `pollux run` makes of options. */
 #include <check.h>
+#include <stdio.h>
+#include <unistd.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -525,6 +527,25 @@ START_TEST(too_many_disks_are_refused)
 }
 END_TEST
 
+START_TEST(an_output_that_is_a_file_of_the_machine_is_refused)
+{
+    char disk[] = "/tmp/pollux-options-XXXXXX", file[64], record[64];
+    int fd = mkstemp(disk);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    snprintf(file, sizeof(file), "file=%s", disk);
+    snprintf(record, sizeof(record), "id=io0,record=%s", disk);
+    ck_assert_int_eq(RUN("--kernel", "k", "--disk", file, "--trace", disk), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.msg, "--trace"));
+    ck_assert_int_eq(RUN("--kernel", "k", "--disk", file, "--iothread", record), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.msg, "record"));
+    ck_assert_int_eq(RUN("--kernel", disk, "--trace", disk), -EINVAL);
+    ck_assert_int_eq(RUN("--kernel", "k", "--disk", file, "--trace", "/tmp"), 0);
+    unlink(disk);
+}
+END_TEST
+
 START_TEST(help_names_every_option_key_and_choice)
 {
     char *text = NULL;
@@ -679,6 +700,7 @@ int main(void)
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,
                         sizeof(wrong_runs) / sizeof(wrong_runs[0]));
     tcase_add_test(run, too_many_disks_are_refused);
+    tcase_add_test(run, an_output_that_is_a_file_of_the_machine_is_refused);
     tcase_add_test(run, help_names_every_option_key_and_choice);
     suite_add_tcase(s, run);
 
