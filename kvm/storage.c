@@ -242,7 +242,11 @@ int storage_resize(struct storage *s, unsigned i, const char *name, struct error
 {
     struct resize r = {.disk = &s->disks[i], .name = name, .err = err};
 
-    return virtio_mmio_change_config(&s->disks[i].transport, update_size, &r);
+    int ret = virtio_mmio_change_config(&s->disks[i].transport, update_size, &r);
+
+    return ret == -ETIMEDOUT
+               ? error_set(err, ret, "the disk does not answer; its size is as before")
+               : ret;
 }
 
 void storage_stop(struct storage *s)

@@ -4,6 +4,7 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aio/barrier.h"
@@ -14,6 +15,8 @@
 #define VENDOR      0x584c4c50 /* "PLLX" */
 #define NO_REGISTER 0xffffffffu
 #define QUEUE_RESET 0x0c0 /* not in Linux's header */
+
+#define ACCESS_SECONDS 1 /* an access of a vCPU takes longer only if the disk does not answer */
 
 static void config_changed(void *opaque)
 {
@@ -239,9 +242,15 @@ int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_d
 
 int virtio_mmio_change_config(struct virtio_mmio *t, int (*change)(void *opaque), void *opaque)
 {
+    struct timespec deadline;
     int ret;
 
-    pthread_mutex_lock(&t->lock);
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += ACCESS_SECONDS;
+    ret = -pthread_mutex_clocklock(&t->lock, CLOCK_MONOTONIC, &deadline);
+    if (ret < 0) {
+        return ret;
+    }
     ret = change(opaque);
     if (ret > 0) {
         virtio_config_changed(t->dev);

@@ -47,7 +47,8 @@ void virtio_mmio_access(struct virtio_mmio *t, unsigned offset, void *data, unsi
  * @change: run while no vCPU can look; returns 1 if the driver must be told, 0 if nothing changed,
  *          or -errno
  * Context: any thread but the I/O threads.
- * Return: what @change returned.
+ * Return: what @change returned, or -ETIMEDOUT if a vCPU waits in the device, as in a reset while
+ * a request hangs.
  */
 int virtio_mmio_change_config(struct virtio_mmio *t, int (*change)(void *opaque), void *opaque);
 

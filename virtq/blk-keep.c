@@ -85,13 +85,12 @@ void blk_fail_kept(struct blk_queue *q)
     for_each_kept(q, blk_request_fail);
 }
 
-static int retry_in_thread(void *opaque)
+void blk_retry_kept(void *opaque)
 {
     struct blk_queue *q = opaque;
 
     store_relaxed(&q->retry_pending, false);
     for_each_kept(q, blk_request_submit);
-    return 0;
 }
 
 void virtio_blk_retry(struct virtio_device *dev)
@@ -103,6 +102,6 @@ void virtio_blk_retry(struct virtio_device *dev)
     }
     store_release(&blk->stopped, false); /* a request that fails from here on sees retry_pending */
     for (unsigned i = 0; i < dev->nr_queues; i++) {
-        iothread_call(blk->queues[i].iothread, retry_in_thread, &blk->queues[i]);
+        aio_bh_schedule(&blk->queues[i].retry);
     }
 }

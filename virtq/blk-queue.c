@@ -315,6 +315,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
     sem_init(&q->quiet, 0, 0);
     list_init(&q->kept);
     aio_bh_init(q->ctx, &q->more, serve, q);
+    aio_bh_init(q->ctx, &q->retry, blk_retry_kept, q);
     aio_deferred_init(&q->publish, publish, q);
     snprintf(q->name, sizeof(q->name), "%s queue %u", q->blk->name, q->index);
 

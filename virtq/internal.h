@@ -82,6 +82,7 @@ struct blk_queue {
     struct virtio_queue *vq;
     struct engine *engine;
     struct aio_handler kick;
+    struct aio_bh retry;         /* try kept requests again */
     struct aio_bh more;          /* there may be chains in the ring that nobody told of */
     struct aio_deferred publish; /* used elements wait for the end of the turn */
     bool kick_unread;            /* the eventfd has fired; read before the loop blocks again */
@@ -326,6 +327,9 @@ bool blk_flush_failed(struct blk *blk);
  * @what: failed; without the queue's name
  */
 void blk_keep(struct blk_request *r, const char *what);
+
+/* blk_retry_kept - the bottom half of virtio_blk_retry() in the thread of the queue @opaque */
+void blk_retry_kept(void *opaque);
 
 /* blk_fail_kept - the queue stops: fail what it kept */
 void blk_fail_kept(struct blk_queue *q);

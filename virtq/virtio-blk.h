@@ -108,8 +108,9 @@ void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out);
 unsigned virtio_blk_watch(struct virtio_device *dev);
 
 /**
- * virtio_blk_retry - try again what was kept when the host failed it
- * Context: any thread but the I/O threads; not at the same time as free.
+ * virtio_blk_retry - try again, soon, what was kept when the host failed it
+ * Does not wait for an I/O thread, which may hang in the kernel.
+ * Context: any thread; not at the same time as free.
  */
 void virtio_blk_retry(struct virtio_device *dev);
 

@@ -115,6 +115,47 @@ static int nothing(void *opaque)
     return 0;
 }
 
+static int wait_for(void *opaque)
+{
+    sem_wait(opaque);
+    return 0;
+}
+
+static void *hang(void *opaque)
+{
+    iothread_call(rig.iothreads[0], wait_for, opaque);
+    return NULL;
+}
+
+/* Whoever asks for it has other things to do, as ending the machine. */
+START_TEST(trying_again_does_not_wait_for_a_thread_that_hangs)
+{
+    pthread_t thread;
+    uint16_t head;
+    sem_t release;
+
+    begin((struct blk_rig_options){.rerror = VIRTIO_BLK_STOP});
+    rig.fail = -EIO;
+    head = chain(drv, READ, 0);
+    fake_driver_kick(drv, head);
+    blk_rig_await_stop(&rig);
+    rig.fail = 0;
+    sem_init(&release, 0, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, hang, &release), 0);
+    while (aio_asleep(iothread_ctx(rig.iothreads[0]))) {
+        cpu_relax();
+    }
+    virtio_blk_retry(rig.dev);
+    ck_assert_uint_eq(fake_driver_used_idx(drv), 0);
+    sem_post(&release);
+    pthread_join(thread, NULL);
+    fake_driver_await(drv, 1);
+    ck_assert_uint_eq(fake_driver_status(drv, head), OK);
+    blk_rig_destroy(&rig);
+    sem_destroy(&release);
+}
+END_TEST
+
 START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
 {
     uint16_t head[20];
@@ -475,6 +516,7 @@ int main(void)
 
     tcase_add_loop_test(errors, an_error_becomes_what_the_action_says, 0,
                         sizeof(rows) / sizeof(rows[0]));
+    tcase_add_test(errors, trying_again_does_not_wait_for_a_thread_that_hangs);
     tcase_add_loop_test(errors, many_failures_ask_for_one_stop_and_all_are_tried_again, 0, 2);
     tcase_add_test(errors, a_request_that_fails_before_the_retry_reaches_its_thread_goes_with_it);
     tcase_add_test(errors, a_retry_goes_on_where_the_disk_failed);
