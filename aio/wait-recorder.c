@@ -134,7 +134,7 @@ uint64_t wait_recorder_bit(struct wait_recorder *r, struct aio_handler *h)
     struct poll_source *s = &h->source;
 
     if (!s->record_id) {
-        struct wait_trace_source source;
+        struct wait_trace_source source = {.owed = false};
         unsigned i = 0;
 
         name_source(&source, h);
