@@ -83,6 +83,7 @@ static void complete_all(void *opaque)
 {
     struct memory_engine *m = opaque;
     struct list batch;
+    ssize_t res;
 
     list_take(&batch, &m->pending);
     while (!list_empty(&batch)) {
@@ -90,7 +91,10 @@ static void complete_all(void *opaque)
 
         list_del(&req->node);
         m->e.in_flight--;
-        req->cb(req, move(m->rig, req));
+        pthread_mutex_lock(&m->rig->disk_lock);
+        res = move(m->rig, req);
+        pthread_mutex_unlock(&m->rig->disk_lock);
+        req->cb(req, res);
     }
 }
 
@@ -262,6 +266,7 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
     }
     rig->disk = calloc(1, RIG_DISK_SIZE);
     ck_assert_ptr_nonnull(rig->disk);
+    pthread_mutex_init(&rig->disk_lock, NULL);
     pthread_mutex_init(&rig->log_lock, NULL);
     sem_init(&rig->held, 0, 0);
     sem_init(&rig->stop, 0, 0);
@@ -297,6 +302,7 @@ void blk_rig_destroy(struct blk_rig *rig)
     sem_destroy(&rig->stop);
     sem_destroy(&rig->held);
     pthread_mutex_destroy(&rig->log_lock);
+    pthread_mutex_destroy(&rig->disk_lock);
     free(rig->disk);
 }
 

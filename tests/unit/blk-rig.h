@@ -45,6 +45,7 @@ struct blk_rig {
     struct fake_driver drv[RIG_QUEUES_MAX];
     unsigned nr_queues;
 
+    pthread_mutex_t disk_lock; /* of @disk: host blocks are larger than what the guest moves */
     pthread_mutex_t log_lock;
     char log[1024]; /* the newest line */
     unsigned log_lines;
