@@ -72,9 +72,9 @@ struct engine {
     const struct engine_ops *ops;
     AioContext *ctx;
     const struct image *image;
-    unsigned in_flight;        /* submitted, callback not run yet */
-    struct worker_pool *pool;  /* private: engine_offload() */
-    struct list again;         /* private: requests that wait for @try_again */
+    unsigned in_flight;       /* submitted, callback not run yet */
+    struct worker_pool *pool; /* private: engine_offload() */
+    struct list again;        /* private: requests that wait for @try_again */
     struct aio_timer try_again;
     struct trace_track *trace; /* of @ctx */
 };

@@ -10,9 +10,9 @@
 
 /**
  * output_file_open - open @path for writing, made if it is missing
- * A regular file is locked as a disk image is (aio/image-lock.h) and truncated only then, so that an
- * image that a machine uses is neither overwritten, nor opened as a disk while it is written. Pipes,
- * FIFOs with a reader and terminals are accepted, block devices are not.
+ * A regular file is locked as a disk image is (aio/image-lock.h) and truncated only then, so that
+ * an image that a machine uses is neither overwritten, nor opened as a disk while it is written.
+ * Pipes, FIFOs with a reader and terminals are accepted, block devices are not.
  * @what: the option, for messages: "--trace"
  * Context: any thread; may wait a second for the lock of a process that has just ended.
  * Return: 0 and *@out, or -errno and @err. The caller closes *@out, which also unlocks.
@@ -21,8 +21,8 @@ int output_file_open(const char *what, const char *path, FILE **out, struct erro
 
 /**
  * output_file_same - do two paths name the same file, by links as well?
- * For what is opened after the output: its lock is not there yet. False where one of them is NULL or
- * missing.
+ * For what is opened after the output: its lock is not there yet. False where one of them is NULL
+ * or missing.
  */
 bool output_file_same(const char *a, const char *b);
 

@@ -22,7 +22,8 @@ int interrupt_status(int fd);
 /**
  * interrupt_ignored - is @sig ignored? As nohup(1) and sh's & leave it for a program
  * interrupt_add - add @sig to @set unless it is ignored
- * A blocked signal reaches a signalfd although it is ignored, so an ignored one must not be blocked.
+ * A blocked signal reaches a signalfd although it is ignored, so an ignored one must not be
+ * blocked.
  */
 bool interrupt_ignored(int sig);
 void interrupt_add(sigset_t *set, int sig);

@@ -22,8 +22,8 @@
 #define ZERO  (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)
 
 /*
- * The host has no such operation, or not for a range that is cut like this one, or not while another
- * process uses the block device too (EBUSY).
+ * The host has no such operation, or not for a range that is cut like this one, or not while
+ * another process uses the block device too (EBUSY).
  */
 static bool cannot(int r)
 {
