@@ -78,7 +78,7 @@ pack_run() {
 run_in_qemu() {
     local result
 
-    "$top/tests/nested/make-outer.sh" "$guest" "$out"
+    "$top/tests/nested/make-outer.sh" "$guest" "$out" "$guest"
     pack_run
     cat "$out/outer.img" "$out/run.img" >"$out/initrd.img"
     rm -f "$out/run.img"
