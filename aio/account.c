@@ -11,8 +11,8 @@
 
 #include "aio/internal.h"
 
-struct past {
-    struct list node; /* ctx->past */
+struct removed_handlers {
+    struct list node; /* ctx->removed */
     struct aio_handler_info info;
 };
 
@@ -35,13 +35,13 @@ static void add(struct aio_handler_stats *to, const struct aio_handler_stats *fr
     }
 }
 
-static struct past *find_past(AioContext *ctx, const char *name)
+static struct removed_handlers *find_removed(AioContext *ctx, const char *name)
 {
     struct list *at;
 
-    list_for_each(at, &ctx->past)
+    list_for_each(at, &ctx->removed)
     {
-        struct past *p = list_entry(at, struct past, node);
+        struct removed_handlers *p = list_entry(at, struct removed_handlers, node);
 
         if (!strncmp(p->info.name, name, sizeof(p->info.name) - 1)) {
             return p;
@@ -53,7 +53,7 @@ static struct past *find_past(AioContext *ctx, const char *name)
 void aio_account_close(const struct aio_handler *h)
 {
     AioContext *ctx = h->ctx;
-    struct past *p = find_past(ctx, h->name);
+    struct removed_handlers *p = find_removed(ctx, h->name);
 
     if (!p) {
         p = calloc(1, sizeof(*p));
@@ -62,15 +62,15 @@ void aio_account_close(const struct aio_handler *h)
         }
         strncpy(p->info.name, h->name, sizeof(p->info.name) - 1);
         p->info.can_poll = h->ops->poll;
-        list_add_tail(&ctx->past, &p->node);
+        list_add_tail(&ctx->removed, &p->node);
     }
     add(&p->info.stats, &h->stats);
 }
 
 void aio_account_destroy(AioContext *ctx)
 {
-    while (!list_empty(&ctx->past)) {
-        struct past *p = list_entry(ctx->past.next, struct past, node);
+    while (!list_empty(&ctx->removed)) {
+        struct removed_handlers *p = list_entry(ctx->removed.next, struct removed_handlers, node);
 
         list_del(&p->node);
         free(p);
@@ -96,7 +96,7 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
     list_for_each(at, &ctx->handlers)
     {
         const struct aio_handler *h = list_entry(at, struct aio_handler, node);
-        const struct past *p = find_past(ctx, h->name);
+        const struct removed_handlers *p = find_removed(ctx, h->name);
 
         if (n == max) {
             break;
@@ -114,9 +114,9 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
         }
         n++;
     }
-    list_for_each(at, &ctx->past)
+    list_for_each(at, &ctx->removed)
     {
-        const struct past *p = list_entry(at, struct past, node);
+        const struct removed_handlers *p = list_entry(at, struct removed_handlers, node);
 
         if (n < max && !has_name(out, n, p->info.name)) {
             out[n++] = p->info;

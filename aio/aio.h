@@ -6,7 +6,7 @@
  * descriptors, bottom halves and timers, and run their callbacks. Before it blocks in the kernel it
  * may spin for a while over poll callbacks, which look at memory that a guest or the kernel writes,
  * so that an event that is close costs neither a system call nor a wake-up. How long is the
- * business of a policy (aio/policy.h).
+ * business of a policy (aio/policy/policy.h).
  *
  * One iteration, aio_poll(ctx, true):
  *
@@ -22,21 +22,23 @@
  * poll_begin and poll_end, which change nothing in the loop. Destroying a context that still has
  * some returns -EBUSY, so what leaks is seen.
  *
- * From threads that are not the owner only aio_notify(), aio_bh_schedule(), aio_set_poll_params()
- * and reading statistics are allowed; everything else asserts that it runs in the owner.
+ * Threads other than the owner may call aio_notify(), aio_asleep(), aio_bh_schedule(),
+ * aio_set_poll_params() and the functions that read statistics. Everything else belongs to the
+ * owner; functions that change the loop assert it.
  */
 #ifndef POLLUX_AIO_AIO_H
 #define POLLUX_AIO_AIO_H
 
+#include <assert.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aio/barrier.h"
-#include "aio/error.h"
-#include "aio/list.h"
-#include "aio/policy.h"
-#include "aio/trace.h"
+#include "aio/policy/policy.h"
+#include "base/barrier.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "trace/trace.h"
 
 typedef struct aio_context AioContext;
 struct aio_handler;
@@ -92,6 +94,11 @@ void aio_context_take(AioContext *ctx);
  */
 bool aio_context_in_owner(const AioContext *ctx);
 
+static inline void aio_assert_owner(const AioContext *ctx)
+{
+    assert(aio_context_in_owner(ctx));
+}
+
 /**
  * aio_poll - one iteration
  * @blocking: wait for something to happen; else only run what is ready now
@@ -112,12 +119,38 @@ uint64_t aio_now(AioContext *ctx);
  */
 struct trace_track *aio_trace(const AioContext *ctx);
 
+/* --- for engines --- */
+
+struct worker_pool;
+
+/**
+ * aio_polling - does the loop look at the poll set by itself?
+ * True from poll_begin to poll_end: a completion needs no notification then.
+ * aio_fds_unwatched - has the loop polled for so long that no monitor watches the descriptors of
+ * the poll set? An event that only a descriptor shows would be seen late.
+ * aio_max_batch - requests in one system call as configured; 0: the engine decides
+ * aio_count_loop_syscall - a system call was made that serves no single handler
+ * Context: owner.
+ */
+bool aio_polling(const AioContext *ctx);
+bool aio_fds_unwatched(const AioContext *ctx);
+unsigned aio_max_batch(const AioContext *ctx);
+void aio_count_loop_syscall(AioContext *ctx);
+
+/**
+ * aio_worker_pool - the pool of worker threads that the engines of this loop share; NULL: none
+ * aio_set_worker_pool - @pool belongs to the engines, which count who uses it
+ * Context: owner.
+ */
+struct worker_pool *aio_worker_pool(const AioContext *ctx);
+void aio_set_worker_pool(AioContext *ctx, struct worker_pool *pool);
+
 /* --- file descriptor handlers --- */
 
 struct aio_handler_ops {
-    /* The descriptor has @revents (POLLIN and the like). It must clear the cause completely
-     * (read the eventfd): it may be told of a new event, not of one that is still there.
-     */
+    /* The descriptor has @revents (POLLIN and the like). The handler clears the cause completely
+     * (read the eventfd), at the latest in its poll_end: with some monitors ready() is called again
+     * only for a new event. */
     void (*ready)(void *opaque, int revents);
 
     /*

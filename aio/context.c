@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "aio/internal.h"
-#include "aio/wait-recorder.h"
+#include "aio/waits/recorder.h"
 
 static uint64_t clock_monotonic(void)
 {
@@ -47,7 +47,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     ctx->max_batch = config->max_batch;
     ctx->clock = config->clock ? config->clock : clock_monotonic;
     list_init(&ctx->handlers);
-    list_init(&ctx->past);
+    list_init(&ctx->removed);
     list_init(&ctx->ready);
     list_init(&ctx->timers);
     list_init(&ctx->deferred);
@@ -148,6 +148,36 @@ uint64_t aio_recent(AioContext *ctx)
 struct trace_track *aio_trace(const AioContext *ctx)
 {
     return ctx->trace;
+}
+
+bool aio_polling(const AioContext *ctx)
+{
+    return ctx->polling;
+}
+
+bool aio_fds_unwatched(const AioContext *ctx)
+{
+    return ctx->unwatched;
+}
+
+unsigned aio_max_batch(const AioContext *ctx)
+{
+    return ctx->max_batch;
+}
+
+void aio_count_loop_syscall(AioContext *ctx)
+{
+    stat_add(&ctx->stats.syscalls, 1);
+}
+
+struct worker_pool *aio_worker_pool(const AioContext *ctx)
+{
+    return ctx->workers;
+}
+
+void aio_set_worker_pool(AioContext *ctx, struct worker_pool *pool)
+{
+    ctx->workers = pool;
 }
 
 int aio_set_poll_params(AioContext *ctx, const struct poll_params *params)

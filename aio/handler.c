@@ -27,7 +27,7 @@ void aio_poll_set_join(struct aio_handler *h, uint64_t now)
     h->last_event_ns = now;
     list_add_tail(&ctx->policy.sources, &h->source.node);
     ctx->nr_quiet--;
-    if (ctx->settled) {
+    if (ctx->unwatched) {
         aio_handler_watch(h, false);
     }
     trace_poll_add(ctx->trace, ctx, h->name, h->fd);

@@ -3,15 +3,9 @@
 #ifndef POLLUX_AIO_INTERNAL_H
 #define POLLUX_AIO_INTERNAL_H
 
-#include <assert.h>
-#include <errno.h>
-
 #include "aio/aio.h"
-#include "aio/barrier.h"
-#include "aio/engine.h"
 #include "aio/fdmon/fdmon.h"
-
-#define CACHE_LINE 64
+#include "base/barrier.h"
 
 /* A descriptor that can't be polled waits no longer than this while polling goes on. */
 #define AIO_FD_SLICE_NS 50000
@@ -19,8 +13,8 @@
 #define AIO_POLL_IDLE_NS 100000000
 /* One that is new and has never had an event need not be quiet for so long. */
 #define AIO_POLL_GRACE_NS 2000000
-/* Polling that has lasted so long is worth two system calls for each source: see settle(). */
-#define AIO_POLL_SETTLE_NS 1000000
+/* Polling that has lasted so long is worth two system calls for each source: see unwatch_poll_set(). */
+#define AIO_UNWATCH_NS 1000000
 /* How often the poll set is searched for quiet sources. */
 #define AIO_POLL_SCAN_NS 5000000
 /* Poll callbacks between two looks at the clock, which costs about as much. */
@@ -39,7 +33,7 @@ struct aio_context {
     unsigned max_batch; /* requests in one system call; 0: the engine decides */
 
     struct list handlers;
-    struct list past; /* figures of handlers that were removed */
+    struct list removed; /* figures of handlers that were removed */
     unsigned nr_handlers;
     unsigned nr_quiet; /* handlers that the poll phase does not look at, the notifier aside */
     struct list ready;
@@ -47,7 +41,7 @@ struct aio_context {
 
     struct poll_policy policy; /* policy.sources is the poll set */
     uint64_t polling_since_ns;
-    bool settled;                   /* nobody looks at the descriptors of the poll set */
+    bool unwatched;                 /* no monitor looks at the descriptors of the poll set */
     bool polling;                   /* poll_begin was called for the poll set, poll_end not yet */
     uint64_t fds_seen_ns;           /* when the monitor was last asked */
     uint64_t quiet_scan_ns;         /* when the poll set was last searched for quiet handlers */
@@ -60,7 +54,7 @@ struct aio_context {
     struct aio_stats stats;
     struct wait_recorder *recorder; /* NULL: waits are not recorded */
     struct trace_track *trace;      /* NULL: none */
-    struct worker_pool *workers;    /* NULL: no engine needs any */
+    struct worker_pool *workers;    /* of the engines of this loop; NULL: none needs any */
     struct aio_handler notifier;
 
     /* Written by other threads. */
@@ -74,11 +68,6 @@ struct aio_context {
     _Alignas(CACHE_LINE) uint64_t notify_sent;
     uint64_t notify_elided;
 };
-
-static inline void aio_assert_owner(const AioContext *ctx)
-{
-    assert(aio_context_in_owner(ctx));
-}
 
 /* context.c: the clock as it was not long ago, for less: the kernel's waits for all that is under
  * way in the CPU. Only of a clock that is the kernel's; others are asked. */
@@ -117,36 +106,5 @@ int64_t aio_timers_timeout(const AioContext *ctx, uint64_t now);
 /* account.c */
 void aio_account_close(const struct aio_handler *h);
 void aio_account_destroy(AioContext *ctx);
-
-/* engine/faulty.c: takes over @inner if it succeeds */
-int engine_faulty_open(struct engine *inner, const struct engine_config *config,
-                       struct engine **out, struct error *err);
-
-/* The pause before a request that the host had no means for is submitted again. */
-#define ENGINE_RETRY_NS 1000000
-
-/* engine.c: submit @req again, after a pause in which other sources are served */
-void engine_try_again(struct engine *e, struct engine_req *req);
-
-/* The request may be free afterwards. */
-static inline void engine_complete(struct engine *e, struct engine_req *req, ssize_t res)
-{
-    if (__builtin_expect(res == -EAGAIN || res == -EINTR, 0)) {
-        engine_try_again(e, req);
-        return;
-    }
-    e->in_flight--;
-    trace_request_completed(e->trace, e, req, res);
-    req->cb(req, res);
-}
-
-/* Most requests for the next system call. @at_once: all were complete when the last one returned */
-unsigned engine_batch(const struct engine *e, bool at_once);
-
-/*
- * engine/threads.c: do @req in a worker thread of the loop, by blocking_io(). For what the engine
- * itself has no asynchronous call. As engine_ops.submit.
- */
-int engine_offload(struct engine *e, struct engine_req *req);
 
 #endif

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "aio/internal.h"
-#include "aio/wait-recorder.h"
+#include "aio/waits/recorder.h"
 
 static struct aio_handler *handler_of(struct list *source_node)
 {
@@ -76,22 +76,23 @@ static void polling_begin(AioContext *ctx, uint64_t now)
 }
 
 /*
- * Polling goes well. While it lasts nobody needs the descriptors of the poll set, but each write to
- * one of them costs the writer, which on completion is this thread, a walk through the monitor; and
- * they stay readable, so that each look at the descriptors would find them.
+ * Stop watching the descriptors of the poll set once polling has lasted AIO_UNWATCH_NS. The loop
+ * sees the events of these sources by their poll callbacks. A watched eventfd makes each write()
+ * walk the monitor's wait queue, and stays readable, so that every look at the monitor reports it.
  */
-static void settle(AioContext *ctx)
+static void unwatch_poll_set(AioContext *ctx)
 {
     struct list *at;
 
-    ctx->settled = true;
+    ctx->unwatched = true;
     list_for_each(at, &ctx->policy.sources)
     {
         aio_handler_watch(handler_of(at), false);
     }
 }
 
-/* Return: whether it was on, and what raced with its end must be looked for. */
+/* Return: true if polling was on; the caller must then poll every source once more, for events that
+ * came before poll_end. */
 static bool polling_end(AioContext *ctx)
 {
     struct list *at;
@@ -100,8 +101,8 @@ static bool polling_end(AioContext *ctx)
         return false;
     }
     ctx->polling = false;
-    if (ctx->settled) {
-        ctx->settled = false;
+    if (ctx->unwatched) {
+        ctx->unwatched = false;
         list_for_each(at, &ctx->policy.sources)
         {
             aio_handler_watch(handler_of(at), true);
@@ -358,8 +359,8 @@ bool aio_poll(AioContext *ctx, bool blocking)
     if (now - ctx->quiet_scan_ns >= AIO_POLL_SCAN_NS) {
         drop_quiet_sources(ctx, now);
     }
-    if (ctx->polling && !ctx->settled && now - ctx->polling_since_ns >= AIO_POLL_SETTLE_NS) {
-        settle(ctx);
+    if (ctx->polling && !ctx->unwatched && now - ctx->polling_since_ns >= AIO_UNWATCH_NS) {
+        unwatch_poll_set(ctx);
     }
     busy |= !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||
             !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/engine.h"
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 #include "cli/choices.h"
+#include "engine/engine.h"
 
 const char *choice_policy(unsigned i)
 {

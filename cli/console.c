@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "cli/console.h"
 
 /* The serial port's FIFO says when it has room only to the guest. */

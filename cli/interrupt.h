@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 
 /**
  * interrupt_watch - block SIGINT, SIGTERM and SIGHUP, in threads that are made later as well

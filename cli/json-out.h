@@ -5,16 +5,19 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* Output of JSON documents. */
+
 /**
- * json_text - a string of bytes from outside, as names of files are
- * JSON has no others than UTF-8: where @text is something else, '?' stands for all but ASCII.
+ * json_text - a JSON string from bytes that may not be UTF-8, such as a file name
+ * If @text is no valid UTF-8, every byte beyond ASCII becomes '?'.
  * Return: a new reference; NULL if there is no memory.
  */
 json_t *json_text(const char *text);
 
 /**
- * json_print - @root and the end of a line; NULL: there was no memory to make it
- * Return: 0 or -ENOMEM. That @out took it is for ferror() to tell.
+ * json_print - write @root and a line feed
+ * @root: NULL if memory ran out while it was built
+ * Return: 0 or -ENOMEM. The caller checks ferror(@out) for failed writes.
  */
 int json_print(const json_t *root, FILE *out);
 

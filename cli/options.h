@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 
 #define OPTION_LIST_MAX 16
 

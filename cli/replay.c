@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/replay.h"
+#include "aio/waits/replay.h"
 #include "cli/choices.h"
 #include "cli/command.h"
 

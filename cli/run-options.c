@@ -3,11 +3,11 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "aio/engine.h"
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
 #include "cli/trace-file.h"
+#include "engine/engine.h"
 
 #define MEMORY_DEFAULT (512ull << 20)
 

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/engine.h"
-#include "aio/output-file.h"
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
+#include "base/output-file.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
+#include "engine/engine.h"
 
 static int plan_iothread(struct iothread_config *io, const struct run_config *c, unsigned i,
                          struct error *err)

@@ -10,12 +10,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
-#include "aio/thread-mask.h"
+#include "base/barrier.h"
+#include "base/thread-mask.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "cli/interrupt.h"
 #include "cli/ending.h"
+#include "cli/interrupt.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"

@@ -30,9 +30,9 @@ static void print_disk(const char *name, struct virtio_device *dev, FILE *out)
     fprintf(out,
             "%s: %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " queue faults, %" PRIu64
             " merged, %" PRIu64 " only zeroes, %" PRIu64 " bounced, %" PRIu64 " in flight, %" PRIu64
-            " of them kept after an error; %" PRIu64 " errors ignored\n",
+            " of them held after an error; %" PRIu64 " errors ignored\n",
             name, s.kicks, s.interrupts, s.faults, s.merged, s.zeroes, s.bounced, s.in_flight,
-            s.kept, s.ignored);
+            s.held, s.ignored);
 }
 
 static void print_stages(const char *name, enum blk_latency_op op,

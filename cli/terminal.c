@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/guarded-copy.h"
+#include "base/guarded-copy.h"
 #include "cli/terminal.h"
 
 #define CTRL_A 0x01

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/output-file.h"
+#include "base/output-file.h"
 
 int trace_file_open(struct trace_file *f, const char *path, unsigned events, struct error *err)
 {

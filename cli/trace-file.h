@@ -3,8 +3,8 @@
 #ifndef POLLUX_CLI_TRACE_FILE_H
 #define POLLUX_CLI_TRACE_FILE_H
 
-#include "aio/error.h"
-#include "aio/trace.h"
+#include "base/error.h"
+#include "trace/trace.h"
 
 #define TRACE_FILE_HELP                                                                            \
     "record what vCPUs and I/O threads did last, for https://ui.perfetto.dev, into FILE"

@@ -8,8 +8,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include "aio/barrier.h"
-#include "aio/thread-mask.h"
+#include "base/barrier.h"
+#include "base/thread-mask.h"
 #include "iothread/iothread.h"
 
 struct iothread {

@@ -22,10 +22,10 @@
 #define ENTRY_64        0x200ull
 #define CMDLINE_DEFAULT 255 /* of a kernel that says 0 */
 
-static int read_header(const struct blob *kernel, struct setup_header *hdr)
+static int read_header(const struct boot_file *kernel, struct setup_header *hdr)
 {
     memset(hdr, 0, sizeof(*hdr));
-    return blob_read(kernel, SETUP_OFFSET, hdr, sizeof(*hdr));
+    return boot_file_read(kernel, SETUP_OFFSET, hdr, sizeof(*hdr));
 }
 
 static uint64_t payload_offset(const struct setup_header *hdr)
@@ -33,7 +33,7 @@ static uint64_t payload_offset(const struct setup_header *hdr)
     return ((hdr->setup_sects ? hdr->setup_sects : 4) + 1) * SECTOR;
 }
 
-static int check_header(const struct blob *kernel, const struct setup_header *hdr,
+static int check_header(const struct boot_file *kernel, const struct setup_header *hdr,
                         struct error *err)
 {
     uint64_t need = payload_offset(hdr) + (uint64_t)hdr->syssize * 16;
@@ -57,7 +57,7 @@ static int check_header(const struct blob *kernel, const struct setup_header *hd
     return 0;
 }
 
-int bzimage_load(const struct ram *ram, const struct blob *kernel, struct boot_image *image,
+int bzimage_load(const struct ram *ram, const struct boot_file *kernel, struct boot_image *image,
                  struct error *err)
 {
     struct setup_header hdr;
@@ -97,7 +97,7 @@ int bzimage_load(const struct ram *ram, const struct blob *kernel, struct boot_i
                          kernel->name, ((base + span) >> 20) + 1);
     }
     to = guest_memory_at(&ram->mem, base, size);
-    ret = blob_read(kernel, offset, to, size);
+    ret = boot_file_read(kernel, offset, to, size);
     if (ret < 0) {
         return error_set(err, ret, "kernel %s: cannot be read: %s", kernel->name, strerror(-ret));
     }
@@ -133,7 +133,7 @@ static void write_gdt(const struct ram *ram)
     memcpy(guest_memory_at(&ram->mem, LAYOUT_GDT, sizeof(gdt)), gdt, sizeof(gdt));
 }
 
-int bzimage_finish(const struct ram *ram, const struct blob *kernel,
+int bzimage_finish(const struct ram *ram, const struct boot_file *kernel,
                    const struct boot_placed *placed)
 {
     struct boot_params *zero = guest_memory_at(&ram->mem, LAYOUT_ZERO_PAGE, sizeof(*zero));

@@ -19,12 +19,12 @@
 #define NOTES_MAX    16384 /* bytes in one note segment */
 #define CMDLINE_MAX  2047  /* Linux cuts a longer one without a word */
 
-static int bad(const struct blob *kernel, int num, const char *what, struct error *err)
+static int bad(const struct boot_file *kernel, int num, const char *what, struct error *err)
 {
     return error_set(err, num, "kernel %s: %s", kernel->name, what);
 }
 
-static int check_header(const struct blob *kernel, const Elf64_Ehdr *eh, struct error *err)
+static int check_header(const struct boot_file *kernel, const Elf64_Ehdr *eh, struct error *err)
 {
     if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
         eh->e_machine != EM_X86_64) {
@@ -47,7 +47,7 @@ static bool can_be_memory(uint64_t addr, uint64_t size)
            (addr >= LAYOUT_HOLE_END || (addr >= LAYOUT_HIGH && addr + size <= LAYOUT_HOLE));
 }
 
-static int load_segment(const struct ram *ram, const struct blob *kernel, const Elf64_Phdr *ph,
+static int load_segment(const struct ram *ram, const struct boot_file *kernel, const Elf64_Phdr *ph,
                         struct error *err)
 {
     void *to;
@@ -72,7 +72,7 @@ static int load_segment(const struct ram *ram, const struct blob *kernel, const 
                          kernel->name, ph->p_memsz, ph->p_paddr);
     }
     /* The rest, up to p_memsz, is zero already: the memory is fresh. */
-    ret = blob_read(kernel, ph->p_offset, to, ph->p_filesz);
+    ret = boot_file_read(kernel, ph->p_offset, to, ph->p_filesz);
     if (ret == -ENODATA) {
         return bad(kernel, ret, "truncated: an ELF segment goes past the end of the file", err);
     }
@@ -112,8 +112,8 @@ static bool find_entry(const uint8_t *notes, size_t len, size_t align, uint64_t 
     return false;
 }
 
-static int read_notes(const struct blob *kernel, const Elf64_Phdr *ph, uint64_t *entry, bool *found,
-                      struct error *err)
+static int read_notes(const struct boot_file *kernel, const Elf64_Phdr *ph, uint64_t *entry,
+                      bool *found, struct error *err)
 {
     uint8_t notes[NOTES_MAX];
     int ret;
@@ -121,7 +121,7 @@ static int read_notes(const struct blob *kernel, const Elf64_Phdr *ph, uint64_t 
     if (ph->p_filesz > sizeof(notes)) {
         return bad(kernel, -EINVAL, "damaged: its ELF notes are too large", err);
     }
-    ret = blob_read(kernel, ph->p_offset, notes, ph->p_filesz);
+    ret = boot_file_read(kernel, ph->p_offset, notes, ph->p_filesz);
     if (ret < 0) {
         return bad(kernel, ret, "truncated: its ELF notes are not in the file", err);
     }
@@ -129,7 +129,7 @@ static int read_notes(const struct blob *kernel, const Elf64_Phdr *ph, uint64_t 
     return 0;
 }
 
-int pvh_load(const struct ram *ram, const struct blob *kernel, struct boot_image *image,
+int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_image *image,
              struct error *err)
 {
     bool found = false, inside = false;
@@ -138,17 +138,17 @@ int pvh_load(const struct ram *ram, const struct blob *kernel, struct boot_image
     Elf64_Ehdr eh;
     int ret = 0;
 
-    if (blob_read(kernel, 0, magic, SELFMAG) < 0 || memcmp(magic, ELFMAG, SELFMAG) != 0) {
+    if (boot_file_read(kernel, 0, magic, SELFMAG) < 0 || memcmp(magic, ELFMAG, SELFMAG) != 0) {
         return -ENOEXEC;
     }
-    if (blob_read(kernel, 0, &eh, sizeof(eh)) < 0) {
+    if (boot_file_read(kernel, 0, &eh, sizeof(eh)) < 0) {
         return bad(kernel, -ENODATA, "truncated: the file ends in the ELF header", err);
     }
     ret = check_header(kernel, &eh, err);
     if (ret < 0) {
         return ret;
     }
-    if (blob_read(kernel, eh.e_phoff, ph, eh.e_phnum * sizeof(ph[0])) < 0) {
+    if (boot_file_read(kernel, eh.e_phoff, ph, eh.e_phnum * sizeof(ph[0])) < 0) {
         return bad(kernel, -ENODATA, "truncated: its ELF program headers are not in the file", err);
     }
     *image = (struct boot_image){

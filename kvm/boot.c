@@ -63,8 +63,8 @@ static int place_initrd(const struct ram *ram, const char *path, const struct bo
     /* Where it has to end, however much memory the guest has. */
     uint64_t limit = image->initrd_max < LAYOUT_HOLE ? image->initrd_max + 1 : LAYOUT_HOLE;
     uint64_t top = limit < ram->low ? limit : ram->low;
-    struct blob b;
-    int ret = blob_open(&b, "initrd", path, err);
+    struct boot_file b;
+    int ret = boot_file_open(&b, "initrd", path, err);
 
     if (ret < 0) {
         return ret;
@@ -83,18 +83,18 @@ static int place_initrd(const struct ram *ram, const char *path, const struct bo
     } else {
         placed->initrd = (top - b.size) / PAGE * PAGE;
         placed->initrd_size = b.size;
-        ret = blob_read(&b, 0, guest_memory_at(&ram->mem, placed->initrd, b.size), b.size);
+        ret = boot_file_read(&b, 0, guest_memory_at(&ram->mem, placed->initrd, b.size), b.size);
         if (ret < 0) {
             error_set(err, ret, "initrd %s: cannot be read: %s", path,
                       ret == -ENODATA ? "it became shorter" : strerror(-ret));
         }
     }
-    blob_close(&b);
+    boot_file_close(&b);
     return ret;
 }
 
-static int load(const struct ram *ram, const struct boot_config *config, const struct blob *kernel,
-                struct boot_entry *entry, struct error *err)
+static int load(const struct ram *ram, const struct boot_config *config,
+                const struct boot_file *kernel, struct boot_entry *entry, struct error *err)
 {
     struct boot_placed placed = {.cmdline = LAYOUT_CMDLINE, .rsdp = config->rsdp};
     struct boot_image image;
@@ -138,18 +138,18 @@ static int load(const struct ram *ram, const struct boot_config *config, const s
 int boot_load(const struct ram *ram, const struct boot_config *config, struct boot_entry *entry,
               struct error *err)
 {
-    struct blob kernel;
+    struct boot_file kernel;
     int ret;
 
     if (config->kernel) {
-        ret = blob_open(&kernel, "kernel", config->kernel, err);
+        ret = boot_file_open(&kernel, "kernel", config->kernel, err);
     } else {
-        ret = blob_init(&kernel, "(built in)", config->kernel_data, config->kernel_size, err);
+        ret = boot_file_init(&kernel, "(built in)", config->kernel_data, config->kernel_size, err);
     }
     if (ret < 0) {
         return ret;
     }
     ret = load(ram, config, &kernel, entry, err);
-    blob_close(&kernel);
+    boot_file_close(&kernel);
     return ret;
 }

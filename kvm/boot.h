@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#include "aio/error.h"
-#include "kvm/blob.h"
+#include "base/error.h"
+#include "kvm/boot-file.h"
 #include "kvm/ram.h"
 
 enum boot_protocol {
@@ -80,11 +80,11 @@ struct boot_placed {
 };
 
 /* -ENOEXEC: not this kind of file; then @err is not filled. */
-int bzimage_load(const struct ram *ram, const struct blob *kernel, struct boot_image *image,
+int bzimage_load(const struct ram *ram, const struct boot_file *kernel, struct boot_image *image,
                  struct error *err);
-int bzimage_finish(const struct ram *ram, const struct blob *kernel,
+int bzimage_finish(const struct ram *ram, const struct boot_file *kernel,
                    const struct boot_placed *placed);
-int pvh_load(const struct ram *ram, const struct blob *kernel, struct boot_image *image,
+int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_image *image,
              struct error *err);
 void pvh_finish(const struct ram *ram, const struct boot_placed *placed);
 

@@ -5,7 +5,7 @@
 
 #include <linux/kvm.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 
 /**
  * cpuid_query - what KVM supports on this host

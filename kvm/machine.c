@@ -14,14 +14,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "kvm/acpi.h"
 #include "kvm/boot.h"
 #include "kvm/cmdline.h"
 #include "kvm/crash.h"
 #include "kvm/layout.h"
 #include "kvm/machine.h"
-#include "kvm/out-queue.h"
+#include "kvm/console-queue.h"
 #include "kvm/power.h"
 #include "kvm/ram.h"
 #include "kvm/serial.h"
@@ -36,11 +36,11 @@ struct machine {
     struct vm vm;
     struct storage storage;
     struct serial serial;
-    struct out_queue out;
+    struct console_queue out;
     bool out_running;
-    struct machine_ports ports;                  /* count 0: none */
-    void (*told)(void *opaque, const char *why); /* of a pause; NULL: nobody */
-    void *told_opaque;
+    struct machine_ports ports;                      /* count 0: none */
+    void (*on_pause)(void *opaque, const char *why); /* of a pause; NULL: nobody */
+    void *on_pause_opaque;
     unsigned nr_vcpus;
     struct vcpu vcpus[MACHINE_CPUS_MAX];
     int end_fd;
@@ -62,7 +62,7 @@ static void end_with(struct machine *m, enum machine_end why, const char *messag
             vcpu_stop(&m->vcpus[i]);
         }
         if (m->out_running) {
-            out_queue_cancel(&m->out);
+            console_queue_cancel(&m->out);
         }
         eventfd_write(m->end_fd, 1);
     }
@@ -76,7 +76,7 @@ static void serial_transmit(void *opaque, uint8_t byte)
     struct machine *m = opaque;
 
     if (m->out_running) {
-        out_queue_put(&m->out, byte);
+        console_queue_put(&m->out, byte);
     }
 }
 
@@ -149,8 +149,8 @@ static void disk_stopped(void *opaque, const char *why)
     struct machine *m = opaque;
 
     machine_pause(m);
-    if (m->told) {
-        m->told(m->told_opaque, why);
+    if (m->on_pause) {
+        m->on_pause(m->on_pause_opaque, why);
     }
 }
 
@@ -228,7 +228,7 @@ static int build(struct machine *m, const struct machine_config *config, struct 
         ret = load_guest(m, config, &entry, err);
     }
     if (ret == 0 && config->console_out) {
-        ret = out_queue_init(&m->out, config->console_out, config->opaque, err);
+        ret = console_queue_init(&m->out, config->console_out, config->opaque, err);
         m->out_running = ret == 0;
     }
     for (unsigned i = 0; ret == 0 && i < config->cpus; i++) {
@@ -261,8 +261,8 @@ int machine_new(const struct machine_config *config, struct machine **out, struc
     if (config->ports) {
         m->ports = *config->ports;
     }
-    m->told = config->paused;
-    m->told_opaque = config->opaque;
+    m->on_pause = config->paused;
+    m->on_pause_opaque = config->opaque;
     ret = m->end_fd < 0 ? error_set(err, -errno, "eventfd: %s", strerror(errno))
                         : build(m, config, err);
     if (ret < 0) {
@@ -376,7 +376,7 @@ enum machine_end machine_wait(struct machine *m, char *message, size_t size)
     }
     storage_stop(&m->storage);
     if (m->out_running) {
-        out_queue_destroy(&m->out);
+        console_queue_destroy(&m->out);
         m->out_running = false;
     }
     return end;
@@ -395,7 +395,7 @@ void machine_free(struct machine *m)
         vcpu_destroy(&m->vcpus[i]);
     }
     if (m->out_running) {
-        out_queue_destroy(&m->out);
+        console_queue_destroy(&m->out);
     }
     storage_destroy(&m->storage);
     vm_destroy(&m->vm);

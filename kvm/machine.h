@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "aio/error.h"
-#include "aio/image.h"
+#include "base/error.h"
+#include "blk/virtio-blk.h"
+#include "engine/image.h"
 #include "iothread/iothread.h"
-#include "virtq/virtio-blk.h"
 
 #define MACHINE_CPUS_MAX   64
 #define MACHINE_MEMORY_MIN (16ull << 20)

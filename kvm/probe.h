@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 
 /* An instruction that takes longer is emulated; real ones take 0.1 to 3 ns, emulated ones 300. */
 #define KVM_PROBE_EMULATED_NS 50

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 #include "virtq/guest-memory.h"
 
 struct ram {

@@ -17,13 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
-#include "aio/thread-mask.h"
-#include "aio/trace.h"
+#include "base/barrier.h"
+#include "base/thread-mask.h"
 #include "kvm/cpu-state.h"
 #include "kvm/cpuid.h"
 #include "kvm/crash.h"
 #include "kvm/vcpu.h"
+#include "trace/trace.h"
 
 #define STOP_SIGNAL SIGRTMIN
 

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "kvm/virtio-mmio.h"
 
 #define MAGIC       0x74726976 /* "virt" */

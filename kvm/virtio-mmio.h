@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 #include "kvm/vm.h"
 #include "virtq/virtio.h"
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aio/error.h"
+#include "base/error.h"
 #include "kvm/ram.h"
 
 struct vm {

@@ -36,15 +36,37 @@ licence() {
 }
 
 # Arrows go one way: a room may include itself and what is to its left. Guest images that pollux
-# carries are seen by cli only; tests see everything.
+# carries are seen by cli and bench only; tests see everything.
+ROOMS="base trace aio engine iothread virtq blk kvm cli bench"
+
 room_order() {
     bad=0 allowed=
-    for room in aio iothread virtq kvm cli; do
+    for room in $ROOMS; do
         allowed="$allowed${allowed:+|}$room"
-        [ $room = cli ] && allowed="$allowed|guest-images"
-        if grep -nE '^ *# *include +"' -r --include='*.[ch]' $room |
+        [ "$room" = cli ] && allowed="$allowed|guest-images"
+        if grep -nE '^ *# *include +"' -r --include='*.[ch]' "$room" |
             grep -vE "\"($allowed)/"; then
             echo "lint: $room/ may include only from: $allowed"
+            bad=1
+        fi
+    done
+    return $bad
+}
+
+# Headers that other rooms may include; every other header belongs to its folder.
+PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/waits/replay
+    engine/(engine|image|image-map|aio-ring) iothread/iothread
+    virtq/(guest-memory|iov|virtio) blk/(virtio-blk|latency) kvm/(cmdline|machine|probe|vm)
+    cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
+
+private_headers() {
+    bad=0
+    # shellcheck disable=SC2086 # the words of the list
+    public=$(echo $PUBLIC | tr ' ' '|')
+    for room in $ROOMS; do
+        if grep -nE '^ *# *include +"' -r --include='*.[ch]' "$room" |
+            grep -vE "\"($room/|guest-images/|($public)\.h\")"; then
+            echo "lint: these headers are private to another room"
             bad=1
         fi
     done
@@ -64,6 +86,7 @@ shell_checks() { scripts | sort -u | xargs shellcheck -x -S warning; }
 check "formatting (clang-format)" format
 check "licence lines" licence
 check "order of the rooms" room_order
+check "private headers" private_headers
 check "static checks (cppcheck)" static_checks
 check "shell scripts (shellcheck)" shell_checks
 exit $status

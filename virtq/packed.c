@@ -9,8 +9,8 @@
  * A chain lies in descriptors that follow each other, and its id is in the last of them. It is used
  * by one descriptor, written over the first one that was used in turn, and the rest of as many as
  * the chain had are skipped. The driver reads used descriptors in order, so of a batch all are
- * written at once but for the flags of the first. Writing these, by virtq_packed_show() or
- * virtq_packed_publish(), shows them all.
+ * written at once but for the flags of the first. Writing these, by virtq_packed_publish_early() or
+ * virtq_packed_publish_used(), shows them all.
  *
  * What must hold whatever the driver writes: a descriptor is copied before it is checked and only
  * the copy is used; no more descriptors are taken than are the driver's to give, so what is in
@@ -20,7 +20,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "virtq/ring.h"
 
 #define AVAIL     (1u << VRING_PACKED_DESC_F_AVAIL)
@@ -43,53 +43,55 @@ int virtq_packed_start(struct virtqueue *vq)
     if (vq->size == 0 || vq->size > VIRTQ_SIZE_MAX) {
         return virtq_broken(vq, "queue size is 0 or too large", 0, 0, vq->size);
     }
-    vq->p.ring = virtq_ring_at(vq, vq->desc_gpa, sizeof(struct vring_packed_desc),
-                               (uint64_t)vq->size * sizeof(struct vring_packed_desc),
-                               "descriptor ring outside memory or not aligned");
-    vq->p.driver_event = virtq_ring_at(vq, vq->avail_gpa, event, event,
-                                       "driver event area outside memory or not aligned");
-    vq->p.device_event = virtq_ring_at(vq, vq->used_gpa, event, event,
-                                       "device event area outside memory or not aligned");
+    vq->packed_ring.ring = virtq_ring_at(vq, vq->desc_gpa, sizeof(struct vring_packed_desc),
+                                         (uint64_t)vq->size * sizeof(struct vring_packed_desc),
+                                         "descriptor ring outside memory or not aligned");
+    vq->packed_ring.driver_event = virtq_ring_at(vq, vq->avail_gpa, event, event,
+                                                 "driver event area outside memory or not aligned");
+    vq->packed_ring.device_event = virtq_ring_at(vq, vq->used_gpa, event, event,
+                                                 "device event area outside memory or not aligned");
     if (vq->fault.what) {
         return -EINVAL;
     }
-    vq->p.chain_len = calloc(NR_IDS, sizeof(*vq->p.chain_len));
-    if (!vq->p.chain_len) {
+    vq->packed_ring.chain_len = calloc(NR_IDS, sizeof(*vq->packed_ring.chain_len));
+    if (!vq->packed_ring.chain_len) {
         return virtq_broken(vq, "no memory for a packed ring", 0, 0, 0);
     }
-    vq->p.avail_bits = AVAIL; /* both wrap counters begin with 1 */
-    vq->p.used_bits = AVAIL | USED;
-    vq->p.used = vq->p.nr_unshown = vq->p.unpublished = vq->p.busy = 0;
+    vq->packed_ring.avail_bits = AVAIL; /* both wrap counters begin with 1 */
+    vq->packed_ring.used_bits = AVAIL | USED;
+    vq->packed_ring.used = vq->packed_ring.nr_unshown = vq->packed_ring.unpublished =
+        vq->packed_ring.busy = 0;
     store_relaxed(&vq->last_avail, 0);
-    store_relaxed(&vq->p.next, vq->p.ring);
+    store_relaxed(&vq->packed_ring.next, vq->packed_ring.ring);
     return 0;
 }
 
 void virtq_packed_stop(struct virtqueue *vq)
 {
-    store_relaxed(&vq->p.next, NULL);
-    free(vq->p.chain_len);
-    vq->p.chain_len = NULL;
+    store_relaxed(&vq->packed_ring.next, NULL);
+    free(vq->packed_ring.chain_len);
+    vq->packed_ring.chain_len = NULL;
 }
 
 /* --- from the driver --- */
 
 static bool is_available(const struct virtqueue *vq, uint16_t flags)
 {
-    return (flags & WRAP_BITS) == vq->p.avail_bits;
+    return (flags & WRAP_BITS) == vq->packed_ring.avail_bits;
 }
 
 bool virtq_packed_has_work(const struct virtqueue *vq)
 {
-    return is_available(vq, load_relaxed(&vq->p.next->flags));
+    return is_available(vq, load_relaxed(&vq->packed_ring.next->flags));
 }
 
 /* @next is read once: a queue that starts anew meanwhile may have another ring, of another size. */
-bool virtq_packed_unseen(const struct virtqueue *vq)
+bool virtq_packed_not_taken(const struct virtqueue *vq)
 {
-    const struct vring_packed_desc *next = load_relaxed(&vq->p.next);
+    const struct vring_packed_desc *next = load_relaxed(&vq->packed_ring.next);
 
-    return next && (load_relaxed(&next->flags) & WRAP_BITS) == load_relaxed(&vq->p.avail_bits);
+    return next &&
+           (load_relaxed(&next->flags) & WRAP_BITS) == load_relaxed(&vq->packed_ring.avail_bits);
 }
 
 /* The table is the whole chain; in it only WRITE has a meaning, what else is set is ignored
@@ -121,7 +123,7 @@ static int walk_indirect(struct virtqueue *vq, struct virtq_gather *g, uint16_t 
 static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first, uint16_t *id)
 {
     struct virtq_gather g = virtq_gather_begin(chain, first);
-    unsigned room = vq->size - vq->p.busy, n = 0;
+    unsigned room = vq->size - vq->packed_ring.busy, n = 0;
     uint16_t i = first;
 
     for (;;) {
@@ -134,7 +136,7 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
                                               : "descriptor is available that is not used yet",
                                 first, i, 0);
         }
-        guest_memory_copy(&d, &vq->p.ring[i], sizeof(d));
+        guest_memory_copy(&d, &vq->packed_ring.ring[i], sizeof(d));
         n++;
         if (d.flags & VRING_DESC_F_INDIRECT) {
             if (n > 1 || (d.flags & VRING_DESC_F_NEXT)) {
@@ -166,26 +168,26 @@ __attribute__((noinline)) int virtq_packed_pop(struct virtqueue *vq, struct virt
         return -EINVAL;
     }
     /* Pairs with the driver's barrier before the flags of a chain's first descriptor (2.8.21.1). */
-    if (!is_available(vq, load_acquire(&vq->p.next->flags))) {
+    if (!is_available(vq, load_acquire(&vq->packed_ring.next->flags))) {
         return 0;
     }
-    first = (uint16_t)(vq->p.next - vq->p.ring);
+    first = (uint16_t)(vq->packed_ring.next - vq->packed_ring.ring);
     n = walk(vq, chain, first, &id);
     if (n < 0) {
         return n;
     }
-    if (vq->p.chain_len[id]) {
+    if (vq->packed_ring.chain_len[id]) {
         return virtq_broken(vq, "chain is in flight already", first, first, id);
     }
-    vq->p.chain_len[id] = (uint16_t)n;
-    vq->p.busy += n;
+    vq->packed_ring.chain_len[id] = (uint16_t)n;
+    vq->packed_ring.busy += n;
     chain->head = id;
     next = first + (unsigned)n;
     if (next >= vq->size) {
         next -= vq->size;
-        store_relaxed(&vq->p.avail_bits, vq->p.avail_bits ^ WRAP_BITS);
+        store_relaxed(&vq->packed_ring.avail_bits, vq->packed_ring.avail_bits ^ WRAP_BITS);
     }
-    store_relaxed(&vq->p.next, &vq->p.ring[next]);
+    store_relaxed(&vq->packed_ring.next, &vq->packed_ring.ring[next]);
     store_relaxed(&vq->last_avail, vq->last_avail + 1);
     return 1;
 }
@@ -194,27 +196,27 @@ __attribute__((noinline)) int virtq_packed_pop(struct virtqueue *vq, struct virt
 
 void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
 {
-    struct vring_packed_desc *d = &vq->p.ring[vq->p.used];
-    uint16_t flags = vq->p.used_bits | (written ? VRING_DESC_F_WRITE : 0);
-    unsigned n = vq->p.chain_len[id], used = vq->p.used + n;
+    struct vring_packed_desc *d = &vq->packed_ring.ring[vq->packed_ring.used];
+    uint16_t flags = vq->packed_ring.used_bits | (written ? VRING_DESC_F_WRITE : 0);
+    unsigned n = vq->packed_ring.chain_len[id], used = vq->packed_ring.used + n;
 
     assert(n);
-    vq->p.chain_len[id] = 0;
+    vq->packed_ring.chain_len[id] = 0;
     store_relaxed(&d->len, written);
     store_relaxed(&d->id, id);
-    if (vq->p.nr_unshown == 0) {
-        vq->p.unshown = d;
-        vq->p.unshown_flags = flags;
+    if (vq->packed_ring.nr_unshown == 0) {
+        vq->packed_ring.unshown = d;
+        vq->packed_ring.unshown_flags = flags;
     } else {
         store_relaxed(&d->flags, flags);
     }
-    vq->p.nr_unshown += n;
-    vq->p.unpublished += n;
+    vq->packed_ring.nr_unshown += n;
+    vq->packed_ring.unpublished += n;
     if (used >= vq->size) {
         used -= vq->size;
-        vq->p.used_bits ^= WRAP_BITS;
+        vq->packed_ring.used_bits ^= WRAP_BITS;
     }
-    vq->p.used = (uint16_t)used;
+    vq->packed_ring.used = (uint16_t)used;
 }
 
 /*
@@ -225,7 +227,7 @@ void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
 static bool event_passed(const struct virtqueue *vq, uint32_t event, unsigned n)
 {
     const unsigned laps = 2u * vq->size;
-    unsigned used = vq->p.used + (vq->p.used_bits ? 0 : vq->size);
+    unsigned used = vq->packed_ring.used + (vq->packed_ring.used_bits ? 0 : vq->size);
     unsigned at = EVENT_OFFSET(event) + (EVENT_WRAP(event) ? 0 : vq->size);
     unsigned behind = used > at ? used - at : used - at + laps;
 
@@ -234,36 +236,36 @@ static bool event_passed(const struct virtqueue *vq, uint32_t event, unsigned n)
 
 static void show(struct virtqueue *vq)
 {
-    if (vq->p.nr_unshown == 0) {
+    if (vq->packed_ring.nr_unshown == 0) {
         return;
     }
     /* Pairs with the driver's barrier between a used descriptor's flags and the rest (2.8.22). */
-    store_release(&vq->p.unshown->flags, vq->p.unshown_flags);
-    vq->p.busy -= vq->p.nr_unshown;
-    vq->p.nr_unshown = 0;
+    store_release(&vq->packed_ring.unshown->flags, vq->packed_ring.unshown_flags);
+    vq->packed_ring.busy -= vq->packed_ring.nr_unshown;
+    vq->packed_ring.nr_unshown = 0;
 }
 
-void virtq_packed_show(struct virtqueue *vq)
+void virtq_packed_publish_early(struct virtqueue *vq)
 {
-    if (vq->p.unpublished <= vq->size / 2) {
+    if (vq->packed_ring.unpublished <= vq->size / 2) {
         show(vq);
     }
 }
 
-bool virtq_packed_publish(struct virtqueue *vq)
+bool virtq_packed_publish_used(struct virtqueue *vq)
 {
-    unsigned n = vq->p.unpublished;
+    unsigned n = vq->packed_ring.unpublished;
     uint32_t event;
 
     if (n == 0) {
         return false;
     }
     show(vq);
-    vq->p.unpublished = 0;
+    vq->packed_ring.unpublished = 0;
 
     /* Pairs with the driver's, between asking for an interrupt and its last look at the ring. */
     full_barrier();
-    event = load_relaxed((const uint32_t *)vq->p.driver_event);
+    event = load_relaxed((const uint32_t *)vq->packed_ring.driver_event);
     switch (EVENT_FLAGS(event)) {
     case VRING_PACKED_EVENT_FLAG_DISABLE:
         return false;
@@ -278,7 +280,7 @@ bool virtq_packed_publish(struct virtqueue *vq)
 
 static void set_device_event(struct virtqueue *vq, uint32_t event)
 {
-    store_relaxed((uint32_t *)vq->p.device_event, event);
+    store_relaxed((uint32_t *)vq->packed_ring.device_event, event);
 }
 
 void virtq_packed_suppress(struct virtqueue *vq)
@@ -293,11 +295,11 @@ bool virtq_packed_unsuppress(struct virtqueue *vq)
 {
     store_relaxed(&vq->suppressed, false);
     if (vq->event_idx) {
-        unsigned wrap = vq->p.avail_bits == AVAIL;
+        unsigned wrap = vq->packed_ring.avail_bits == AVAIL;
 
-        set_device_event(vq,
-                         EVENT((vq->p.next - vq->p.ring) | wrap << VRING_PACKED_EVENT_F_WRAP_CTR,
-                               VRING_PACKED_EVENT_FLAG_DESC));
+        set_device_event(vq, EVENT((vq->packed_ring.next - vq->packed_ring.ring) |
+                                       wrap << VRING_PACKED_EVENT_F_WRAP_CTR,
+                                   VRING_PACKED_EVENT_FLAG_DESC));
     } else {
         set_device_event(vq, EVENT(0, VRING_PACKED_EVENT_FLAG_ENABLE));
     }

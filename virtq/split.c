@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <linux/virtio_ring.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "virtq/ring.h"
 
 /* --- set-up --- */
@@ -139,7 +139,7 @@ static int look_for_more(struct virtqueue *vq)
         return virtq_broken(vq, "available index jumped", 0, 0, idx);
     }
     vq->avail_cached = idx;
-    return virtq_split_batch_left(vq);
+    return virtq_split_has_known_work(vq);
 }
 
 bool virtq_split_has_work(const struct virtqueue *vq)
@@ -147,7 +147,7 @@ bool virtq_split_has_work(const struct virtqueue *vq)
     return load_relaxed(&vq->avail->idx) != vq->last_avail;
 }
 
-bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at)
+bool virtq_split_not_taken(const struct virtqueue *vq, uint16_t at)
 {
     const struct vring_avail *avail = load_relaxed(&vq->avail);
 
@@ -162,7 +162,7 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
     if (vq->fault.what) {
         return -EINVAL;
     }
-    if (!virtq_split_batch_left(vq)) {
+    if (!virtq_split_has_known_work(vq)) {
         r = look_for_more(vq);
         if (r <= 0) {
             return r;
@@ -176,7 +176,8 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
         return virtq_broken(vq, "chain is in flight already", head, head, 0);
     }
     store_relaxed(&vq->last_avail, vq->last_avail + 1);
-    if (virtq_split_batch_left(vq)) { /* only a hint, so it does not matter what the entry says */
+    if (virtq_split_has_known_work(
+            vq)) { /* only a hint, so it does not matter what the entry says */
         __builtin_prefetch(&vq->desc[load_relaxed(&vq->avail->ring[vq->last_avail & mask]) & mask]);
     }
     r = walk(vq, chain, head);
@@ -192,7 +193,7 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
 #define ELEMS_PER_LINE 8
 #define LINES_AHEAD    4
 
-void virtq_split_expect_push(const struct virtqueue *vq, unsigned n)
+void virtq_split_prefetch_used(const struct virtqueue *vq, unsigned n)
 {
     /* One is given back at once. Of more, the first and the last may be in the middle of a line. */
     for (unsigned i = 0; n > 1 && i <= n && i <= LINES_AHEAD * ELEMS_PER_LINE;
@@ -218,14 +219,14 @@ static void show(struct virtqueue *vq)
     store_release(&vq->used->idx, vq->used_idx);
 }
 
-void virtq_split_show(struct virtqueue *vq)
+void virtq_split_publish_early(struct virtqueue *vq)
 {
     if ((uint16_t)(vq->used_idx - vq->used_published) <= vq->size / 2) {
         show(vq);
     }
 }
 
-bool virtq_split_publish(struct virtqueue *vq)
+bool virtq_split_publish_used(struct virtqueue *vq)
 {
     uint16_t old = vq->used_published;
 

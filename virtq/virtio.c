@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "virtq/virtio.h"
 
 /* InterruptStatus, 4.2.2 */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What a virtqueue does in the same way whatever its format. */
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "virtq/ring.h"
 
 int virtq_broken(struct virtqueue *vq, const char *what, uint16_t head, uint16_t desc,
@@ -73,9 +73,9 @@ void virtq_stop(struct virtqueue *vq)
     vq->fault = (struct virtq_fault){0};
 }
 
-bool virtq_unseen(const struct virtqueue *vq, uint16_t *at)
+bool virtq_not_taken(const struct virtqueue *vq, uint16_t *at)
 {
     *at = load_relaxed(&vq->last_avail);
     return !load_relaxed(&vq->suppressed) &&
-           (virtq_split_unseen(vq, *at) || virtq_packed_unseen(vq));
+           (virtq_split_not_taken(vq, *at) || virtq_packed_not_taken(vq));
 }

@@ -72,11 +72,11 @@ struct virtqueue {
         uint16_t used_bits;   /* of a used one, in this lap of @used */
         uint16_t used;        /* next descriptor to write */
         uint16_t nr_unshown;  /* descriptors pushed that the driver can't see yet */
-        uint16_t unpublished; /* descriptors pushed since virtq_publish() */
+        uint16_t unpublished; /* descriptors pushed since virtq_publish_used() */
         uint16_t busy;        /* descriptors popped that are still ours as the driver sees it */
         uint16_t unshown_flags;
         uint16_t *chain_len; /* descriptors of each chain in flight, by id; 0: not in flight */
-    } p;
+    } packed_ring;
 
     struct virtq_fault fault;
     bool in_flight[VIRTQ_SIZE_MAX]; /* split: by head */
@@ -111,23 +111,23 @@ void virtq_stop(struct virtqueue *vq);
 
 int virtq_split_start(struct virtqueue *vq);
 bool virtq_split_has_work(const struct virtqueue *vq);
-bool virtq_split_unseen(const struct virtqueue *vq, uint16_t at);
+bool virtq_split_not_taken(const struct virtqueue *vq, uint16_t at);
 int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain);
-void virtq_split_expect_push(const struct virtqueue *vq, unsigned n);
+void virtq_split_prefetch_used(const struct virtqueue *vq, unsigned n);
 void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written);
-void virtq_split_show(struct virtqueue *vq);
-bool virtq_split_publish(struct virtqueue *vq);
+void virtq_split_publish_early(struct virtqueue *vq);
+bool virtq_split_publish_used(struct virtqueue *vq);
 void virtq_split_suppress(struct virtqueue *vq);
 bool virtq_split_unsuppress(struct virtqueue *vq);
 
 int virtq_packed_start(struct virtqueue *vq);
 void virtq_packed_stop(struct virtqueue *vq);
 bool virtq_packed_has_work(const struct virtqueue *vq);
-bool virtq_packed_unseen(const struct virtqueue *vq);
+bool virtq_packed_not_taken(const struct virtqueue *vq);
 int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain);
 void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written);
-void virtq_packed_show(struct virtqueue *vq);
-bool virtq_packed_publish(struct virtqueue *vq);
+void virtq_packed_publish_early(struct virtqueue *vq);
+bool virtq_packed_publish_used(struct virtqueue *vq);
 void virtq_packed_suppress(struct virtqueue *vq);
 bool virtq_packed_unsuppress(struct virtqueue *vq);
 
@@ -142,11 +142,11 @@ static inline bool virtq_has_work(const struct virtqueue *vq)
 }
 
 /**
- * virtq_unseen - are there chains that the device has not taken, with notifications on? A hint
+ * virtq_not_taken - are there chains that the device has not taken, with notifications on? A hint
  * @at: moves whenever the device takes one
  * Context: any thread, while the queue may be started and stopped; guest memory stays mapped.
  */
-bool virtq_unseen(const struct virtqueue *vq, uint16_t *at);
+bool virtq_not_taken(const struct virtqueue *vq, uint16_t *at);
 
 /**
  * virtq_pop - take the next available chain
@@ -159,21 +159,21 @@ static inline int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
     return vq->packed ? virtq_packed_pop(vq, chain) : virtq_split_pop(vq, chain);
 }
 
-/* As virtq_batch_left(), of a split ring. */
-static inline bool virtq_split_batch_left(const struct virtqueue *vq)
+/* As virtq_has_known_work(), of a split ring. */
+static inline bool virtq_split_has_known_work(const struct virtqueue *vq)
 {
     return vq->last_avail != vq->avail_cached;
 }
 
 /**
- * virtq_batch_left - are there more chains, as far as that is known for little?
- * After a pop of a split ring it tells what the last look at the ring promised, and touches no
- * guest memory: a new look would cost a cache line that the driver writes. A packed ring has the
- * answer in the descriptor after the one just read.
+ * virtq_has_known_work - are there more chains, without reading avail->idx again?
+ * Split ring: compares with the avail->idx of the last read, and touches no guest memory; the line
+ * of avail->idx is one that the driver writes. Packed ring: reads the descriptor after the one that
+ * was popped.
  */
-static inline bool virtq_batch_left(const struct virtqueue *vq)
+static inline bool virtq_has_known_work(const struct virtqueue *vq)
 {
-    return vq->packed ? virtq_packed_has_work(vq) : virtq_split_batch_left(vq);
+    return vq->packed ? virtq_packed_has_work(vq) : virtq_split_has_known_work(vq);
 }
 
 /**
@@ -184,19 +184,20 @@ static inline bool virtq_batch_left(const struct virtqueue *vq)
 int virtq_break(struct virtqueue *vq, const char *what, uint16_t head);
 
 /**
- * virtq_expect_push - about @n chains may be given back soon: have the lines for that
- * A hint, for batches. Nothing to do for a packed ring: a chain is given back where it was read.
+ * virtq_prefetch_used - fetch the cache lines of the next @n used elements for writing
+ * A hint before a batch is given back. No effect on a packed ring, whose used descriptors overwrite
+ * the available ones that the device has just read.
  */
-static inline void virtq_expect_push(const struct virtqueue *vq, unsigned n)
+static inline void virtq_prefetch_used(const struct virtqueue *vq, unsigned n)
 {
     if (!vq->packed) {
-        virtq_split_expect_push(vq, n);
+        virtq_split_prefetch_used(vq, n);
     }
 }
 
 /**
  * virtq_push - give a chain back, @written bytes of it written by the device
- * @head: as popped (asserted). The driver sees it only after virtq_show() or virtq_publish(). A
+ * @head: as popped (asserted). The driver sees it only after virtq_publish_early() or virtq_publish_used(). A
  * broken queue takes what was popped before.
  */
 static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written)
@@ -209,26 +210,28 @@ static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t writ
 }
 
 /**
- * virtq_show - let the driver see all that was pushed, if it happens to look
- * To be followed by virtq_publish(), which decides about the interrupt. Does nothing when half of
- * the ring was pushed since it was last called, so that it can tell what the driver waits for.
+ * virtq_publish_early - show the used elements to a driver that polls, before the turn ends
+ * virtq_publish_used() must follow; it decides about the interrupt. Returns without publishing if
+ * virtq_publish_used() has not been called for half a ring, because used_event could then no longer
+ * be compared.
  */
-static inline void virtq_show(struct virtqueue *vq)
+static inline void virtq_publish_early(struct virtqueue *vq)
 {
     if (vq->packed) {
-        virtq_packed_show(vq);
+        virtq_packed_publish_early(vq);
     } else {
-        virtq_split_show(vq);
+        virtq_split_publish_early(vq);
     }
 }
 
 /**
- * virtq_publish - show the driver all that was pushed
- * Return: true if the driver wants an interrupt for any of what was pushed since the last call.
+ * virtq_publish_used - show the driver all used elements
+ * Return: true if the driver wants an interrupt for an element that was pushed since the last call
+ *         (virtio 1.3, 2.7.7.2 and 2.8.10).
  */
-static inline bool virtq_publish(struct virtqueue *vq)
+static inline bool virtq_publish_used(struct virtqueue *vq)
 {
-    return vq->packed ? virtq_packed_publish(vq) : virtq_split_publish(vq);
+    return vq->packed ? virtq_packed_publish_used(vq) : virtq_split_publish_used(vq);
 }
 
 /**

@@ -2,7 +2,7 @@
 /*
  * Never poll: the baseline that everything else is measured against.
  */
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 
 static uint64_t block_window(struct poll_policy *p, uint64_t now)
 {

@@ -5,11 +5,11 @@
 #define PRIOR_HAZARD 0.16f
 /* The prior counts as much as a quarter of a wait. */
 #define PRIOR_SEEN (HIST_ONE / 4)
-/* The window in force stays while it would be the best one if blocking cost this much less, or
- * more, or anything in between. Near the point where polling and blocking cost the same, W is never
- * known well enough to say which is better, and to go to and fro is worse than either.
- */
-#define DOUBT 0.25f
+/* The window in force stays while it would be the best one for a cost of blocking between
+ * 1 / (1 + HYSTERESIS) and 1 + HYSTERESIS times the measured one. Where polling and blocking cost
+ * about the same, W is not known well enough to say which is better, and changing between them
+ * costs more than either. */
+#define HYSTERESIS 0.25f
 
 void cost_curve_add(struct cost_curve *c, const uint16_t events[HIST_BUCKETS],
                     const uint16_t ended[HIST_BUCKETS])
@@ -40,8 +40,8 @@ enum { CHEAP, LIKELY, DEAR, PRICES };
 uint64_t cost_curve_best(const struct cost_curve *c, uint64_t block_ns, uint64_t max_ns,
                          uint64_t now_ns)
 {
-    const float block[PRICES] = {(float)block_ns / (1 + DOUBT), (float)block_ns,
-                                 (float)block_ns * (1 + DOUBT)};
+    const float block[PRICES] = {(float)block_ns / (1 + HYSTERESIS), (float)block_ns,
+                                 (float)block_ns * (1 + HYSTERESIS)};
     float best[PRICES] = {block[CHEAP], block[LIKELY], block[DEAR]}; /* of window 0 */
     uint64_t best_ns[PRICES] = {0}, from = 0;
     float alive = 1, spun = 0; /* P(wait lasts until here), sum of p(x) * x so far */

@@ -15,7 +15,7 @@
 #ifndef POLLUX_AIO_POLICY_COST_CURVE_H
 #define POLLUX_AIO_POLICY_COST_CURVE_H
 
-#include "aio/histogram.h"
+#include "base/histogram.h"
 
 struct cost_curve {
     float hazard[HIST_BUCKETS]; /* sum over the sources in the race */

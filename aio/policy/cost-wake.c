@@ -13,8 +13,8 @@
  */
 #define PROBE_GAP     1024
 #define MAX_GAP_SHIFT 4
-/* W may be this many times larger than believed: beyond, a probe could not win. */
-#define DOUBT 4
+/* A probe by polling is made only where it can pay if W is up to this many times the estimate. */
+#define WAKE_ERROR_MAX 4
 
 void cost_wake_init(struct cost_wake *k, uint64_t guess_ns)
 {
@@ -43,7 +43,7 @@ static void postpone(struct cost_wake *k, uint64_t now, uint64_t gap)
 enum wake_probe cost_wake_probe(struct cost_wake *k, uint64_t now, uint64_t window,
                                 const struct poll_params *params, uint64_t *probe_ns)
 {
-    uint64_t doubt, weight;
+    uint64_t wake_max, weight;
 
     if (now < k->due_ns || !steady(k, window > 0)) {
         return WAKE_PROBE_NONE;
@@ -56,8 +56,8 @@ enum wake_probe cost_wake_probe(struct cost_wake *k, uint64_t now, uint64_t wind
         return WAKE_PROBE_BLOCK;
     }
     weight = params->latency_weight ? params->latency_weight : POLL_LATENCY_WEIGHT_DEFAULT;
-    doubt = k->wake_ns * DOUBT < k->mean_ns ? k->wake_ns * DOUBT : k->mean_ns;
-    if (k->mean_ns - doubt >= params->max_ns || k->mean_ns - doubt >= weight * doubt) {
+    wake_max = k->wake_ns * WAKE_ERROR_MAX < k->mean_ns ? k->wake_ns * WAKE_ERROR_MAX : k->mean_ns;
+    if (k->mean_ns - wake_max >= params->max_ns || k->mean_ns - wake_max >= weight * wake_max) {
         return WAKE_PROBE_NONE;
     }
     *probe_ns = k->mean_ns < params->max_ns ? k->mean_ns : params->max_ns;

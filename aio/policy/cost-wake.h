@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 
 enum wake_probe {
     WAKE_PROBE_NONE,

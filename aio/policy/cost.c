@@ -1,97 +1,96 @@
 // SPDX-License-Identifier: MIT
 /*
- * Spin while it pays: the ski-rental problem with a learned distribution.
+ * The window with the least expected cost: the ski-rental problem with a learned distribution.
  *
- * To spin through a wait costs its length; to give up after a window T and block costs T + w * W,
- * where W is what blocking costs in latency and w, poll-latency-weight, is what a nanosecond of
- * latency is worth. From histograms of when events came after the loop had gone idle, the window
- * with the least expected cost is searched (aio/policy/cost-curve.h); W is measured
- * (aio/policy/cost-wake.h).
+ * Spinning through a wait costs its length. Giving up after a window T and blocking costs
+ * T + w * W, where W is the latency that blocking adds and w (poll-latency-weight) is the price of
+ * a nanosecond of latency in nanoseconds of spinning. The policy keeps histograms of the times at
+ * which events came after the loop had gone idle, and searches them for the window with the least
+ * expected cost (aio/policy/cost-curve.h). It measures W (aio/policy/cost-wake.h).
  *
- * A wait that was blocked for teaches as well: it was W shorter than it seemed. So a workload that
- * becomes worth polling is noticed without polling.
+ * The policy also learns from waits that blocked: their events came W before the loop woke. So it
+ * notices without polling when a workload becomes worth polling.
  *
- * There are two games. While nothing is in flight only the sources that may fire at any time are in
- * the race (kicks); while something is, completions are too. A depth-1 guest makes the difference
- * extreme: its kick never comes while its request is in flight, and always after. Each game has its
- * own distributions and its own W.
+ * There are two regimes, each with its own histograms and its own W. While no request is in flight,
+ * only sources that may fire at any time (kicks) can end a wait. While requests are in flight,
+ * completions can end it, too. With a guest at depth 1 the regimes have nothing in common: its kick
+ * never comes while its request is in flight.
  *
- * Two things guard against a past that no longer holds, and a third against events that wait for
- * the loop to block (aio/policy/cost-vain.h). A run of waits that were unlikely makes the
- * game forget nearly all. And the learned window competes with the one that needs no learning,
- * T = w * W: both are charged for every wait, in hindsight, and while the learned one has recently
- * been dearer by half, the other is used.
+ * The policy has three safeguards. After a run of unlikely waits a regime forgets nearly all of its
+ * histograms. The ski-rental window T = w * W, which needs no learning, is charged for every wait
+ * beside the learned window, and is used while the learned window has recently cost 1.5 times as
+ * much. Polling pauses when windows keep running out (aio/policy/cost-backoff.h).
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "aio/policy/cost-curve.h"
-#include "aio/policy/cost-vain.h"
+#include "aio/policy/cost-backoff.h"
 #include "aio/policy/cost-wake.h"
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 
-/* The histograms are halved when a game has seen this many waits since the last time. */
+/* The histograms are halved when a regime has seen this many waits since the last time. */
 #define REMEMBER 256
 /* Longest time, in waits, between two searches for the best window. */
 #define SEARCH_GAP_MAX 128
 /* A wait in a bucket that had less than this share, 1/2^n, of the waits is unlikely. */
 #define UNLIKELY_SHIFT 4
-/* How much an unlikely wait adds to the surprise, of which any other takes 1 off, and when to
- * forget, by 1/2^n: down to the newest waits. */
-#define SURPRISE_STEP 2
-#define SURPRISE_MAX  12
-#define FORGET_SHIFT  8
-/* Learning would take a good part of the time of waits that polling ended as soon as this, ns.
- * Where these follow each other so many are left out at most, and counted by the next one that is
- * looked at. With it they are not a power of 2, lest of sources that take turns only one is seen.
- */
+/* An unlikely wait adds NOVELTY_STEP to the novelty, other waits take 1 off. At NOVELTY_MAX the
+ * histograms are divided by 2^FORGET_SHIFT, which leaves only the newest waits. */
+#define NOVELTY_STEP 2
+#define NOVELTY_MAX  12
+#define FORGET_SHIFT 8
+/* Learning takes a good part of the time of a wait that polling ended within QUICK_NS. In a row of
+ * such waits the policy learns from one in SKIP_MAX + 1, with the weight of all of them. That number
+ * is no power of 2: sources that take turns would not all be seen. */
 #define QUICK_NS 512
 #define SKIP_MAX 6
-/* Owed sources are told apart up to this many; others share. */
+/* So many sources with requests in flight have a window of their own for each combination; further
+ * sources share. */
 #define GROUPS 3
 
-enum game_kind {
-    GAME_IDLE,     /* nothing is in flight */
-    GAME_INFLIGHT, /* something is */
-    GAMES,
+enum regime_kind {
+    REGIME_IDLE,      /* nothing is in flight */
+    REGIME_IN_FLIGHT, /* something is */
+    REGIMES,
 };
 
-struct choice {
+struct found_window {
     uint64_t window;
-    uint32_t search; /* which search it is from; 0: none yet */
+    uint32_t search; /* number of the search that found it; 0: none yet */
 };
 
-struct game {
+struct regime {
     struct histogram ended; /* waits by length, whatever ended them */
     struct cost_wake wake;
-    struct cost_vain vain;
-    uint32_t forgotten; /* clock of all histograms of this game */
+    struct cost_backoff backoff;
+    uint32_t forgotten; /* clock of all histograms of this regime */
     uint32_t waits;     /* since the last halving */
-    uint32_t surprise;
+    uint32_t novelty;
     uint32_t skipped;    /* quick waits left out since one was looked at */
     bool quick;          /* the newest wait was quick, and nothing out of the ordinary */
-    uint32_t search;     /* number of the newest search; choices from older ones are stale */
+    uint32_t search;     /* number of the newest search; found from older ones are stale */
     uint32_t search_gap; /* waits between searches, and until the next one */
     uint32_t search_in;
-    uint64_t learned_cost, safe_cost;   /* recent mean cost of a wait under either window */
-    struct choice choices[1 << GROUPS]; /* by which groups of owed sources are in the race */
+    uint64_t learned_cost, safe_cost;       /* recent mean cost of a wait under either window */
+    struct found_window found[1 << GROUPS]; /* by which groups of owed sources are in the race */
 };
 
 struct cost {
-    struct game games[GAMES];
-    enum game_kind kind; /* of the present wait */
+    struct regime regimes[REGIMES];
+    enum regime_kind kind; /* of the present wait */
     enum wake_probe probe;
     uint64_t learned; /* what the search says for the present wait */
     bool fired;       /* a source did, in the present wait */
 };
 
 struct cost_source {
-    struct histogram events[GAMES];
+    struct histogram events[REGIMES];
     struct histogram ended; /* an owed source: waits by length in which it was in the race */
-    bool racing;            /* an owed source: in the race in the present wait */
+    bool candidate;         /* an owed source: in the race in the present wait */
 };
 
-static uint64_t block_cost(const struct poll_policy *p, const struct game *g)
+static uint64_t block_cost(const struct poll_policy *p, const struct regime *g)
 {
     uint32_t weight = p->params.latency_weight;
 
@@ -102,8 +101,8 @@ static void cost_init(struct poll_policy *p)
 {
     struct cost *c = p->data;
 
-    for (unsigned i = 0; i < GAMES; i++) {
-        struct game *g = &c->games[i];
+    for (unsigned i = 0; i < REGIMES; i++) {
+        struct regime *g = &c->regimes[i];
 
         cost_wake_init(&g->wake, p->params.wake_ns ? p->params.wake_ns : POLL_WAKE_NS_DEFAULT);
         g->search = 1;
@@ -111,7 +110,8 @@ static void cost_init(struct poll_policy *p)
     }
 }
 
-static uint64_t search(struct poll_policy *p, struct game *g, enum game_kind kind, uint64_t now_ns)
+static uint64_t search(struct poll_policy *p, struct regime *g, enum regime_kind kind,
+                       uint64_t now_ns)
 {
     struct cost_curve curve;
     uint16_t events[HIST_BUCKETS];
@@ -133,7 +133,7 @@ static uint64_t search(struct poll_policy *p, struct game *g, enum game_kind kin
 
                 events[i] = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
             }
-        } else if (cs->racing) {
+        } else if (cs->candidate) {
             hist_forget(&cs->ended, g->forgotten);
             cost_curve_add(&curve, h->n, cs->ended.n);
         }
@@ -143,7 +143,7 @@ static uint64_t search(struct poll_policy *p, struct game *g, enum game_kind kin
 }
 
 /* Which owed sources are in the race now. Return: the choice that depends on it. */
-static struct choice *race(struct poll_policy *p, struct cost *c)
+static struct found_window *find_candidates(struct poll_policy *p, struct cost *c)
 {
     unsigned key = 0, i = 0;
     struct list *pos;
@@ -153,16 +153,16 @@ static struct choice *race(struct poll_policy *p, struct cost *c)
         struct poll_source *s = list_entry(pos, struct poll_source, owed_node);
         struct cost_source *cs = s->data;
 
-        cs->racing = *s->expected && !list_empty(&s->node);
-        key |= (unsigned)cs->racing << i;
+        cs->candidate = *s->expected && !list_empty(&s->node);
+        key |= (unsigned)cs->candidate << i;
         i = i + 1 < GROUPS ? i + 1 : 0;
     }
-    c->kind = key ? GAME_INFLIGHT : GAME_IDLE;
-    return &c->games[c->kind].choices[key];
+    c->kind = key ? REGIME_IN_FLIGHT : REGIME_IDLE;
+    return &c->regimes[c->kind].found[key];
 }
 
 /* Is a source in the poll set that may fire at any time? Usually the first one is. */
-static bool any_free(const struct poll_policy *p)
+static bool any_spontaneous(const struct poll_policy *p)
 {
     struct list *pos;
 
@@ -178,14 +178,14 @@ static bool any_free(const struct poll_policy *p)
 static uint64_t cost_window(struct poll_policy *p, uint64_t now)
 {
     struct cost *c = p->data;
-    struct choice *choice = race(p, c);
-    struct game *g = &c->games[c->kind];
+    struct found_window *choice = find_candidates(p, c);
+    struct regime *g = &c->regimes[c->kind];
     uint64_t window, probe_ns = 0;
 
     c->fired = false;
     c->learned = 0;
     c->probe = WAKE_PROBE_NONE;
-    if (c->kind == GAME_IDLE && !any_free(p)) {
+    if (c->kind == REGIME_IDLE && !any_spontaneous(p)) {
         return 0;
     }
     if (choice->search != g->search) {
@@ -200,7 +200,7 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
     if (g->learned_cost > g->safe_cost + g->safe_cost / 2) {
         window = block_cost(p, g);
     }
-    if (window && cost_vain_paused(&g->vain)) {
+    if (window && cost_backoff_paused(&g->backoff)) {
         return 0;
     }
     if (g->quick) {
@@ -211,7 +211,7 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
 }
 
 /* When the event came, as well as it can be known, ns after the loop went idle. */
-static uint64_t came_at(const struct game *g, const struct poll_wait *w)
+static uint64_t came_at(const struct regime *g, const struct poll_wait *w)
 {
     uint64_t wait = w->end_ns - w->start_ns;
 
@@ -221,14 +221,14 @@ static uint64_t came_at(const struct game *g, const struct poll_wait *w)
     return wait > w->polled_ns + g->wake.wake_ns ? wait - g->wake.wake_ns : w->polled_ns;
 }
 
-static bool quick(const struct game *g, const struct poll_wait *w)
+static bool quick(const struct regime *g, const struct poll_wait *w)
 {
-    return w->outcome == POLL_HIT && w->end_ns - w->start_ns < QUICK_NS && !g->surprise &&
-           !g->vain.score;
+    return w->outcome == POLL_HIT && w->end_ns - w->start_ns < QUICK_NS && !g->novelty &&
+           !g->backoff.score;
 }
 
 /* How many waits this one stands for; 0: it teaches nothing. */
-static unsigned lessons(const struct game *g, const struct poll_wait *w)
+static unsigned sample_weight(const struct regime *g, const struct poll_wait *w)
 {
     if (w->off_cpu) {
         return 0;
@@ -242,17 +242,17 @@ static unsigned lessons(const struct game *g, const struct poll_wait *w)
 static void cost_event(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w)
 {
     struct cost *c = p->data;
-    struct game *g = &c->games[c->kind];
+    struct regime *g = &c->regimes[c->kind];
     struct cost_source *cs = s->data;
-    unsigned n = lessons(g, w);
+    unsigned n = sample_weight(g, w);
 
-    if (n && (!s->expected || cs->racing)) {
+    if (n && (!s->expected || cs->candidate)) {
         hist_add(&cs->events[c->kind], g->forgotten, hist_bucket(came_at(g, w)), n);
         c->fired = true;
     }
 }
 
-static bool unlikely(const struct game *g, unsigned bucket)
+static bool unlikely(const struct regime *g, unsigned bucket)
 {
     const uint16_t *n = g->ended.n;
     unsigned share = n[bucket];
@@ -262,25 +262,25 @@ static bool unlikely(const struct game *g, unsigned bucket)
     return share << UNLIKELY_SHIFT < g->waits * HIST_ONE;
 }
 
-static void search_again(struct game *g, uint32_t gap)
+static void search_again(struct regime *g, uint32_t gap)
 {
     g->search++;
     g->search_gap = g->search_in = gap;
 }
 
-static void age(struct game *g, unsigned bucket, unsigned waits)
+static void age(struct regime *g, unsigned bucket, unsigned waits)
 {
     if (unlikely(g, bucket)) {
-        g->surprise += SURPRISE_STEP;
-        if (g->surprise >= SURPRISE_MAX) {
-            g->surprise = 0;
+        g->novelty += NOVELTY_STEP;
+        if (g->novelty >= NOVELTY_MAX) {
+            g->novelty = 0;
             g->forgotten += FORGET_SHIFT;
             g->waits >>= FORGET_SHIFT;
             cost_wake_forget(&g->wake);
             search_again(g, 1);
         }
-    } else if (g->surprise) {
-        g->surprise--;
+    } else if (g->novelty) {
+        g->novelty--;
     }
     g->waits += waits;
     if (g->waits >= REMEMBER) {
@@ -295,7 +295,7 @@ static void age(struct game *g, unsigned bucket, unsigned waits)
 }
 
 /* Both windows pay for a wait of @ns. */
-static void charge(struct poll_policy *p, struct cost *c, struct game *g, uint64_t ns)
+static void charge(struct poll_policy *p, struct cost *c, struct regime *g, uint64_t ns)
 {
     uint64_t block = block_cost(p, g);
     uint64_t safe = block < p->params.max_ns ? block : p->params.max_ns;
@@ -310,7 +310,7 @@ static void charge(struct poll_policy *p, struct cost *c, struct game *g, uint64
 static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
 {
     struct cost *c = p->data;
-    struct game *g = &c->games[c->kind];
+    struct regime *g = &c->regimes[c->kind];
     unsigned bucket;
     uint64_t ns;
 
@@ -319,9 +319,9 @@ static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
         g->skipped = 0;
     }
     if (w->outcome == POLL_HIT) {
-        cost_vain_hit(&g->vain);
+        cost_backoff_hit(&g->backoff);
     } else if (w->polled_ns > g->wake.wake_ns / 2) {
-        cost_vain_miss(&g->vain);
+        cost_backoff_miss(&g->backoff);
     }
     ns = came_at(g, w);
     bucket = hist_bucket(ns);
@@ -332,14 +332,14 @@ static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
         bucket--; /* nobody fired: of the bucket in which it ended, nothing is known */
     }
     hist_add(&g->ended, g->forgotten, bucket, n);
-    if (c->kind == GAME_INFLIGHT) {
+    if (c->kind == REGIME_IN_FLIGHT) {
         struct list *pos;
 
         list_for_each(pos, &p->owed)
         {
             struct cost_source *cs = list_entry(pos, struct poll_source, owed_node)->data;
 
-            if (cs->racing) {
+            if (cs->candidate) {
                 hist_add(&cs->ended, g->forgotten, bucket, n);
             }
         }
@@ -350,8 +350,8 @@ static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
 static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
 {
     struct cost *c = p->data;
-    struct game *g = &c->games[c->kind];
-    unsigned n = lessons(g, w);
+    struct regime *g = &c->regimes[c->kind];
+    unsigned n = sample_weight(g, w);
 
     if (n) {
         learn(p, w, n);
@@ -360,16 +360,16 @@ static void cost_wait_done(struct poll_policy *p, const struct poll_wait *w)
     }
 }
 
-/* The mean over the games in which it was measured. */
+/* The mean over the regimes in which it was measured. */
 static uint64_t cost_wake_ns(const struct poll_policy *p)
 {
     const struct cost *c = p->data;
     uint64_t sum = 0;
     unsigned n = 0;
 
-    for (unsigned i = 0; i < GAMES; i++) {
-        if (c->games[i].wake.measured) {
-            sum += c->games[i].wake.wake_ns;
+    for (unsigned i = 0; i < REGIMES; i++) {
+        if (c->regimes[i].wake.measured) {
+            sum += c->regimes[i].wake.wake_ns;
             n++;
         }
     }
@@ -378,16 +378,16 @@ static uint64_t cost_wake_ns(const struct poll_policy *p)
 
 static int cost_describe(const struct poll_policy *p, char *buf, size_t len)
 {
-    static const char *const names[GAMES] = {"idle", "in flight"};
+    static const char *const names[REGIMES] = {"idle", "in flight"};
     const struct cost *c = p->data;
     int used = 0;
 
-    for (unsigned i = 0; i < GAMES; i++) {
-        const struct game *g = &c->games[i];
+    for (unsigned i = 0; i < REGIMES; i++) {
+        const struct regime *g = &c->regimes[i];
         uint64_t window = 0;
 
-        for (unsigned j = 0; j < sizeof(g->choices) / sizeof(g->choices[0]); j++) {
-            window = g->choices[j].window > window ? g->choices[j].window : window;
+        for (unsigned j = 0; j < sizeof(g->found) / sizeof(g->found[0]); j++) {
+            window = g->found[j].window > window ? g->found[j].window : window;
         }
         used += snprintf(used < (int)len ? buf + used : NULL, used < (int)len ? len - used : 0,
                          "%s%s: window %.1f us, blocking costs %.1f us (%s)", i ? "; " : "",

@@ -2,7 +2,7 @@
 /*
  * Always poll for poll-max-ns: what a user who knows the workload sets by hand.
  */
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 
 static uint64_t fixed_window(struct poll_policy *p, uint64_t now)
 {

@@ -7,7 +7,7 @@
  * A wait inside the window changes nothing, so a window that has grown stays until a wait
  * overruns the cap: that is what makes the rule cheap, and what makes it spin in vain.
  */
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 
 #define GROW_DEFAULT 2
 

@@ -10,7 +10,7 @@
  * Its weakness is the mean itself: a window as long as the mean of a symmetric distribution sees
  * half of the events just after it has given up.
  */
-#include "aio/policy.h"
+#include "aio/policy/policy.h"
 
 #define GROW_DEFAULT   2
 #define SHRINK_DEFAULT 2

@@ -24,7 +24,8 @@
 #define LAPIC_TIMER_DIVIDE 0x3e0
 #define LAPIC_DIVIDE_BY_16 0x3
 #define LAPIC_TIMER_ONE_SEC                                                                        \
-    (1000 * 1000 * 1000 / 16) /* KVM's and QEMU's APIC bus runs at 1 GHz                           \
+    (1000 * 1000 * 1000 /                                                                          \
+     16) /* KVM's and QEMU's APIC bus runs at 1 GHz                           \
                                */
 
 #define PIC1_DATA 0x21

@@ -10,8 +10,8 @@
 #ifndef POLLUX_TESTS_FUZZ_DEVICE_H
 #define POLLUX_TESTS_FUZZ_DEVICE_H
 
+#include "blk/virtio-blk.h"
 #include "tests/fuzz/driver.h"
-#include "virtq/virtio-blk.h"
 
 #define DEVICE_QUEUES     2
 #define DEVICE_QUEUE_SIZE 64

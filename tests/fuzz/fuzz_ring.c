@@ -213,7 +213,7 @@ static void publish(void)
     bool pushed = model.unpublished, r;
     int wanted = model_publish(&model, &drv);
 
-    r = virtq_publish(&vq);
+    r = virtq_publish_used(&vq);
     FUZZ_CHECK(pushed || !r, "an interrupt for nothing");
     FUZZ_CHECK(wanted < 0 || r == wanted, "interrupt: %d, not %d", r, wanted);
     check_used_index();
@@ -251,7 +251,7 @@ static void step(const struct fuzz_op *op)
         break;
     case SHOW:
         model_show(&model, &drv);
-        virtq_show(&vq);
+        virtq_publish_early(&vq);
         check_used_index();
         reap();
         break;

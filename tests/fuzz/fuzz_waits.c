@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/replay.h"
+#include "aio/waits/replay.h"
 #include "tests/fuzz/fuzz.h"
 
 #define TEXT_MAX 4096

@@ -11,9 +11,9 @@
  * found idle leaves the poll set the same way: notifications on, one more look. It returns when its
  * fd fires.
  *
- * While polling goes well the descriptors of the poll set are not watched at all (settle()). They are
+ * While polling goes well the descriptors of the poll set are not watched at all (unwatch_poll_set()). They are
  * again when polling ends, and that of a source that leaves the poll set. A request that is submitted
- * meanwhile may complete without a write to the eventfd (aio/engine/linux-aio.c); after poll_end a
+ * meanwhile may complete without a write to the eventfd (engine/linux-aio.c); after poll_end a
  * timer looks for it.
  *
  * BUG=1  no poll after io_poll_end
@@ -159,7 +159,7 @@ inline polling_end()
 }
 
 /* Polling has lasted a while. */
-inline settle()
+inline unwatch_poll_set()
 {
     d_step {
         settled = true;
@@ -231,7 +231,7 @@ proctype loop()
 #endif
             ring_polled = false;
             ring_ready = ring_ready || ring
-        :: polling && !settled -> settle()
+        :: polling && !settled -> unwatch_poll_set()
         :: polling && settled && ring_polled -> submit_unsignaled()
         :: true
         fi;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
 
 /* --- the engine on memory --- */

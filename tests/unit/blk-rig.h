@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "blk/virtio-blk.h"
 #include "tests/unit/fake-driver.h"
-#include "virtq/virtio-blk.h"
 
 #define RIG_DISK_SIZE  (4u << 20)
 #define RIG_QUEUES_MAX 4

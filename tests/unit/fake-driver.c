@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/fake-driver.h"
 
 #define HANG_MS 20000

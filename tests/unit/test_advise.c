@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/advise/advise.h"
+#include "bench/advise/advise.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
 

@@ -11,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/bench/bench.h"
-#include "cli/bench/figures.h"
-#include "cli/bench/guest.h"
-#include "cli/bench/names.h"
-#include "cli/bench/output.h"
+#include "bench/bench.h"
+#include "bench/figures.h"
+#include "bench/guest.h"
+#include "bench/names.h"
+#include "bench/output.h"
 
 static struct bench_config config;
 static struct bench_plan *plan;

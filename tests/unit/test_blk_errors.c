@@ -6,9 +6,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
+#include "blk/internal.h"
 #include "tests/unit/blk-rig.h"
-#include "virtq/internal.h"
 
 #define OK    VIRTIO_BLK_S_OK
 #define IOERR VIRTIO_BLK_S_IOERR
@@ -86,7 +86,7 @@ START_TEST(an_error_becomes_what_the_action_says)
     if (rows[_i].status == NONE) {
         blk_rig_await_stop(&rig);
         ck_assert_uint_eq(fake_driver_used_idx(drv), 0);
-        ck_assert_uint_eq(blk_rig_stats(&rig).kept, 1);
+        ck_assert_uint_eq(blk_rig_stats(&rig).held, 1);
         ck_assert_uint_eq(blk_rig_stats(&rig).in_flight, 1);
         ck_assert_ptr_nonnull(strstr(rig.stopped, "disk0 queue 0: "));
         ck_assert_ptr_nonnull(strstr(rig.stopped, strerror(-rows[_i].error)));
@@ -99,7 +99,7 @@ START_TEST(an_error_becomes_what_the_action_says)
     if (rows[_i].status == NONE) {
         expect_moved(head, rows[_i].type);
     }
-    ck_assert_uint_eq(blk_rig_stats(&rig).kept, 0);
+    ck_assert_uint_eq(blk_rig_stats(&rig).held, 0);
     ck_assert_uint_eq(blk_rig_stats(&rig).errors, rows[_i].status == IOERR);
     ck_assert_uint_eq(blk_rig_stats(&rig).ignored, rows[_i].status == OK);
     ck_assert_uint_eq(rig.stops, rows[_i].status == NONE);
@@ -176,7 +176,7 @@ START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
     }
     blk_rig_release(&rig);
     blk_rig_await_stop(&rig);
-    while (blk_rig_stats(&rig).kept < 20) {
+    while (blk_rig_stats(&rig).held < 20) {
         cpu_relax();
     }
     ck_assert_uint_eq(fake_driver_used_idx(drv), 0);
@@ -184,7 +184,7 @@ START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
 
     virtio_blk_retry(rig.dev); /* which fails again */
     blk_rig_await_stop(&rig);
-    while (blk_rig_stats(&rig).kept < 20) {
+    while (blk_rig_stats(&rig).held < 20) {
         cpu_relax();
     }
     ck_assert_uint_eq(rig.stops, 2);
@@ -294,7 +294,7 @@ START_TEST(a_reset_fails_what_is_kept)
         head[q] = chain(&rig.drv[q], WRITE, q * 8);
         fake_driver_kick(&rig.drv[q], head[q]);
     }
-    while (blk_rig_stats(&rig).kept < 2) {
+    while (blk_rig_stats(&rig).held < 2) {
         cpu_relax();
     }
     virtio_set_status(rig.dev, 0);
@@ -302,7 +302,7 @@ START_TEST(a_reset_fails_what_is_kept)
         ck_assert_int_eq(fake_driver_reap(&rig.drv[q]), head[q]);
         ck_assert_uint_eq(fake_driver_status(&rig.drv[q], head[q]), IOERR);
     }
-    ck_assert_uint_eq(blk_rig_stats(&rig).kept, 0);
+    ck_assert_uint_eq(blk_rig_stats(&rig).held, 0);
     rig.fail = 0;
     virtio_blk_retry(rig.dev); /* there is nothing */
     blk_rig_go_live(&rig);

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
 
 #define OK     VIRTIO_BLK_S_OK
@@ -338,7 +338,7 @@ START_TEST(what_waited_for_somebody_to_mend_the_disk_does_not_count)
     blk_rig_await_stop(&rig);
     do {
         take_figures(); /* after it the disk's memory is ours again */
-    } while (blk_rig_stats(&rig).kept < 2);
+    } while (blk_rig_stats(&rig).held < 2);
     rig.fail = 0;
     virtio_blk_retry(rig.dev);
     fake_driver_await(drv, 2);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
 
 #define OK    VIRTIO_BLK_S_OK

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
 
 #define QUEUES       4

@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cli/bench/child.h"
+#include "bench/child.h"
 
 #define HANG_MS 20000
 

@@ -15,8 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "aio/guarded-copy.h"
 #include "aio/internal.h"
+#include "engine/internal.h"
+#include "engine/internal.h"
+#include "base/guarded-copy.h"
 #include "tests/unit/loop-fixture.h"
 
 #define CHUNK      65536u

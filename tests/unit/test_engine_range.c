@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
+#include "engine/internal.h"
+#include "engine/internal.h"
 #include "tests/unit/loop-fixture.h"
 
 #define IMAGE_SIZE (2u << 20)

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
+#include "engine/internal.h"
+#include "engine/internal.h"
 
 static bool no_threads; /* pthread_create() fails, as at a limit of processes */
 

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "aio/image.h"
+#include "engine/image.h"
 
 static char dir[64];
 static char path[128];

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/engine.h"
 #include "cli/man-page.h"
 #include "cli/run-options.h"
 #include "cli/suggest.h"
+#include "engine/engine.h"
 
 /* --- the parser, on a table of its own --- */
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aio/image.h"
-#include "aio/output-file.h"
+#include "base/output-file.h"
+#include "engine/image.h"
 
 static char path[64];
 

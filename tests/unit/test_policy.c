@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "aio/policy/cost-wake.h"
-#include "aio/histogram.h"
-#include "aio/policy.h"
-#include "aio/replay.h"
+#include "aio/policy/policy.h"
+#include "aio/waits/replay.h"
+#include "base/histogram.h"
 
 #define US 1000
 #define MS 1000000

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/replay.h"
+#include "aio/waits/replay.h"
 
 #define US 1000
 

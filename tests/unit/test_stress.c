@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "iothread/iothread.h"
 #include "tests/unit/loop-fixture.h"
 

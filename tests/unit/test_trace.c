@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/engine.h"
-#include "aio/trace.h"
+#include "engine/engine.h"
 #include "tests/unit/blk-rig.h"
 #include "tests/unit/loop-fixture.h"
+#include "trace/trace.h"
 
 static struct trace *make_trace(unsigned events)
 {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/fake-driver.h"
 
 static struct fake_driver drv;
@@ -197,7 +197,7 @@ START_TEST(what_the_driver_changes_after_the_pop_has_no_effect)
     }
     ck_assert_ptr_eq(chain.iov[0].iov_base, fake_driver_buf(&drv, head, 0));
     virtq_push(&vq, chain.head, 0);
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     ck_assert_int_eq(fake_driver_reap(&drv), head);
 }
 END_TEST
@@ -207,9 +207,9 @@ START_TEST(there_is_more_while_there_is_more)
     offer_one();
     offer_one();
     ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
-    ck_assert(virtq_batch_left(&vq));
+    ck_assert(virtq_has_known_work(&vq));
     ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
-    ck_assert(!virtq_batch_left(&vq));
+    ck_assert(!virtq_has_known_work(&vq));
 }
 END_TEST
 
@@ -217,12 +217,12 @@ START_TEST(a_batch_is_known_from_one_look)
 {
     offer_one();
     offer_one();
-    ck_assert(!virtq_batch_left(&vq));
+    ck_assert(!virtq_has_known_work(&vq));
     ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
-    ck_assert(virtq_batch_left(&vq));
+    ck_assert(virtq_has_known_work(&vq));
     offer_one(); /* not part of what was seen */
     ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
-    ck_assert(!virtq_batch_left(&vq));
+    ck_assert(!virtq_has_known_work(&vq));
     ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
 }
 END_TEST
@@ -239,7 +239,7 @@ START_TEST(pushed_chains_are_seen_only_when_published)
     virtq_push(&vq, a, 9);
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 0);
     ck_assert_int_eq(fake_driver_reap(&drv), -1);
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     ck_assert_int_eq(fake_driver_reap(&drv), b);
     ck_assert_int_eq(fake_driver_reap(&drv), a);
     ck_assert_uint_eq(fake_driver_used_len(&drv, b), 7);
@@ -250,7 +250,7 @@ END_TEST
 
 START_TEST(publishing_nothing_asks_for_no_interrupt)
 {
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(!virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -260,21 +260,22 @@ START_TEST(what_is_shown_is_seen_at_once_and_the_interrupt_for_it_is_not_lost)
     offer_one();
     drain();
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 0);
-    virtq_show(&vq);
+    virtq_publish_early(&vq);
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 1);
-    virtq_show(&vq);
+    virtq_publish_early(&vq);
     reap_all();
     offer_one();
     drain();
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 1);
-    ck_assert(virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 2);
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(!virtq_publish_used(&vq));
 
     offer_one();
     drain();
-    virtq_show(&vq);
-    ck_assert_msg(virtq_publish(&vq) == !drv.event_idx, "the driver has seen all before it asked");
+    virtq_publish_early(&vq);
+    ck_assert_msg(virtq_publish_used(&vq) == !drv.event_idx,
+                  "the driver has seen all before it asked");
 }
 END_TEST
 
@@ -284,12 +285,12 @@ START_TEST(no_more_than_half_of_the_ring_is_shown_without_a_decision)
     for (unsigned i = 0; i < 5; i++) {
         offer_one();
         ck_assert_uint_eq(drain(), 1);
-        virtq_show(&vq);
+        virtq_publish_early(&vq);
         reap_all();
     }
     ck_assert_uint_lt(fake_driver_used_idx(&drv), 5);
     ck_assert_uint_gt(fake_driver_used_idx(&drv), 0);
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 5);
 }
 END_TEST
@@ -304,7 +305,7 @@ START_TEST(the_indices_wrap_around)
             ck_abort_msg("chain %u is not seen", i);
         }
         virtq_push(&vq, chain.head, i);
-        virtq_publish(&vq);
+        virtq_publish_used(&vq);
         if (fake_driver_reap(&drv) != head || fake_driver_used_len(&drv, head) != i) {
             ck_abort_msg("chain %u came back wrong", i);
         }
@@ -319,11 +320,11 @@ START_TEST(without_event_idx_the_flag_decides_on_interrupts)
 {
     offer_one();
     drain();
-    ck_assert(virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
     fake_driver_want_interrupts(&drv, false);
     offer_one();
     drain();
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(!virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -333,12 +334,12 @@ START_TEST(an_interrupt_that_is_asked_for_comes_with_the_next_chain)
         fake_driver_want_interrupts(&drv, false);
         offer_one();
         drain();
-        ck_assert_msg(!virtq_publish(&vq), "chain %u", i);
+        ck_assert_msg(!virtq_publish_used(&vq), "chain %u", i);
         reap_all();
         fake_driver_want_interrupts(&drv, true);
         offer_one();
         drain();
-        ck_assert_msg(virtq_publish(&vq), "chain %u", i);
+        ck_assert_msg(virtq_publish_used(&vq), "chain %u", i);
         reap_all();
     }
 }
@@ -350,7 +351,7 @@ START_TEST(with_event_idx_the_interrupt_comes_when_its_index_is_passed)
     for (unsigned i = 0; i < 6; i++) {
         offer_one();
         drain();
-        ck_assert_msg(virtq_publish(&vq) == (i == 2), "after chain %u", i);
+        ck_assert_msg(virtq_publish_used(&vq) == (i == 2), "after chain %u", i);
         reap_all();
     }
 }
@@ -363,8 +364,8 @@ START_TEST(with_event_idx_a_batch_that_passes_the_index_interrupts_once)
         offer_one();
     }
     ck_assert_uint_eq(drain(), 4);
-    ck_assert(virtq_publish(&vq));
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
+    ck_assert(!virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -388,7 +389,7 @@ START_TEST(a_suppressed_queue_wants_no_kick)
         offer_one();
         ck_assert_msg(!fake_driver_wants_kick(&drv, old), "chain %u", i);
         ck_assert_uint_eq(drain(), 1);
-        virtq_publish(&vq);
+        virtq_publish_used(&vq);
         reap_all();
     }
 }
@@ -414,7 +415,7 @@ START_TEST(every_chain_after_an_unsuppress_is_kicked_for)
         offer_one();
         ck_assert_msg(fake_driver_wants_kick(&drv, old), "chain %u", i);
         ck_assert_uint_eq(drain(), 1);
-        virtq_publish(&vq);
+        virtq_publish_used(&vq);
         reap_all();
         ck_assert(!virtq_unsuppress(&vq));
     }
@@ -461,7 +462,7 @@ START_TEST(with_event_idx_polling_writes_the_hint_only_once)
         offer_one();
         virtq_suppress(&vq);
         drain();
-        virtq_publish(&vq);
+        virtq_publish_used(&vq);
         reap_all();
     }
     ck_assert_uint_eq(*avail_event, 0x1234);
@@ -479,7 +480,7 @@ START_TEST(with_event_idx_100000_polled_chains_are_kicked_for_at_most_twice)
             ck_abort_msg("chain %u is not seen", i);
         }
         virtq_push(&vq, chain.head, 1);
-        virtq_publish(&vq);
+        virtq_publish_used(&vq);
         fake_driver_reap(&drv);
     }
     ck_assert_uint_le(drv.kicks, 2);
@@ -525,7 +526,7 @@ static void one_round(const uint16_t *heads, unsigned nr)
     for (unsigned i = 0; i < nr; i++) {
         virtq_push(&vq, heads[nr - 1 - i], i);
     }
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     for (unsigned i = 0; i < nr; i++) {
         ck_assert_int_eq(fake_driver_reap(&drv), heads[nr - 1 - i]);
         ck_assert_uint_eq(fake_driver_used_len(&drv, heads[nr - 1 - i]), i);
@@ -660,7 +661,7 @@ START_TEST(a_queue_can_be_stopped_and_started_anew)
     ck_assert_int_eq(virtq_start(&vq, &drv.gm), 0);
     offer_one();
     ck_assert_uint_eq(drain(), 1);
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     ck_assert_uint_eq(fake_driver_used_idx(&drv), 1);
 }
 END_TEST
@@ -676,7 +677,7 @@ START_TEST(an_event_at_a_descriptor_comes_when_it_is_passed_and_in_its_lap)
     for (unsigned i = 0; i < 16; i++) {
         offer_one();
         drain();
-        ck_assert_msg(virtq_publish(&vq) == (i == 6 || i == 14), "chain %u", i);
+        ck_assert_msg(virtq_publish_used(&vq) == (i == 6 || i == 14), "chain %u", i);
         reap_all();
     }
 }
@@ -689,14 +690,14 @@ START_TEST(an_event_that_a_batch_passes_comes_once_also_over_the_wrap)
     offer_one();
     drain();
     store_relaxed((uint32_t *)drv.driver_event, event);
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(!virtq_publish_used(&vq));
     reap_all();
     for (unsigned i = 0; i < 4; i++) {
         offer_one();
     }
     ck_assert_uint_eq(drain(), 4);
-    ck_assert(virtq_publish(&vq));
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
+    ck_assert(!virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -709,21 +710,21 @@ START_TEST(an_event_at_the_first_of_more_than_a_ring_is_passed)
         offer_one();
     }
     ck_assert_uint_eq(drain(), 2); /* 0 to 3 */
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     reap_all();
     store_relaxed((uint32_t *)drv.driver_event, event);
     for (unsigned i = 0; i < 2; i++) {
         offer_one();
     }
     ck_assert_uint_eq(drain(), 2); /* 4 to 7 */
-    virtq_show(&vq);
+    virtq_publish_early(&vq);
     reap_all();
     for (unsigned i = 0; i < 4; i++) {
         offer_one();
     }
     ck_assert_uint_eq(drain(), 4); /* the whole ring, in the next lap */
-    ck_assert(virtq_publish(&vq));
-    ck_assert(!virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
+    ck_assert(!virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -732,7 +733,7 @@ START_TEST(without_the_feature_an_event_at_a_descriptor_means_every_one)
     store_relaxed((uint32_t *)drv.driver_event, VRING_PACKED_EVENT_FLAG_DESC << 16 | 7);
     offer_one();
     drain();
-    ck_assert(virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -741,7 +742,7 @@ START_TEST(the_reserved_event_value_means_every_one)
     store_relaxed((uint32_t *)drv.driver_event, 3u << 16);
     offer_one();
     drain();
-    ck_assert(virtq_publish(&vq));
+    ck_assert(virtq_publish_used(&vq));
 }
 END_TEST
 
@@ -773,7 +774,7 @@ START_TEST(an_id_may_be_any_number)
         ck_assert_uint_eq(chain.head, ids[i]);
     }
     virtq_push(&vq, 65535, 0);
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
     ck_assert_uint_eq(drv.ring[0].id, 65535);
 }
 END_TEST
@@ -803,7 +804,7 @@ START_TEST(a_descriptor_that_was_pushed_and_not_published_is_not_the_drivers)
     ck_assert_int_eq(virtq_pop(&vq, &chain), -EINVAL);
     ck_assert_str_eq(vq.fault.what, "descriptor is available that is not used yet");
     ck_assert_uint_eq(vq.fault.desc, 0);
-    virtq_publish(&vq);
+    virtq_publish_used(&vq);
 }
 END_TEST
 

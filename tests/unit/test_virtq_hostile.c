@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
 
 static struct blk_rig rig;

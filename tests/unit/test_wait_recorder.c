@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "aio/aio.h"
-#include "aio/wait-trace.h"
+#include "aio/waits/file.h"
 
 /* A source that has an event when it was looked at often enough, so that every wait is a hit. */
 struct source {

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/bench/bench.h"
-#include "cli/bench/output.h"
-#include "cli/bench/runners.h"
+#include "bench/bench.h"
+#include "bench/output.h"
+#include "bench/runners.h"
 #include "tests/vm/guest.h"
 
 #define DOCUMENT "docs/bench-json.md"

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/barrier.h"
+#include "base/barrier.h"
 #include "guest-images/bench/bench-guest.h"
 #include "tests/vm/guest.h"
 
@@ -165,7 +165,7 @@ START_TEST(a_disk_that_fails_pauses_the_machine_until_it_goes_on)
         await_pause(&s);
         ck_assert_ptr_nonnull(strstr(s.why, "disk0 queue 0: "));
         ck_assert_ptr_nonnull(strstr(s.why, strerror(EIO)));
-        ck_assert_uint_gt(stats(&s).kept, 0);
+        ck_assert_uint_gt(stats(&s).held, 0);
         pauses++;
         machine_resume(s.m);
     }

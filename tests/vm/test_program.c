@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <utmp.h>
 
-#include "aio/image.h"
+#include "engine/image.h"
 #include "guest-images/bench/bench-guest.h"
 #include "tests/vm/guest.h"
 

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Poll policies: how long to spin before blocking.
+ *
+ * A policy is asked once per loop iteration and told afterwards what the wait was and how it
+ * ended. It is pure code: it reads no clock, makes no system call, takes no lock and allocates
+ * nothing; every time comes in as an argument, so the same code runs in the loop, in a unit test
+ * and in a replay on a virtual clock.
+ *
+ * A wait is the time from the moment when the loop found nothing to do until something was ready.
+ * All times are nanoseconds.
+ */
+#ifndef POLLUX_AIO_POLICY_POLICY_H
+#define POLLUX_AIO_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aio/policy/budget.h"
+#include "base/list.h"
+
+struct poll_policy_ops;
+
+#define POLL_MAX_NS_DEFAULT 200000
+#define POLL_MAX_NS_QEMU    32768 /* QEMU's default, for its policies */
+#define POLL_GROW_START_NS  4000  /* first window after 0, as in QEMU */
+
+#define POLL_LATENCY_WEIGHT_DEFAULT 7
+#define POLL_WAKE_NS_DEFAULT        30000
+#define POLL_WAKE_CPU_NS_DEFAULT    5000
+
+/* What a user sets; each policy reads what concerns it. */
+struct poll_params {
+    const struct poll_policy_ops *policy;
+    uint64_t max_ns;         /* cap of every window; 0: never poll */
+    uint32_t grow;           /* grow-shrink, weighted: multiply the window by this; 0 means 2 */
+    uint32_t shrink;         /* grow-shrink, weighted: divide the window by this; 0: to zero */
+    uint32_t weight;         /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
+    uint32_t latency_weight; /* cost: ns of spinning worth one ns of latency; 0 means the default */
+    uint32_t wake_ns;        /* cost: first guess of W, what blocking costs; 0 means the default */
+    uint32_t cpu_max; /* percent of a CPU that polling may take in 100 ms; 0 means no limit */
+};
+
+enum poll_outcome {
+    POLL_HIT,     /* a poll callback saw the event inside the window */
+    POLL_BLOCKED, /* the window was over (or 0); the file descriptor monitor was waited for */
+    POLL_TIMER,   /* a timer ended the wait: it was known in advance and teaches nothing */
+};
+
+/* One wait. */
+struct poll_wait {
+    uint64_t start_ns;   /* clock when the loop became idle */
+    uint64_t end_ns;     /* clock when something was ready */
+    uint64_t window_ns;  /* what the policy had answered */
+    uint64_t polled_ns;  /* of end - start, spent spinning */
+    uint64_t blocked_ns; /* of end - start, spent in the monitor */
+    enum poll_outcome outcome;
+    bool off_cpu; /* the thread was preempted meanwhile: the wait is no measure of the source */
+};
+
+/*
+ * One event source as a policy sees it. @data is the policy's own, zeroed when the source is
+ * added or the policy changes, ops->source_size bytes.
+ */
+struct poll_source {
+    struct list node;         /* in poll_policy.sources while the source is in the poll set */
+    struct list owed_node;    /* in poll_policy.owed, if @expected is known */
+    struct list fired_node;   /* in poll_policy.fired, between event and wait_done */
+    const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
+    unsigned record_id;       /* private to the recorder of waits; 0: none yet */
+    bool was_polled;          /* in the poll set at its last event, which may bring it back there */
+    void *data;
+};
+
+/*
+ * A policy's instance for one loop. @data: ops->size bytes, zeroed, then ops->init.
+ * A source with @expected is on @owed from init to destroy, in the poll set or not, so that what is
+ * in flight is found without a walk over all sources.
+ */
+struct poll_policy {
+    const struct poll_policy_ops *ops;
+    struct poll_params params;
+    struct list sources; /* of struct poll_source, by node */
+    struct list owed;    /* of struct poll_source, by owed_node */
+    struct list fired;   /* of struct poll_source, by fired_node: what ended the present wait */
+    struct poll_budget budget;
+    bool asked; /* the policy was asked for the present wait and will be told how it ended */
+    void *data;
+};
+
+struct poll_policy_ops {
+    const char *name;
+    const char *summary; /* one line for --help */
+    size_t size;         /* of poll_policy.data */
+    size_t source_size;  /* of poll_source.data */
+
+    /* @p->params are set; called with zeroed data. May be NULL. */
+    void (*init)(struct poll_policy *p);
+
+    /**
+     * window - how long to spin in the wait that begins at @now
+     * Called when the loop is idle, with max_ns > 0 and at least one source in @p->sources.
+     * Return: ns, 0 for none; it is cut at params.max_ns, at the budget and at the next timer.
+     */
+    uint64_t (*window)(struct poll_policy *p, uint64_t now);
+
+    /**
+     * event - @s was ready at the end of wait @w
+     * Called for every source that can be polled, was ready and has not been removed since, before
+     * wait_done. If not @s->was_polled, it was not polled in @w and is in the poll set now.
+     * May be NULL.
+     */
+    void (*event)(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
+
+    /**
+     * wait_done - the wait is over, and what ended it has been served
+     * Called once for each window() call. May be NULL.
+     */
+    void (*wait_done)(struct poll_policy *p, const struct poll_wait *w);
+
+    /**
+     * wake_ns - what blocking costs in latency, as the policy has measured
+     * May be NULL. Return: ns, 0 if it has not.
+     */
+    uint64_t (*wake_ns)(const struct poll_policy *p);
+
+    /**
+     * describe - one line for people: the window now, and why
+     * May be NULL. Return: what snprintf() would.
+     */
+    int (*describe)(const struct poll_policy *p, char *buf, size_t len);
+};
+
+extern const struct poll_policy_ops poll_policy_block;
+extern const struct poll_policy_ops poll_policy_fixed;
+extern const struct poll_policy_ops poll_policy_grow_shrink;
+extern const struct poll_policy_ops poll_policy_weighted;
+extern const struct poll_policy_ops poll_policy_cost;
+
+/**
+ * poll_policy_find - a policy by its name
+ * Return: its ops, or NULL.
+ */
+const struct poll_policy_ops *poll_policy_find(const char *name);
+
+/**
+ * poll_policy_at - the @i-th policy, for lists
+ * Return: its ops, or NULL past the last one.
+ */
+const struct poll_policy_ops *poll_policy_at(unsigned i);
+
+/**
+ * poll_params_default - fill @p with what applies when the user says nothing
+ */
+void poll_params_default(struct poll_params *p);
+
+/**
+ * poll_policy_init - set up an instance, allocating its data
+ * @p: memory of the caller; sources becomes empty
+ * Return: 0 or -ENOMEM. poll_policy_destroy() frees.
+ */
+int poll_policy_init(struct poll_policy *p, const struct poll_params *params);
+void poll_policy_destroy(struct poll_policy *p);
+
+/**
+ * poll_policy_change - other parameters, perhaps another policy; what was learned is forgotten
+ * The caller resets every source with poll_source_reset(). Can't fail.
+ */
+void poll_policy_change(struct poll_policy *p, const struct poll_params *params);
+
+/**
+ * poll_policy_window - how long to spin in the wait that begins at @now
+ * What the loop calls: ops->window, if there is anything to poll, cut at the cap and at the budget.
+ * Return: ns, 0 for none; the caller cuts it at the next timer. poll_policy_wait_done() must
+ * follow.
+ */
+uint64_t poll_policy_window(struct poll_policy *p, uint64_t now);
+
+/**
+ * poll_policy_event - @s was ready at the end of the wait; before poll_policy_wait_done()
+ * Only notes it: learning would take its time from the latency of the event.
+ */
+void poll_policy_event(struct poll_policy *p, struct poll_source *s);
+
+/**
+ * poll_policy_wait_done - wait @w is over: account for what was polled, and let the policy learn
+ * Best called when the events have been served. Sources may have been removed meanwhile.
+ */
+void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w);
+
+/**
+ * poll_policy_wake_ns - what blocking costs in latency, as the policy has measured
+ * Return: ns, 0 if it has not, or never does.
+ */
+uint64_t poll_policy_wake_ns(const struct poll_policy *p);
+
+/**
+ * poll_policy_describe - one line for people: the window now, and why
+ * Return: what snprintf() would; an empty line if the policy has nothing to say.
+ */
+int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len);
+
+/**
+ * poll_source_init - set up a source of @p, allocating data that is large enough for any policy
+ * It is in no poll set yet.
+ * Return: 0 or -ENOMEM. poll_source_destroy() frees and unlinks, before poll_policy_destroy().
+ */
+int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *expected);
+void poll_source_reset(struct poll_source *s);
+void poll_source_destroy(struct poll_source *s);
+
+#endif

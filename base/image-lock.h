@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Locks that keep two machines from one disk image: one writer, or many readers. Private to aio/.
+ *
+ * They belong to the open file description, so they go when the last descriptor does, however the
+ * process ends.
+ */
+#ifndef POLLUX_BASE_IMAGE_LOCK_H
+#define POLLUX_BASE_IMAGE_LOCK_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/**
+ * image_lock - lock the image behind @fd until it is closed
+ * @writes: the caller will write it
+ * @share_rw: others may write it too, if they say the same
+ * A file system without such locks is no error: then nothing is locked.
+ * May wait for a second if nobody is found who has the lock.
+ * Return: 0, or -EBUSY and @err names the one who has it, or -errno and @err.
+ */
+int image_lock(int fd, const char *path, bool writes, bool share_rw, struct error *err);
+
+/**
+ * image_unlock - unlock at once, even if something in the kernel still holds the file
+ */
+void image_unlock(int fd);
+
+#endif

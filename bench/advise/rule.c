@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From figures to a recommendation. Nothing here measures or prints.
+ *
+ * Engine: the one that `pollux run` would take, unless another is faster beyond what the turns
+ * differ by. Policy: `cost`, which blocks by itself where polling does not pay, unless there is no
+ * second CPU to poll on, or nothing to save. Cap: what the slowest reads that are worth it take.
+ */
+#include <string.h>
+
+#include "aio/policy/cost-curve.h"
+#include "bench/advise/advise.h"
+#include "cli/median.h"
+
+/* What is faster must be by so much, and not only by chance. */
+#define FASTER 1.05
+/* The cap is not below that, for a guest's requests that follow each other. */
+#define CAP_FLOOR_NS POLL_MAX_NS_QEMU
+/* A wake-up that is worth less polling than this is nothing to save. */
+#define LIMIT_MIN_NS 1000
+
+struct advise_figures advise_median(const struct advise_data *d, const struct advise_engine *e,
+                                    enum advise_wait wait, enum advise_load load)
+{
+    struct advise_figures out;
+    double v[ADVISE_TURNS_MAX];
+
+#define MEDIAN_OF(field)                                                                           \
+    do {                                                                                           \
+        for (unsigned i = 0; i < d->nr_turns; i++) {                                               \
+            v[i] = e->turn[wait][load][i].field;                                                   \
+        }                                                                                          \
+        out.field = median(v, d->nr_turns);                                                        \
+    } while (0)
+
+    MEDIAN_OF(iops);
+    MEDIAN_OF(mean_ns);
+    MEDIAN_OF(p50_ns);
+    MEDIAN_OF(p99_ns);
+    MEDIAN_OF(cpu_ns);
+#undef MEDIAN_OF
+    return out;
+}
+
+/* --- the policy --- */
+
+/* The window that policy cost will come to, and how many of the reads come within it. */
+static void find_window(const struct advise_engine *e, struct advice *out)
+{
+    uint16_t n[HIST_BUCKETS];
+    struct cost_curve curve;
+    double within = 0;
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        all += e->reads[i];
+    }
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        n[i] = (uint16_t)((double)e->reads[i] / (double)(all ? all : 1) * UINT16_MAX);
+    }
+    memset(&curve, 0, sizeof(curve));
+    cost_curve_add(&curve, n, n);
+    out->window_ns = cost_curve_best(&curve, out->limit_ns, out->max_ns, 0);
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        uint64_t from = i ? hist_edge(i - 1) : 0, edge = hist_edge(i);
+        uint64_t to = edge < out->window_ns ? edge : out->window_ns;
+
+        within += from < to ? (double)e->reads[i] * (double)(to - from) / (double)(edge - from) : 0;
+    }
+    out->within = all ? within / (double)all : 0;
+}
+
+/* A cap in the middle of a bucket would keep the policy from what comes in all of it. */
+static uint64_t find_cap(const struct advise_data *d, const struct advice *a)
+{
+    double p99 = advise_median(d, a->engine, ADVISE_POLL, ADVISE_RANDOM_1).p99_ns;
+    uint64_t cap = hist_edge(hist_bucket((uint64_t)p99));
+
+    cap = cap > CAP_FLOOR_NS ? cap : CAP_FLOOR_NS;
+    return cap < a->limit_ns ? cap : a->limit_ns;
+}
+
+static double wake_ns(const struct advise_data *d)
+{
+    double v[ADVISE_TURNS_MAX], middle;
+
+    memcpy(v, d->wake_ns, d->nr_turns * sizeof(*v));
+    middle = median(v, d->nr_turns);
+    return middle > 0 ? middle : 0;
+}
+
+/* --- the engine --- */
+
+/* Linux AIO blocks on buffered files; pollux run then takes threads. */
+static const struct advise_engine *usual_engine(const struct advise_data *d)
+{
+    for (unsigned i = 0; i < d->nr_engines; i++) {
+        const struct engine_ops *ops = d->engines[i].ops;
+
+        if (ops == &engine_linux_aio || (!d->direct && ops == &engine_threads)) {
+            return &d->engines[i];
+        }
+    }
+    return &d->engines[0];
+}
+
+/* An engine with a way to wait. */
+struct setting {
+    const struct advise_engine *engine;
+    enum advise_wait wait;
+};
+
+/* At depth 1, or as the mean of depth 1 and 32. */
+static double ratio_in(const struct setting *a, const struct setting *b, bool deep, unsigned turn)
+{
+    double sum = 0;
+
+    for (unsigned load = ADVISE_RANDOM_1; load <= (deep ? ADVISE_RANDOM_32 : ADVISE_RANDOM_1);
+         load++) {
+        sum +=
+            a->engine->turn[a->wait][load][turn].iops / b->engine->turn[b->wait][load][turn].iops;
+    }
+    return deep ? sum / 2 : sum;
+}
+
+/* Return: how many times as fast as @b is @a; 1 if it may as well be chance. */
+static double faster(const struct advise_data *d, struct setting a, struct setting b, bool deep)
+{
+    double v[ADVISE_TURNS_MAX];
+    struct interval ratio;
+
+    if (d->nr_turns < ADVISE_TURNS_MIN) {
+        return 1;
+    }
+    for (unsigned i = 0; i < d->nr_turns; i++) {
+        v[i] = ratio_in(&a, &b, deep, i);
+    }
+    median_interval(v, d->nr_turns, &ratio);
+    return ratio.median > FASTER && ratio.low > 1 ? ratio.median : 1;
+}
+
+static void choose_engine(const struct advise_data *d, struct advice *out)
+{
+    out->engine = out->usual = usual_engine(d);
+    out->engine_ratio = 1;
+    for (unsigned i = 0; i < d->nr_engines; i++) {
+        const struct advise_engine *e = &d->engines[i];
+        double ratio;
+
+        /* It stops all else that its I/O thread does, however fast it is alone. */
+        if (e->ops == &engine_sync) {
+            continue;
+        }
+        ratio = faster(d, (struct setting){e, out->wait}, (struct setting){out->usual, out->wait},
+                       true);
+        if (ratio > out->engine_ratio) {
+            out->engine = e;
+            out->engine_ratio = ratio;
+        }
+    }
+}
+
+static void choose_block(const struct advise_data *d, struct advice *out)
+{
+    out->policy = &poll_policy_block;
+    out->wait = ADVISE_BLOCK;
+    choose_engine(d, out);
+}
+
+/* As where other work takes the CPU that polling needs. */
+static bool slower_by_polling(const struct advise_data *d, const struct advice *a)
+{
+    return faster(d, (struct setting){a->engine, ADVISE_BLOCK},
+                  (struct setting){a->engine, ADVISE_COST}, false) > 1;
+}
+
+void advise_decide(const struct advise_data *d, struct advice *out)
+{
+    *out = (struct advice){.policy = &poll_policy_cost, .wait = ADVISE_COST};
+    out->wake_ns = wake_ns(d);
+    out->limit_ns = (uint64_t)out->wake_ns * POLL_LATENCY_WEIGHT_DEFAULT;
+    choose_engine(d, out);
+    if (d->cpus < 2) {
+        out->why_block = ADVICE_ONE_CPU;
+    } else if (out->limit_ns < LIMIT_MIN_NS) {
+        out->why_block = ADVICE_CHEAP_WAKE;
+    } else if (slower_by_polling(d, out)) {
+        out->why_block = ADVICE_SLOWER;
+    }
+    if (out->why_block) {
+        choose_block(d, out);
+    } else {
+        out->max_ns = find_cap(d, out);
+        find_window(out->engine, out);
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What it takes one cache line to be passed to another core and back: the least that a request and
+ * its answer can cost between a guest and an I/O thread.
+ */
+#ifndef POLLUX_BENCH_CACHE_LINE_H
+#define POLLUX_BENCH_CACHE_LINE_H
+
+#include "base/error.h"
+
+struct cache_line_trip {
+    double ns;
+    int cpu[2]; /* between which */
+};
+
+/**
+ * cache_line_trip - the median of some hundred short measurements; takes about 20 ms
+ * Two threads are bound to the first two CPUs that this process may use; their affinity is theirs
+ * only.
+ * Return: 0 and @out, -ENODEV where there is one CPU only, or another -errno.
+ */
+int cache_line_trip(struct cache_line_trip *out);
+
+#endif

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/barrier.h"
+#include "base/image-lock.h"
+#include "engine/image-dio.h"
+#include "engine/image-format.h"
+#include "engine/image.h"
+
+/* A file system may name a block that is none, because it likes large requests. */
+#define PHYSICAL_BLOCK_MAX 4096
+
+/* Some drivers refuse to open an empty drive; a loop device without a file has 0 bytes. */
+static int no_medium(const char *path, struct error *err)
+{
+    return error_set(err, -ENOMEDIUM,
+                     "block device %s has no medium: attach one (losetup gives a loop device its "
+                     "file)",
+                     path);
+}
+
+static int check_size(const char *path, uint64_t size, bool block_device, struct error *err)
+{
+    if (size == 0 && block_device) {
+        return no_medium(path, err);
+    }
+    if (size == 0) {
+        return error_set(err, -EINVAL, "disk image %s is empty: make one with truncate -s 1G %s",
+                         path, path);
+    }
+    if (size % SECTOR_SIZE) {
+        return error_set(err, -EINVAL,
+                         "the size of disk image %s, %" PRIu64 " bytes, is not a multiple of %d: "
+                         "enlarge it with truncate -s %%%d %s",
+                         path, size, SECTOR_SIZE, SECTOR_SIZE, path);
+    }
+    return 0;
+}
+
+static int open_without_file(struct image *img, uint64_t size, struct error *err)
+{
+    if (size == 0 || size % SECTOR_SIZE) {
+        return error_set(err, -EINVAL,
+                         "the size of a disk without a file, %" PRIu64 " bytes, is not a multiple "
+                         "of %d above 0",
+                         size, SECTOR_SIZE);
+    }
+    img->size = size;
+    return 0;
+}
+
+static int open_error(const struct image_config *config, int num, struct error *err)
+{
+    const char *path = config->path;
+
+    switch (num) {
+    case EACCES:
+    case EPERM:
+        return error_set(err, -num,
+                         "no permission to open disk image %s for reading%s: check its owner and "
+                         "mode%s",
+                         path, config->readonly ? "" : " and writing",
+                         config->readonly ? "" : ", or add readonly=on");
+    case EROFS:
+        return error_set(err, -num, "disk image %s is on a read-only file system: add readonly=on",
+                         path);
+    case ENOMEDIUM:
+        return no_medium(path, err);
+    case EINVAL:
+        if (config->direct) {
+            return error_set(err, -num,
+                             "disk image %s: its file system does not support O_DIRECT, which "
+                             "cache=none and cache=directsync need: move the image to one that "
+                             "does, or use cache=writeback",
+                             path);
+        }
+        break;
+    }
+    return error_set(err, -num, "cannot open disk image %s: %s", path, strerror(num));
+}
+
+/* Before it is opened: that may wait for ever (a FIFO) or do something (a tape, a watchdog). */
+static int check_kind(const struct image_config *config, struct error *err)
+{
+    struct stat st;
+
+    if (stat(config->path, &st) < 0) {
+        return open_error(config, errno, err);
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        return error_set(err, -EINVAL, "disk image %s is %s: give a regular file or a block device",
+                         config->path,
+                         S_ISDIR(st.st_mode) ? "a directory" : "neither file nor disk");
+    }
+    return 0;
+}
+
+static int check_format(const struct image_config *config, struct error *err)
+{
+    const char *path = config->path, *format = config->raw ? NULL : image_format(path);
+
+    if (!format) {
+        return 0;
+    }
+    return error_set(err, -EINVAL,
+                     "disk image %s is no raw image, its format is %s: convert it with qemu-img "
+                     "convert -f %s -O raw %s %s.raw (or, with format=raw, the guest gets the file "
+                     "as it is)",
+                     path, format, format, path, path);
+}
+
+static int get_file_size(const struct image *img, const char *path, uint64_t *size,
+                         struct error *err)
+{
+    struct stat st;
+
+    if (img->block_device) {
+        if (ioctl(img->fd, BLKGETSIZE64, size) < 0) {
+            return error_set(err, -errno, "cannot get the size of block device %s: %s", path,
+                             strerror(errno));
+        }
+        return 0;
+    }
+    if (fstat(img->fd, &st) < 0) {
+        return error_set(err, -errno, "cannot examine disk image %s: %s", path, strerror(errno));
+    }
+    *size = st.st_size;
+    return 0;
+}
+
+/* Nobody can read less than a block, so what the file has behind the last one is left out. */
+static int get_size(struct image *img, const char *path, uint64_t *size, struct error *err)
+{
+    int r = get_file_size(img, path, size, err);
+
+    if (r == 0) {
+        img->left_out = *size % image_block(img);
+        *size -= img->left_out;
+    }
+    return r;
+}
+
+static bool is_block_device(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+static bool is_in_memory(const struct image *img)
+{
+    struct statfs fs;
+
+    return !img->block_device && fstatfs(img->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+/* Only hints for the guest, so what cannot be asked is left at 0. */
+static void get_topology(struct image *img)
+{
+    unsigned block = 0, optimal = 0;
+    struct stat st;
+
+    if (img->block_device) {
+        ioctl(img->fd, BLKPBSZGET, &block);
+        ioctl(img->fd, BLKIOOPT, &optimal);
+    } else if (fstat(img->fd, &st) == 0) {
+        block = st.st_blksize > PHYSICAL_BLOCK_MAX ? PHYSICAL_BLOCK_MAX : (unsigned)st.st_blksize;
+    }
+    if (block >= SECTOR_SIZE && (block & (block - 1)) == 0) {
+        img->physical_block = block;
+    }
+    if (img->physical_block && optimal % img->physical_block == 0) {
+        img->optimal_io = optimal;
+    }
+}
+
+/* What O_DIRECT wants, and whether the image can be read at all. */
+static int set_up_direct(struct image *img, const char *path, struct error *err)
+{
+    struct image_dio dio;
+    uint8_t *buf;
+    int num = 0;
+
+    image_dio(img->fd, &dio);
+    if (dio.align > IMAGE_ALIGN_MAX) {
+        return error_set(err, -EINVAL,
+                         "disk image %s has blocks of %u bytes, and O_DIRECT, which cache=none and "
+                         "cache=directsync need, is possible with blocks of up to %d: use "
+                         "cache=writeback or cache=writethrough",
+                         path, dio.align, IMAGE_ALIGN_MAX);
+    }
+    img->align = dio.align;
+    img->page_cache = dio.page_cache;
+    buf = aligned_alloc(dio.align, dio.align);
+    if (!buf) {
+        return error_set(err, -ENOMEM, "out of memory for opening disk image %s", path);
+    }
+    if (pread(img->fd, buf, dio.align, 0) < 0) {
+        num = errno;
+    }
+    free(buf);
+    return num ? error_set(err, -num, "cannot read disk image %s: %s", path, strerror(num)) : 0;
+}
+
+/*
+ * Who had the image before may have been killed before what it wrote was durable. Users of this one
+ * never flush, and would take what they read there for written.
+ */
+static int make_durable(const struct image *img, const char *path, struct error *err)
+{
+    if (!img->writethrough || img->readonly || fdatasync(img->fd) == 0) {
+        return 0;
+    }
+    return error_set(err, -errno, "cannot flush disk image %s: %s", path, strerror(errno));
+}
+
+/*
+ * Who reads the image tells nobody anything, but each read would have the kernel see whether the
+ * time of the last access is to be changed. Only the owner may do without it.
+ */
+static int open_file(const char *path, int flags)
+{
+    int fd = open(path, flags | O_NOATIME);
+
+    return fd < 0 && errno == EPERM ? open(path, flags) : fd;
+}
+
+int image_open(struct image *img, const struct image_config *config, struct error *err)
+{
+    int flags =
+        O_CLOEXEC | (config->readonly ? O_RDONLY : O_RDWR) | (config->direct ? O_DIRECT : 0);
+    int r;
+
+    *img = (struct image){
+        .fd = -1,
+        .align = 1,
+        .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
+        .readonly = config->readonly,
+    };
+    if (!config->path) {
+        return open_without_file(img, config->size, err);
+    }
+    r = check_kind(config, err);
+    if (r == 0) {
+        r = check_format(config, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    img->fd = open_file(config->path, flags);
+    if (img->fd < 0) {
+        return open_error(config, errno, err);
+    }
+    img->block_device = is_block_device(img->fd);
+    img->in_memory = is_in_memory(img);
+    img->direct = config->direct;
+    img->writethrough = config->writethrough;
+    r = image_lock(img->fd, config->path, !config->readonly, config->share_rw, err);
+    if (r == 0) {
+        r = get_file_size(img, config->path, &img->size, err);
+    }
+    if (r == 0) {
+        r = check_size(config->path, img->size, img->block_device, err);
+    }
+    if (r == 0 && img->direct) {
+        r = set_up_direct(img, config->path, err);
+    }
+    if (r == 0) {
+        r = get_size(img, config->path, &img->size, err);
+    }
+    if (r == 0 && img->size == 0) {
+        r = error_set(err, -EINVAL, "disk image %s has %u bytes, less than a block", config->path,
+                      img->left_out);
+    }
+    if (r == 0) {
+        r = make_durable(img, config->path, err);
+    }
+    if (r < 0) {
+        image_close(img);
+        return r;
+    }
+    get_topology(img);
+    return 0;
+}
+
+int image_update_size(struct image *img, const char *name, struct error *err)
+{
+    uint64_t size;
+    int r;
+
+    if (img->fd < 0) {
+        return 0;
+    }
+    r = get_size(img, name, &size, err);
+    if (r < 0) {
+        return r;
+    }
+    if (size == img->size) {
+        return 0;
+    }
+    store_relaxed(&img->size, size);
+    return 1;
+}
+
+void image_close(struct image *img)
+{
+    if (img->fd >= 0) {
+        image_unlock(img->fd);
+        close(img->fd);
+        img->fd = -1;
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reads are copies from a mapping of the image, without a system call. For images in memory only.
+ *
+ * What can't be read that way (a hole, a file that was cut or has grown, swap that is broken) is
+ * read by a system call, which has the answer. What is written or flushed goes by system calls as
+ * well: they tell of a full file system.
+ *
+ * A try that fails costs a signal, ten times as much as the system call. So where one failed the
+ * next reads are not tried, until there was a write or they were many.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/internal.h"
+#include "engine/image-map.h"
+#include "engine/sync.h"
+
+#define CHUNK     (64u << 10)
+#define NOT_TRIED 255 /* reads of a chunk after one that failed */
+
+struct mmap_engine {
+    struct sync_engine s;
+    struct image_map map;
+    uint8_t *not_tried; /* by chunk: so many more reads */
+};
+
+static struct mmap_engine *mmap_of(struct engine *e)
+{
+    return container_of(e, struct mmap_engine, s.e);
+}
+
+/* Of the chunk where the request begins. */
+static ssize_t read_map(struct mmap_engine *m, const struct engine_req *req)
+{
+    uint8_t *not_tried;
+    ssize_t n;
+
+    if (req->offset >= m->map.size) {
+        return -EFAULT;
+    }
+    not_tried = &m->not_tried[req->offset / CHUNK];
+    if (*not_tried) {
+        --*not_tried;
+        return -EFAULT;
+    }
+    n = image_map_read(&m->map, req->iov, req->iovcnt, req->offset);
+    *not_tried = n < 0 ? NOT_TRIED : 0;
+    return n;
+}
+
+static void try_again(struct mmap_engine *m, const struct engine_req *req)
+{
+    if (req->offset < m->map.size) {
+        m->not_tried[req->offset / CHUNK] = 0;
+    }
+}
+
+static ssize_t mmap_io(struct sync_engine *s, const struct engine_req *req)
+{
+    struct mmap_engine *m = mmap_of(&s->e);
+
+    if (req->op == ENGINE_READ) {
+        ssize_t n = read_map(m, req);
+
+        if (n >= 0) {
+            return n;
+        }
+    } else if (req->op == ENGINE_WRITE) {
+        try_again(m, req);
+    }
+    return sync_system_call(s, req);
+}
+
+static int mmap_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
+                     struct engine **out, struct error *err)
+{
+    struct mmap_engine *m = calloc(1, sizeof(*m));
+    int r;
+
+    if (!m) {
+        return error_set(err, -ENOMEM, "out of memory for an engine");
+    }
+    m->not_tried = calloc(image_size(image) / CHUNK + 1, 1);
+    r = m->not_tried ? image_map_open(&m->map, image, err)
+                     : error_set(err, -ENOMEM, "out of memory for an engine");
+    if (r < 0) {
+        free(m->not_tried);
+        free(m);
+        return r;
+    }
+    sync_init(&m->s, mmap_io);
+    *out = &m->s.e;
+    return 0;
+}
+
+static void mmap_close(struct engine *e)
+{
+    struct mmap_engine *m = mmap_of(e);
+
+    sync_destroy(&m->s);
+    image_map_close(&m->map);
+    free(m->not_tried);
+    free(m);
+}
+
+const struct engine_ops engine_mmap = {
+    .name = "mmap",
+    .summary = "copies from a mapping, without system calls; for images in memory (tmpfs)",
+    .needs_file = true,
+    .offloads = true,
+    .open = mmap_open,
+    .submit = sync_submit_but_ranges,
+    .close = mmap_close,
+};

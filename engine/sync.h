@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/* Engines that do a request in the loop's own thread, at the end of the turn. Private to aio/. */
+#ifndef POLLUX_ENGINE_SYNC_H
+#define POLLUX_ENGINE_SYNC_H
+
+#include "engine/engine.h"
+
+/* The caller's, at the beginning of its own structure. */
+struct sync_engine {
+    struct engine e;
+    ssize_t (*io)(struct sync_engine *s, const struct engine_req *req); /* as blocking_io() */
+    struct list submitted;
+    struct aio_deferred run;
+};
+
+/**
+ * sync_init - @s is zeroed
+ * sync_destroy - nothing is in flight
+ */
+void sync_init(struct sync_engine *s,
+               ssize_t (*io)(struct sync_engine *s, const struct engine_req *req));
+void sync_destroy(struct sync_engine *s);
+
+/* sync_system_call - an io() by blocking system calls */
+ssize_t sync_system_call(struct sync_engine *s, const struct engine_req *req);
+
+/**
+ * sync_submit - as engine_ops.submit
+ * sync_submit_but_ranges - likewise, with operations on ranges in another thread: freeing much
+ *                          takes its time
+ */
+int sync_submit(struct engine *e, struct engine_req *req);
+int sync_submit_but_ranges(struct engine *e, struct engine_req *req);
+
+/* sync_open, sync_close - as in engine_ops: an engine that is nothing but that, on system calls */
+int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
+              struct engine **out, struct error *err);
+void sync_close(struct engine *e);
+
+/**
+ * in_memory_open - in-memory.c: as engine_ops.open, with other operations than the engine's
+ */
+int in_memory_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
+                   struct engine **out, struct error *err);
+
+#endif

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Jobs go to the workers through a list under a lock; a worker that waits sleeps on a condition.
+ * They come back through a lock-free stack that the loop can poll with one load. The eventfd is
+ * written only while the loop does not poll:
+ *
+ *     worker                                 owner, poll_end
+ *     ------                                 ---------------
+ *     push onto the stack                    wanted = 1
+ *     full barrier (B)                       full barrier (A)
+ *     if wanted: write the eventfd           look at the stack
+ *
+ * A pairs with B, as in notifier.c.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+#include "base/thread-mask.h"
+#include "engine/worker-pool.h"
+
+#define WORKERS_MAX 64
+#define IDLE_S      10
+
+struct worker_pool {
+    AioContext *ctx;
+    unsigned refs;
+    struct aio_handler handler;
+    int event_fd;
+    unsigned owed; /* jobs submitted, done() not run yet */
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;     /* the queue is not empty, or the pool ends */
+    pthread_cond_t all_gone; /* nr_workers became 0 */
+    struct worker_job *first, **last;
+    unsigned nr_workers, nr_idle, nr_queued;
+    bool ending;
+
+    _Alignas(CACHE_LINE) struct worker_job *finished; /* stack, newest first */
+    unsigned wanted;                                  /* the owner wants the eventfd written */
+};
+
+static void give_back(struct worker_pool *pool, struct worker_job *job)
+{
+    struct worker_job *head = load_relaxed(&pool->finished);
+    uint64_t one = 1;
+
+    do {
+        job->next = head;
+    } while (!__atomic_compare_exchange_n(&pool->finished, &head, job, true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+    full_barrier(); /* B, pairs with A in pool_poll_end() */
+    if (load_relaxed(&pool->wanted)) {
+        while (write(pool->event_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+/* With the lock held. Return: NULL when this worker should end. */
+static struct worker_job *next_job(struct worker_pool *pool)
+{
+    struct timespec until;
+    struct worker_job *job;
+    int r = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_S;
+    while (!pool->first && !pool->ending && (r == 0 || pool->nr_workers == 1)) {
+        pool->nr_idle++;
+        r = pool->nr_workers == 1 ? pthread_cond_wait(&pool->work, &pool->lock)
+                                  : pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+        pool->nr_idle--;
+    }
+    job = pool->first;
+    if (job) {
+        pool->first = job->next;
+        pool->nr_queued--;
+        if (!pool->first) {
+            pool->last = &pool->first;
+        }
+    }
+    return job;
+}
+
+static void *worker_main(void *opaque)
+{
+    struct worker_pool *pool = opaque;
+    struct worker_job *job;
+
+    pthread_setname_np(pthread_self(), "io-worker");
+    pthread_mutex_lock(&pool->lock);
+    while ((job = next_job(pool))) {
+        pthread_mutex_unlock(&pool->lock);
+        job->work(job);
+        give_back(pool, job);
+        pthread_mutex_lock(&pool->lock);
+    }
+    if (--pool->nr_workers == 0) {
+        pthread_cond_signal(&pool->all_gone);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* With the lock held. */
+static int start_worker(struct worker_pool *pool)
+{
+    sigset_t old;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int r;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    thread_mask_enter(&old);
+    r = pthread_create(&thread, &attr, worker_main, pool);
+    thread_mask_leave(&old);
+    pthread_attr_destroy(&attr);
+    if (r == 0) {
+        pool->nr_workers++;
+    }
+    return -r;
+}
+
+void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
+{
+    job->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->nr_queued >= pool->nr_idle && pool->nr_workers < WORKERS_MAX) {
+        start_worker(pool); /* if that fails, a busy worker takes the job later */
+    }
+    *pool->last = job;
+    pool->last = &job->next;
+    pool->nr_queued++;
+    pool->owed++;
+    if (pool->nr_idle) {
+        pthread_cond_signal(&pool->work);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    aio_handler_expect(&pool->handler);
+}
+
+static void take_finished(struct worker_pool *pool)
+{
+    struct worker_job *newest = exchange_acq_rel(&pool->finished, NULL);
+    struct worker_job *oldest = NULL;
+
+    while (newest) {
+        struct worker_job *next = newest->next;
+
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct worker_job *job = oldest;
+
+        oldest = job->next;
+        pool->owed--;
+        job->done(job);
+    }
+}
+
+static void pool_ready(void *opaque, int revents)
+{
+    struct worker_pool *pool = opaque;
+    uint64_t n;
+
+    aio_count_syscall(&pool->handler);
+    while (read(pool->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
+    }
+    take_finished(pool);
+}
+
+static bool pool_poll(void *opaque)
+{
+    struct worker_pool *pool = opaque;
+
+    return load_relaxed(&pool->finished);
+}
+
+static void pool_poll_ready(void *opaque)
+{
+    take_finished(opaque);
+}
+
+static void pool_poll_begin(void *opaque)
+{
+    struct worker_pool *pool = opaque;
+
+    store_relaxed(&pool->wanted, 0);
+}
+
+static void pool_poll_end(void *opaque)
+{
+    struct worker_pool *pool = opaque;
+
+    store_relaxed(&pool->wanted, 1);
+    full_barrier(); /* A, pairs with B in give_back(); the loop looks at the stack after this */
+}
+
+static const struct aio_handler_ops pool_ops = {
+    .ready = pool_ready,
+    .poll = pool_poll,
+    .poll_ready = pool_poll_ready,
+    .poll_begin = pool_poll_begin,
+    .poll_end = pool_poll_end,
+};
+
+static void end_workers(struct worker_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->work);
+    while (pool->nr_workers) {
+        pthread_cond_wait(&pool->all_gone, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void pool_free(struct worker_pool *pool)
+{
+    close(pool->event_fd);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->all_gone);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static int pool_new(AioContext *ctx, struct worker_pool **out)
+{
+    struct worker_pool *pool = aligned_alloc(CACHE_LINE, sizeof(*pool));
+    pthread_condattr_t attr;
+    int r;
+
+    if (!pool) {
+        return -ENOMEM;
+    }
+    *pool = (struct worker_pool){.ctx = ctx, .wanted = 1};
+    pool->last = &pool->first;
+    pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->event_fd < 0) {
+        r = -errno;
+        free(pool);
+        return r;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->work, &attr);
+    pthread_cond_init(&pool->all_gone, NULL);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_lock(&pool->lock);
+    r = start_worker(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (r == 0) {
+        r = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool, "workers",
+                            &pool->owed);
+    }
+    if (r < 0) {
+        end_workers(pool);
+        pool_free(pool);
+        return r;
+    }
+    *out = pool;
+    return 0;
+}
+
+int worker_pool_get(AioContext *ctx, struct worker_pool **out)
+{
+    struct worker_pool *pool = aio_worker_pool(ctx);
+
+    aio_assert_owner(ctx);
+    if (!pool) {
+        int ret = pool_new(ctx, &pool);
+
+        if (ret < 0) {
+            return ret;
+        }
+        aio_set_worker_pool(ctx, pool);
+    }
+    pool->refs++;
+    *out = pool;
+    return 0;
+}
+
+void worker_pool_put(struct worker_pool *pool)
+{
+    aio_assert_owner(pool->ctx);
+    if (--pool->refs) {
+        return;
+    }
+    aio_set_worker_pool(pool->ctx, NULL);
+    end_workers(pool);
+    aio_handler_remove(&pool->handler);
+    pool_free(pool);
+}
