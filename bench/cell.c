@@ -139,7 +139,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
     const struct bench_target *t = group->target;
     struct cell cell = {.nr_disks = (unsigned)c->disks};
     struct iothread_config io = {.id = "io0"};
-    struct machine_disk disks[BENCH_MAX_DISKS];
+    struct disk_config disks[BENCH_MAX_DISKS];
     struct machine_ports ports = {
         .first = BENCH_PORT_FIRST, .count = BENCH_PORT_COUNT, .out = guest_out, .opaque = &cell};
     char append[256];
@@ -158,7 +158,7 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
     };
 
     for (unsigned i = 0; i < c->disks; i++) {
-        disks[i] = (struct machine_disk){
+        disks[i] = (struct disk_config){
             .name = disk_names[i],
             .image = {.path = t->file,
                       .size = t->file ? 0 : t->size,
@@ -167,10 +167,10 @@ int bench_cell(const struct bench_config *c, const struct bench_group *group,
                       .share_rw = c->disks > 1},
             .engine = t->engine,
             .iothreads = {io.id},
-            .nr_queues = (unsigned)c->queues,
-            .queue_size = bench_queue_size(group),
-            .packed = variant->packed,
-            .merge = c->merge,
+            .device = {.nr_queues = (unsigned)c->queues,
+                       .queue_size = bench_queue_size(group),
+                       .packed = variant->packed,
+                       .merge = c->merge},
             .make = device ? device->make : NULL,
             .opaque = device ? device->opaque : NULL,
         };

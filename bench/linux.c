@@ -204,7 +204,7 @@ int bench_linux_run(const struct bench_config *c, const struct bench_group *grou
     const struct bench_target *t = group->target;
     struct linux_run r = {.console = calloc(1, CONSOLE_MAX)};
     struct iothread_config io = {.id = "io0"};
-    struct machine_disk disk = {
+    struct disk_config disk = {
         .name = "disk0",
         .image = {.path = t->file,
                   .size = t->file ? 0 : t->size,
@@ -212,8 +212,7 @@ int bench_linux_run(const struct bench_config *c, const struct bench_group *grou
                   .direct = t->direct},
         .engine = t->engine,
         .iothreads = {io.id},
-        .packed = variant->packed,
-        .merge = c->merge,
+        .device = {.packed = variant->packed, .merge = c->merge},
     };
     char kernel[512], initrd[512], append[512];
     struct bench_end end;

@@ -37,7 +37,7 @@ void bench_idle_remove(struct bench_idle *idle);
 
 /* --- cell.c --- */
 
-/* A block device to be run in our machine in place of our own; see struct machine_disk. */
+/* A block device to be run in our machine in place of our own; see struct disk_config. */
 struct bench_device {
     int (*make)(void *opaque, const struct image *image, const struct guest_memory *mem,
                 struct virtio_device **out, struct error *err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Values of options: text in, a checked number, size, time, switch or choice out. */
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -142,7 +143,7 @@ static int out_of_range(const struct option_key *key, const char *where, const c
 }
 
 static int parse_number(const struct option_key *key, const char *where, const char *text,
-                        uint64_t *out, struct error *err)
+                        void *place, struct error *err)
 {
     uint64_t value;
     int ret;
@@ -173,7 +174,12 @@ static int parse_number(const struct option_key *key, const char *where, const c
     if (value < key->min || (key->max && value > key->max)) {
         return out_of_range(key, where, text, value, err);
     }
-    *out = value;
+    if (key->width == sizeof(uint32_t)) {
+        assert(key->max && key->max <= UINT32_MAX);
+        *(uint32_t *)place = (uint32_t)value;
+    } else {
+        *(uint64_t *)place = value;
+    }
     return 0;
 }
 

@@ -23,9 +23,9 @@
 
 enum option_kind {
     OPTION_STRING, /* const char * */
-    OPTION_NUMBER, /* uint64_t */
-    OPTION_SIZE,   /* uint64_t, bytes; K, M, G, T are powers of 1024 */
-    OPTION_TIME,   /* uint64_t, ns; ns, us, ms, s */
+    OPTION_NUMBER, /* uint64_t or uint32_t, as @width says */
+    OPTION_SIZE,   /* the same, bytes; K, M, G, T are powers of 1024 */
+    OPTION_TIME,   /* the same, ns; ns, us, ms, s */
     OPTION_SWITCH, /* bool; on or off */
     OPTION_CHOICE, /* unsigned, index into the choices */
 };
@@ -44,11 +44,16 @@ struct option_key {
     const char *help;
     const char *more;  /* whole sentences that follow in the manual page; may be NULL */
     size_t offset;     /* in the option's target */
+    size_t width;      /* sizeof a number, size or time there; 0: of a uint64_t */
     uint64_t min, max; /* of a number, size or time, or of a string's length; max 0: no limit */
     uint64_t unit;     /* times: ns in a number without a unit; 0: 1 */
     const char *(*choice)(unsigned i); /* NULL past the last */
     const char *(*about)(unsigned i);  /* one line on a choice, for --help; may be NULL */
 };
+
+/* Where a key's value goes: @member of the option's target, a @type. */
+#define OPTION_AT(type, member)                                                                    \
+    .offset = offsetof(type, member), .width = sizeof(((type *)0)->member)
 
 struct option {
     const char *name; /* without dashes; NULL ends a table */

@@ -10,28 +10,23 @@
 #define RUN_IOTHREADS_MAX 32
 #define IOTHREAD_DEFAULT  "io0"
 
+/* As struct run_disk. */
 struct run_iothread {
-    const char *id;
-    const char *record;
+    struct iothread_config io;
     unsigned policy; /* poll_policy_at() */
-    uint64_t max_ns, grow, shrink, weight, latency_weight, cpu_max;
-    uint64_t max_batch;
-    unsigned fdmon; /* aio_fdmon_name() */
+    unsigned fdmon;  /* aio_fdmon_name() */
 };
 
+/* Most of a disk is stored where the device looks for it; the rest becomes part of @disk in
+ * run_plan_init(). */
 struct run_disk {
-    const char *file, *iothread, *serial;
-    uint64_t size, block_size, queue_size, queues;
-    uint64_t delay_ns, fault_errors, fault_short, fault_delay_ns;
-    const char *fault_file;
-    unsigned fault_errno;    /* choice_errno() */
-    unsigned engine;         /* engine_at(), or RUN_ENGINE_DEFAULT */
-    unsigned cache;          /* enum run_cache */
-    unsigned format;         /* enum run_format, or RUN_FORMAT_DEFAULT */
-    unsigned discard;        /* enum run_discard */
-    unsigned detect_zeroes;  /* enum virtio_blk_detect */
-    unsigned rerror, werror; /* enum virtio_blk_on_error */
-    bool readonly, merge, packed, share_rw;
+    struct disk_config disk;
+    const char *iothread; /* ids with colons between */
+    unsigned engine;      /* engine_at(), or RUN_ENGINE_DEFAULT */
+    unsigned cache;       /* enum run_cache */
+    unsigned format;      /* enum run_format, or RUN_FORMAT_DEFAULT */
+    unsigned discard;     /* enum run_discard */
+    unsigned fault_errno; /* choice_errno() */
 };
 
 #define RUN_ENGINE_DEFAULT UINT32_MAX /* the one that suits the cache mode */
@@ -79,8 +74,7 @@ void run_config_init(struct run_config *c);
 /* The same in the machine's terms; strings point into the run_config. */
 struct run_plan {
     struct iothread_config iothreads[RUN_IOTHREADS_MAX];
-    struct machine_disk disks[RUN_DISKS_MAX];
-    struct engine_faults faults[RUN_DISKS_MAX];
+    struct disk_config disks[RUN_DISKS_MAX];
     char names[RUN_DISKS_MAX][16]; /* of the disks */
     struct machine_config machine;
 };

@@ -13,35 +13,25 @@ static int plan_iothread(struct iothread_config *io, const struct run_config *c,
                          struct error *err)
 {
     const struct run_iothread *from = &c->iothreads[i];
+    const char *id = from->io.id;
 
-    if (!from->id) {
+    if (!id) {
         return error_set(err, -EINVAL, "--iothread: id is missing: --iothread id=NAME");
     }
-    if (strchr(from->id, ':')) {
+    if (strchr(id, ':')) {
         return error_set(err, -EINVAL,
                          "--iothread: id '%s' has a ':', which separates the threads of a disk "
                          "(--disk iothread=ID:ID)",
-                         from->id);
+                         id);
     }
     for (unsigned j = 0; j < i; j++) {
-        if (!strcmp(c->iothreads[j].id, from->id)) {
-            return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", from->id);
+        if (!strcmp(c->iothreads[j].io.id, id)) {
+            return error_set(err, -EINVAL, "--iothread: id '%s' is given twice", id);
         }
     }
-    *io = (struct iothread_config){
-        .id = from->id,
-        .record = from->record,
-        .fdmon = aio_fdmon_name(from->fdmon),
-        .max_batch = (unsigned)from->max_batch,
-    };
-    poll_params_default(&io->poll);
+    *io = from->io;
+    io->fdmon = aio_fdmon_name(from->fdmon);
     io->poll.policy = poll_policy_at(from->policy);
-    io->poll.max_ns = from->max_ns;
-    io->poll.grow = (uint32_t)from->grow;
-    io->poll.shrink = (uint32_t)from->shrink;
-    io->poll.weight = (uint32_t)from->weight;
-    io->poll.latency_weight = (uint32_t)from->latency_weight;
-    io->poll.cpu_max = (uint32_t)from->cpu_max;
     return 0;
 }
 
@@ -61,24 +51,27 @@ static const struct engine_ops *engine_for(const struct run_disk *d)
 
 static int check_disk(const struct run_disk *d, const struct engine_ops *engine, struct error *err)
 {
-    if (d->file && d->size) {
+    const struct image_config *image = &d->disk.image;
+    const struct virtio_blk_options *device = &d->disk.device;
+
+    if (image->path && image->size) {
         return error_set(err, -EINVAL,
                          "--disk: size and file exclude each other; the size of '%s' "
                          "is the disk's",
-                         d->file);
+                         image->path);
     }
-    if (!d->file && engine->needs_file) {
+    if (!image->path && engine->needs_file) {
         return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
     }
-    if (!d->file && !d->size) {
+    if (!image->path && !image->size) {
         return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
     }
-    if (d->block_size & (d->block_size - 1)) {
+    if (image->block_size & (image->block_size - 1)) {
         return error_set(err, -EINVAL, "--disk: block-size must be 512, 1K, 2K or 4K");
     }
-    if (d->size % d->block_size) {
+    if (image->size % image->block_size) {
         return error_set(err, -EINVAL, "--disk: size must be a multiple of %u bytes",
-                         (unsigned)d->block_size);
+                         image->block_size);
     }
     if (engine == &engine_linux_aio && !is_direct(d)) {
         return error_set(err, -EINVAL,
@@ -86,14 +79,14 @@ static int check_disk(const struct run_disk *d, const struct engine_ops *engine,
                          "engine=io_uring, or cache=none or cache=directsync",
                          run_cache_name(d->cache));
     }
-    if (d->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP && d->discard != RUN_DISCARD_UNMAP) {
+    if (device->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP && d->discard != RUN_DISCARD_UNMAP) {
         return error_set(err, -EINVAL, "--disk: detect-zeroes=unmap needs discard=unmap");
     }
-    if (d->delay_ns && engine != &engine_null) {
+    if (device->delay_ns && engine != &engine_null) {
         return error_set(err, -EINVAL,
                          "--disk: delay is for engine=null; fault-delay is for the others");
     }
-    if (!d->packed && (d->queue_size & (d->queue_size - 1))) {
+    if (!device->packed && (device->queue_size & (device->queue_size - 1))) {
         return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2, unless packed=on");
     }
     return 0;
@@ -116,7 +109,7 @@ static int no_such_iothread(const struct run_plan *plan, const char *id, int len
 
 /* "io0:io1:io0" into the ids of the plan. */
 static int plan_disk_iothreads(const struct run_plan *plan, const char *list,
-                               struct machine_disk *disk, struct error *err)
+                               struct disk_config *disk, struct error *err)
 {
     unsigned n = 0;
 
@@ -131,7 +124,7 @@ static int plan_disk_iothreads(const struct run_plan *plan, const char *list,
         if (i == plan->machine.nr_iothreads) {
             return no_such_iothread(plan, id, (int)len, err);
         }
-        if (n == (disk->nr_queues ? disk->nr_queues : VIRTIO_BLK_QUEUES_MAX)) {
+        if (n == (disk->device.nr_queues ? disk->device.nr_queues : VIRTIO_BLK_QUEUES_MAX)) {
             return error_set(err, -EINVAL,
                              "--disk: iothread=%s names more threads than the disk has queues, %u",
                              list, n);
@@ -144,24 +137,12 @@ static int plan_disk_iothreads(const struct run_plan *plan, const char *list,
     }
 }
 
-/* Return: NULL if none were asked for. */
-static const struct engine_faults *plan_faults(struct engine_faults *f, const struct run_disk *from)
-{
-    *f = (struct engine_faults){
-        .error_ppm = (uint32_t)from->fault_errors,
-        .error = choice_errno_number(from->fault_errno),
-        .short_ppm = (uint32_t)from->fault_short,
-        .delay_ns = from->fault_delay_ns,
-        .trigger = from->fault_file,
-    };
-    return f->error_ppm || f->short_ppm || f->delay_ns ? f : NULL;
-}
-
 static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned i,
                      struct error *err)
 {
     const struct run_disk *from = &c->disks[i];
     const struct engine_ops *engine = engine_for(from);
+    struct disk_config *disk = &plan->disks[i];
     const char *iothread = from->iothread ? from->iothread : plan->iothreads[0].id;
     int ret = check_disk(from, engine, err);
 
@@ -169,35 +150,17 @@ static int plan_disk(struct run_plan *plan, const struct run_config *c, unsigned
         return ret;
     }
     snprintf(plan->names[i], sizeof(plan->names[i]), "disk%u", i);
-    plan->disks[i] = (struct machine_disk){
-        .name = plan->names[i],
-        .image =
-            {
-                .path = from->file,
-                .size = from->size,
-                .block_size = (unsigned)from->block_size,
-                .raw = from->format == RUN_FORMAT_RAW,
-                .readonly = from->readonly,
-                .direct = from->file && is_direct(from),
-                .writethrough =
-                    from->cache == RUN_CACHE_WRITETHROUGH || from->cache == RUN_CACHE_DIRECTSYNC,
-                .share_rw = from->share_rw,
-            },
-        .engine = engine,
-        .engine_named = from->engine != RUN_ENGINE_DEFAULT,
-        .discard = from->discard == RUN_DISCARD_UNMAP,
-        .detect_zeroes = (enum virtio_blk_detect)from->detect_zeroes,
-        .merge = from->merge,
-        .rerror = from->rerror,
-        .werror = from->werror,
-        .nr_queues = (unsigned)from->queues,
-        .serial = from->serial,
-        .queue_size = (unsigned)from->queue_size,
-        .packed = from->packed,
-        .delay_ns = from->delay_ns,
-        .faults = plan_faults(&plan->faults[i], from),
-    };
-    return plan_disk_iothreads(plan, iothread, &plan->disks[i], err);
+    *disk = from->disk;
+    disk->name = plan->names[i];
+    disk->image.raw = from->format == RUN_FORMAT_RAW;
+    disk->image.direct = disk->image.path && is_direct(from);
+    disk->image.writethrough =
+        from->cache == RUN_CACHE_WRITETHROUGH || from->cache == RUN_CACHE_DIRECTSYNC;
+    disk->engine = engine;
+    disk->engine_named = from->engine != RUN_ENGINE_DEFAULT;
+    disk->device.discard = from->discard == RUN_DISCARD_UNMAP;
+    disk->faults.error = choice_errno_number(from->fault_errno);
+    return plan_disk_iothreads(plan, iothread, disk, err);
 }
 
 /* An output is opened, and truncated, before the files of the machine. */
@@ -207,7 +170,7 @@ static int check_output(const struct run_config *c, const char *option, const ch
     bool used = output_file_same(path, c->kernel) || output_file_same(path, c->initrd);
 
     for (unsigned i = 0; i < c->nr_disks; i++) {
-        used |= output_file_same(path, c->disks[i].file);
+        used |= output_file_same(path, c->disks[i].disk.image.path);
     }
     return used ? error_set(err, -EINVAL,
                             "%s: '%s' is a file of this machine, which would be overwritten",
@@ -220,7 +183,7 @@ static int check_outputs(const struct run_config *c, struct error *err)
     int ret = check_output(c, "--trace", c->trace, err);
 
     for (unsigned i = 0; i < c->nr_iothreads && ret == 0; i++) {
-        ret = check_output(c, "record", c->iothreads[i].record, err);
+        ret = check_output(c, "record", c->iothreads[i].io.record, err);
     }
     return ret;
 }

@@ -64,7 +64,7 @@ static bool hung_up(const struct signalfd_siginfo *info)
 static void resize_disks(struct run *r)
 {
     for (unsigned i = 0; i < r->plan.machine.nr_disks; i++) {
-        const struct machine_disk *disk = &r->plan.disks[i];
+        const struct disk_config *disk = &r->plan.disks[i];
         struct error err;
         int ret = machine_resize_disk(r->machine, i, disk->image.path, &err);
 

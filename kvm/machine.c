@@ -418,20 +418,22 @@ size_t machine_console_in(struct machine *m, const void *data, size_t len)
 void machine_watch(struct machine *m)
 {
     for (unsigned i = 0; i < m->storage.nr_disks; i++) {
-        if (m->storage.disks[i].ours) {
-            virtio_blk_watch(m->storage.disks[i].dev);
+        if (m->storage.disks[i].disk.is_virtio_blk) {
+            virtio_blk_watch(m->storage.disks[i].disk.dev);
         }
     }
 }
 
 struct iothread *machine_iothread(struct machine *m, unsigned i)
 {
-    return i < m->storage.nr_iothreads ? m->storage.iothreads[i] : NULL;
+    return i < m->storage.iothreads.nr ? m->storage.iothreads.threads[i] : NULL;
 }
 
 struct virtio_device *machine_disk(struct machine *m, unsigned i)
 {
-    return i < m->storage.nr_disks && m->storage.disks[i].ours ? m->storage.disks[i].dev : NULL;
+    return i < m->storage.nr_disks && m->storage.disks[i].disk.is_virtio_blk
+               ? m->storage.disks[i].disk.dev
+               : NULL;
 }
 
 uint64_t machine_vcpu_cpu_ns(struct machine *m, unsigned i)

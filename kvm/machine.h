@@ -13,41 +13,12 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "blk/virtio-blk.h"
-#include "engine/image.h"
-#include "iothread/iothread.h"
+#include "blk/disk.h"
 
 #define MACHINE_CPUS_MAX   64
 #define MACHINE_MEMORY_MIN (16ull << 20)
 
 struct machine;
-
-struct machine_disk {
-    const char *name; /* "disk0": messages and statistics */
-    struct image_config image;
-    const struct engine_ops *engine;
-    bool engine_named; /* else another one is taken where linux-aio would block */
-    /* Ids of I/O threads; queue i is served by the i-th, and they are dealt again from the first on
-     * where there are more queues. A NULL ends the list. */
-    const char *iothreads[VIRTIO_BLK_QUEUES_MAX];
-    bool discard; /* the guest may free blocks of the image */
-    enum virtio_blk_detect detect_zeroes;
-    enum virtio_blk_on_error rerror, werror;
-    bool merge;                         /* adjacent requests go to the host as one */
-    unsigned nr_queues;                 /* 0: one for each of @iothreads */
-    const char *serial;                 /* NULL: the name */
-    unsigned queue_size;                /* 0: the default */
-    bool packed;                        /* offer packed virtqueues */
-    uint64_t delay_ns;                  /* engine null: how long a request takes */
-    const struct engine_faults *faults; /* to inject; NULL: none */
-
-    /* A block device of the embedder's on the same transport: of the above only name and image
-     * count. It is freed with its ops->free(). Context: the thread that calls machine_new(). NULL:
-     * ours. */
-    int (*make)(void *opaque, const struct image *image, const struct guest_memory *mem,
-                struct virtio_device **out, struct error *err);
-    void *opaque;
-};
 
 /* Ports that the embedder answers, for example those of the bench guest. */
 struct machine_ports {
@@ -79,7 +50,7 @@ struct machine_config {
     const char *append; /* guest command line; NULL: empty */
     const struct iothread_config *iothreads;
     unsigned nr_iothreads;
-    const struct machine_disk *disks;
+    const struct disk_config *disks;
     unsigned nr_disks;
     const struct machine_ports *ports; /* NULL: none */
     /* The serial port's output, in batches. Context: a thread of its own, one call at a time. The

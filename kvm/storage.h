@@ -14,19 +14,13 @@
 #define STORAGE_DISKS_MAX 18 /* interrupts that are free */
 
 struct storage_disk {
-    struct image image;
-    bool image_open;
-    struct virtio_device *dev;
-    bool ours; /* @dev is a virtio_blk */
+    struct disk disk;
     struct virtio_mmio transport;
     struct acpi_device place;
 };
 
 struct storage {
-    struct iothread **iothreads;
-    unsigned nr_iothreads;
-    void (*stopped)(void *opaque, const char *why);
-    void *opaque;
+    struct iothread_set iothreads;
     unsigned nr_disks;
     struct storage_disk disks[STORAGE_DISKS_MAX];
 };

@@ -202,14 +202,14 @@ static void check_plan(const struct run_plan *plan)
         check_range(io->poll.max_ns, 0, 1000000000, "poll-max-ns");
     }
     for (unsigned i = 0; i < plan->machine.nr_disks; i++) {
-        const struct machine_disk *d = &plan->disks[i];
+        const struct disk_config *d = &plan->disks[i];
 
         FUZZ_CHECK(d->engine && d->iothreads[0], "no engine or I/O thread");
         FUZZ_CHECK(d->image.path || d->image.size, "neither file nor size");
         FUZZ_CHECK(d->image.size % SECTOR_SIZE == 0, "size");
-        FUZZ_CHECK(d->packed || (d->queue_size & (d->queue_size - 1)) == 0, "queue size %u",
-                   d->queue_size);
-        check_range(d->queue_size, 0, VIRTQ_SIZE_MAX, "queue size");
+        FUZZ_CHECK(d->device.packed || (d->device.queue_size & (d->device.queue_size - 1)) == 0,
+                   "queue size %u", d->device.queue_size);
+        check_range(d->device.queue_size, 0, VIRTQ_SIZE_MAX, "queue size");
     }
 }
 

@@ -325,16 +325,16 @@ START_TEST(faults_delay_and_the_loop_s_settings_reach_the_plan)
         0);
     ck_assert_str_eq(plan.iothreads[0].fdmon, "epoll");
     ck_assert_uint_eq(plan.iothreads[0].max_batch, 7);
-    f = plan.machine.disks[0].faults;
-    ck_assert_ptr_nonnull(f);
+    f = &plan.machine.disks[0].faults;
     ck_assert_uint_eq(f->error_ppm, 1000);
     ck_assert_int_eq(f->error, ENOSPC);
     ck_assert_uint_eq(f->short_ppm, 5);
     ck_assert_uint_eq(f->delay_ns, 2000000);
     ck_assert_str_eq(f->trigger, "/tmp/on");
-    ck_assert_uint_eq(plan.machine.disks[1].delay_ns, 50000);
-    ck_assert_ptr_null(plan.machine.disks[1].faults);
-    ck_assert_ptr_null(plan.machine.disks[2].faults); /* an error number alone makes none */
+    ck_assert_uint_eq(plan.machine.disks[1].device.delay_ns, 50000);
+    ck_assert_uint_eq(plan.machine.disks[1].faults.error_ppm, 0);
+    ck_assert_uint_eq(plan.machine.disks[2].faults.error_ppm, 0); /* an error number alone */
+    ck_assert_uint_eq(plan.machine.disks[2].faults.delay_ns, 0);
 }
 END_TEST
 
@@ -366,11 +366,11 @@ START_TEST(queues_are_dealt_over_the_threads_that_are_named)
     ck_assert_int_eq(RUN("--kernel=k", "--iothread", "a", "--iothread", "ab", "--disk",
                          "file=x,iothread=ab:a,queues=5", "--disk", "file=x,iothread=a:ab:a"),
                      0);
-    ck_assert_uint_eq(plan.disks[0].nr_queues, 5);
+    ck_assert_uint_eq(plan.disks[0].device.nr_queues, 5);
     ck_assert_str_eq(plan.disks[0].iothreads[0], "ab");
     ck_assert_str_eq(plan.disks[0].iothreads[1], "a");
     ck_assert_ptr_null(plan.disks[0].iothreads[2]);
-    ck_assert_uint_eq(plan.disks[1].nr_queues, 0);
+    ck_assert_uint_eq(plan.disks[1].device.nr_queues, 0);
     ck_assert_str_eq(plan.disks[1].iothreads[2], "a");
 }
 END_TEST
@@ -380,12 +380,12 @@ START_TEST(errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise)
     ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x", "--disk",
                          "file=x,rerror=stop,werror=ignore,merge=off"),
                      0);
-    ck_assert_uint_eq(plan.disks[0].rerror, VIRTIO_BLK_REPORT);
-    ck_assert_uint_eq(plan.disks[0].werror, VIRTIO_BLK_ENOSPC);
-    ck_assert(plan.disks[0].merge);
-    ck_assert_uint_eq(plan.disks[1].rerror, VIRTIO_BLK_STOP);
-    ck_assert_uint_eq(plan.disks[1].werror, VIRTIO_BLK_IGNORE);
-    ck_assert(!plan.disks[1].merge);
+    ck_assert_uint_eq(plan.disks[0].device.rerror, VIRTIO_BLK_REPORT);
+    ck_assert_uint_eq(plan.disks[0].device.werror, VIRTIO_BLK_ENOSPC);
+    ck_assert(plan.disks[0].device.merge);
+    ck_assert_uint_eq(plan.disks[1].device.rerror, VIRTIO_BLK_STOP);
+    ck_assert_uint_eq(plan.disks[1].device.werror, VIRTIO_BLK_IGNORE);
+    ck_assert(!plan.disks[1].device.merge);
 }
 END_TEST
 
@@ -444,11 +444,11 @@ START_TEST(discard_zeroes_and_sharing_reach_the_plan)
                          "file=x,discard=unmap,detect-zeroes=unmap,share-rw=on", "--disk",
                          "file=y,detect-zeroes=on", "--disk", "file=z"),
                      0);
-    ck_assert(plan.disks[0].discard && plan.disks[0].image.share_rw);
-    ck_assert_int_eq(plan.disks[0].detect_zeroes, VIRTIO_BLK_DETECT_UNMAP);
-    ck_assert(!plan.disks[1].discard && !plan.disks[1].image.share_rw);
-    ck_assert_int_eq(plan.disks[1].detect_zeroes, VIRTIO_BLK_DETECT_ON);
-    ck_assert_int_eq(plan.disks[2].detect_zeroes, VIRTIO_BLK_DETECT_OFF);
+    ck_assert(plan.disks[0].device.discard && plan.disks[0].image.share_rw);
+    ck_assert_int_eq(plan.disks[0].device.detect_zeroes, VIRTIO_BLK_DETECT_UNMAP);
+    ck_assert(!plan.disks[1].device.discard && !plan.disks[1].image.share_rw);
+    ck_assert_int_eq(plan.disks[1].device.detect_zeroes, VIRTIO_BLK_DETECT_ON);
+    ck_assert_int_eq(plan.disks[2].device.detect_zeroes, VIRTIO_BLK_DETECT_OFF);
 }
 END_TEST
 

@@ -47,7 +47,7 @@ struct setup {
     struct machine *m;
     struct machine_config config;
     struct machine_ports ports;
-    struct machine_disk disks[STORAGE_DISKS_MAX + 1];
+    struct disk_config disks[STORAGE_DISKS_MAX + 1];
     struct iothread_config iothreads[2];
     struct error err;
 };
@@ -64,12 +64,12 @@ static void prepare(struct setup *s, const char *append)
     }
     s->iothreads[0].id = "io0";
     s->iothreads[1].id = "io1";
-    s->disks[0] = (struct machine_disk){
+    s->disks[0] = (struct disk_config){
         .name = "null", .image = {.size = 64 * MIB}, .engine = &engine_null, .iothreads = {"io0"}};
-    s->disks[1] = (struct machine_disk){.name = "file",
-                                        .image = {.path = image_path},
-                                        .engine = &engine_linux_aio,
-                                        .iothreads = {"io1"}};
+    s->disks[1] = (struct disk_config){.name = "file",
+                                       .image = {.path = image_path},
+                                       .engine = &engine_linux_aio,
+                                       .iothreads = {"io1"}};
     s->config = (struct machine_config){
         .cpus = 1,
         .memory = 64 * MIB,
@@ -170,8 +170,8 @@ static void verify(const char *append, unsigned queues, uint64_t delay_ns)
 
     prepare(&s, append);
     s.disks[0] = s.disks[1];
-    s.disks[0].nr_queues = queues;
-    s.disks[0].faults = &faults;
+    s.disks[0].device.nr_queues = queues;
+    s.disks[0].faults = faults;
     s.iothreads[1].poll.policy = &poll_policy_block; /* each queue needs its own kicks */
     s.config.nr_disks = 1;
     ck_assert_msg(machine_new(&s.config, &s.m, &s.err) == 0, "%s", s.err.msg);

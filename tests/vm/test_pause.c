@@ -19,7 +19,7 @@ struct setup {
     struct machine *m;
     struct machine_config config;
     struct machine_ports ports;
-    struct machine_disk disk;
+    struct disk_config disk;
     struct iothread_config iothread;
     char image[32];
     char report[16384];
@@ -81,14 +81,13 @@ static void begin(struct setup *s, const struct engine_faults *faults, const cha
     s->iothread.id = "io0";
     s->ports = (struct machine_ports){
         .first = BENCH_PORT_FIRST, .count = BENCH_PORT_COUNT, .out = control, .opaque = s};
-    s->disk = (struct machine_disk){.name = "disk0",
-                                    .image = {.path = s->image},
-                                    .engine = &engine_threads,
-                                    .iothreads = {"io0"},
-                                    .merge = true,
-                                    .rerror = VIRTIO_BLK_STOP,
-                                    .werror = VIRTIO_BLK_STOP,
-                                    .faults = faults};
+    s->disk = (struct disk_config){
+        .name = "disk0",
+        .image = {.path = s->image},
+        .engine = &engine_threads,
+        .iothreads = {"io0"},
+        .device = {.merge = true, .rerror = VIRTIO_BLK_STOP, .werror = VIRTIO_BLK_STOP},
+        .faults = *faults};
     s->config = (struct machine_config){
         .cpus = 1,
         .memory = 64 * MIB,

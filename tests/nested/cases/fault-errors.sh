@@ -92,4 +92,4 @@ vdg:r-mr+,vdh:w-mw+v,vdi:w+f-mf-,vdj:w+v,vdk:r+,vdl:w+f-mf-" --cpus 1 --stats --
 grep -q "disk11: .*/vdl is in the host's page cache in spite of O_DIRECT.*engine is threads" "$WORK/console" ||
     fail "the page cache under disk11 was not found out"
 [ "$(pauses)" -eq 2 ] || fail "the machine paused $(pauses) times, not for 2 disks"
-[ "$(grep -c ' 0 in flight, 0 of them kept' "$WORK/console")" -eq 12 ] || fail "requests were left"
+[ "$(grep -c ' 0 in flight, 0 of them held' "$WORK/console")" -eq 12 ] || fail "requests were left"
