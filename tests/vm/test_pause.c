@@ -87,7 +87,7 @@ static void begin(struct setup *s, const struct engine_faults *faults, const cha
         .engine = &engine_threads,
         .iothreads = {"io0"},
         .device = {.merge = true, .rerror = VIRTIO_BLK_STOP, .werror = VIRTIO_BLK_STOP},
-        .faults = *faults};
+        .faults = faults ? *faults : (struct engine_faults){0}};
     s->config = (struct machine_config){
         .cpus = 1,
         .memory = 64 * MIB,
