@@ -26,6 +26,13 @@
 #define fetch_or_acq_rel(p, v)  __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define fetch_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
 
+/* For one who reads after this thread has ended: stores before it reach memory before those after
+ * it, as x86 keeps them in the order of the program. */
+static inline void compiler_barrier(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
 /*
  * Orders an earlier store before a later load: "I published; now did the other side ask to be
  * told?". The only ordering here that costs anything on x86. ThreadSanitizer does not understand

@@ -22,14 +22,28 @@ int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void
     return 0;
 }
 
-void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
+int guest_memory_remove(struct guest_memory *mem, uint64_t gpa, uint64_t size)
 {
-    for (unsigned i = 1; i < mem->nr; i++) {
-        const struct guest_region *r = &mem->regions[i];
-        uint64_t off = gpa - r->gpa;
+    for (unsigned i = 0; i < mem->nr; i++) {
+        struct guest_region *r = &mem->regions[i];
 
-        if (guest_region_has(r, off, len)) {
-            return r->hva + off;
+        if (r->gpa == gpa && r->size == size) {
+            *r = mem->regions[--mem->nr];
+            mem->regions[mem->nr] = (struct guest_region){0};
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+const struct guest_region *guest_memory_find(const struct guest_memory *mem, uint64_t gpa,
+                                             uint64_t len)
+{
+    for (unsigned i = 0; i < mem->nr; i++) {
+        const struct guest_region *r = &mem->regions[i];
+
+        if (guest_region_has(r, gpa - r->gpa, len)) {
+            return r;
         }
     }
     return NULL;

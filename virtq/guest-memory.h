@@ -3,8 +3,8 @@
  * Guest physical memory as the host sees it.
  *
  * A guest address is translated together with a length and never in part: what does not lie wholly
- * inside one region does not exist. The table is filled before the first vCPU or I/O thread looks
- * at it and does not change afterwards, so reading it needs no lock.
+ * inside one region does not exist. Reading the table needs no lock: it is changed only while no
+ * vCPU and no I/O thread looks at it.
  */
 #ifndef POLLUX_VIRTQ_GUEST_MEMORY_H
 #define POLLUX_VIRTQ_GUEST_MEMORY_H
@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define GUEST_MEMORY_REGIONS 8
+#define GUEST_MEMORY_REGIONS 64
 
 struct guest_region {
     uint64_t gpa;
@@ -26,7 +26,7 @@ struct guest_region {
 /* All zeroes before the first region is added: a region of size 0 has nothing. */
 struct guest_memory {
     unsigned nr;
-    struct guest_region regions[GUEST_MEMORY_REGIONS]; /* the largest, or most used, first */
+    struct guest_region regions[GUEST_MEMORY_REGIONS];
 };
 
 /**
@@ -42,8 +42,18 @@ static inline bool guest_region_has(const struct guest_region *r, uint64_t off, 
     return off < r->size && len - 1 < r->size - off;
 }
 
-/* guest_memory_find - guest_memory_at() for what is not in the first region */
-void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t len);
+/**
+ * guest_memory_remove - take out the region that begins at @gpa and has @size bytes
+ * Return: 0, or -ENOENT if there is none.
+ */
+int guest_memory_remove(struct guest_memory *mem, uint64_t gpa, uint64_t size);
+
+/**
+ * guest_memory_find - the region that has all of @len bytes at @gpa
+ * Return: NULL if there is none.
+ */
+const struct guest_region *guest_memory_find(const struct guest_memory *mem, uint64_t gpa,
+                                             uint64_t len);
 
 /**
  * guest_memory_at - the host address of @len bytes at guest address @gpa
@@ -53,13 +63,32 @@ void *guest_memory_find(const struct guest_memory *mem, uint64_t gpa, uint64_t l
  */
 static inline void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
 {
-    const struct guest_region *r = mem->regions;
+    const struct guest_region *r = guest_memory_find(mem, gpa, len);
+
+    return r ? r->hva + (gpa - r->gpa) : NULL;
+}
+
+/**
+ * guest_memory_lookup - guest_memory_at() for one who asks often
+ * @cache: the region of the last answer; a queue has its own, so that no two threads write it. It
+ *         begins as mem->regions, also after @mem has changed.
+ */
+static inline void *guest_memory_lookup(const struct guest_memory *mem,
+                                        const struct guest_region **cache, uint64_t gpa,
+                                        uint64_t len)
+{
+    const struct guest_region *r = *cache;
     uint64_t off = gpa - r->gpa;
 
-    if (__builtin_expect(guest_region_has(r, off, len), 1)) {
-        return r->hva + off;
+    if (__builtin_expect(!guest_region_has(r, off, len), 0)) {
+        r = guest_memory_find(mem, gpa, len);
+        if (!r) {
+            return NULL;
+        }
+        *cache = r;
+        off = gpa - r->gpa;
     }
-    return guest_memory_find(mem, gpa, len);
+    return r->hva + off;
 }
 
 /**

@@ -34,6 +34,12 @@
 #define EVENT_WRAP(event)      (((event) >> VRING_PACKED_EVENT_F_WRAP_CTR) & 1)
 #define EVENT_FLAGS(event)     (((event) >> 16) & 3)
 
+/* Of vq->base. */
+#define BASE_AVAIL(base)      ((base)&0x7fff)
+#define BASE_AVAIL_EVEN(base) ((base) >> 15 & 1)
+#define BASE_USED(base)       ((base) >> 16 & 0x7fff)
+#define BASE_USED_EVEN(base)  ((base) >> 31)
+
 /* --- set-up --- */
 
 int virtq_packed_start(struct virtqueue *vq)
@@ -57,13 +63,25 @@ int virtq_packed_start(struct virtqueue *vq)
     if (!vq->packed_ring.chain_len) {
         return virtq_broken(vq, "no memory for a packed ring", 0, 0, 0);
     }
-    vq->packed_ring.avail_bits = AVAIL; /* both wrap counters begin with 1 */
-    vq->packed_ring.used_bits = AVAIL | USED;
-    vq->packed_ring.used = vq->packed_ring.nr_unshown = vq->packed_ring.unpublished =
-        vq->packed_ring.busy = 0;
+    if (BASE_AVAIL(vq->base) >= vq->size || BASE_USED(vq->base) >= vq->size) {
+        return virtq_broken(vq, "position to begin at is outside the ring", 0, 0, vq->base);
+    }
+    vq->packed_ring.avail_bits = BASE_AVAIL_EVEN(vq->base) ? USED : AVAIL;
+    vq->packed_ring.used_bits = BASE_USED_EVEN(vq->base) ? 0 : WRAP_BITS;
+    vq->packed_ring.used = BASE_USED(vq->base);
+    vq->packed_ring.nr_unshown = vq->packed_ring.unpublished = vq->packed_ring.busy = 0;
     store_relaxed(&vq->last_avail, 0);
-    store_relaxed(&vq->packed_ring.next, vq->packed_ring.ring);
+    store_relaxed(&vq->packed_ring.next, vq->packed_ring.ring + BASE_AVAIL(vq->base));
     return 0;
+}
+
+uint32_t virtq_packed_position(const struct virtqueue *vq)
+{
+    uint32_t avail = (uint32_t)(vq->packed_ring.next - vq->packed_ring.ring);
+    uint32_t avail_even = vq->packed_ring.avail_bits != AVAIL;
+    uint32_t used_even = vq->packed_ring.used_bits == 0;
+
+    return avail | avail_even << 15 | (uint32_t)vq->packed_ring.used << 16 | used_even << 31;
 }
 
 void virtq_packed_stop(struct virtqueue *vq)

@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) int virtq_add_buffer(struct virtque
     if (len == 0) {
         return virtq_broken(vq, "empty buffer", g->chain->head, i, addr);
     }
-    hva = guest_memory_at(vq->mem, addr, len);
+    hva = guest_memory_lookup(vq->mem, &vq->region, addr, len);
     if (!hva) {
         return virtq_broken(vq, "buffer outside memory", g->chain->head, i, addr);
     }

@@ -18,6 +18,7 @@
 #include <linux/virtio_ring.h>
 
 #include "base/barrier.h"
+#include "virtq/inflight.h"
 #include "virtq/ring.h"
 
 /* --- set-up --- */
@@ -48,12 +49,27 @@ int virtq_split_start(struct virtqueue *vq)
     if (vq->fault.what) {
         return -EINVAL;
     }
-    store_relaxed(&vq->avail, avail);
-    store_relaxed(&vq->last_avail, 0);
-    vq->avail_cached = 0;
-    vq->used_idx = vq->used_published = 0;
+    vq->used_idx = (uint16_t)vq->base;
+    if (vq->inflight) {
+        int r = virtq_inflight_start(vq->inflight, vq->size, load_acquire(&vq->used->idx));
+
+        if (r < 0) {
+            return virtq_broken(vq, "record of chains in flight is damaged", 0, 0, 0);
+        }
+        vq->used_idx = load_relaxed(&vq->used->idx);
+    }
+    vq->used_published = vq->used_idx;
+    store_relaxed(&vq->last_avail, vq->used_idx + virtq_inflight_left(vq->inflight));
+    /* With one entry more, virtq_has_known_work() says that there are chains to be taken again. */
+    vq->avail_cached = vq->last_avail + (virtq_inflight_left(vq->inflight) > 0);
     memset(vq->in_flight, false, vq->size * sizeof(vq->in_flight[0]));
+    store_relaxed(&vq->avail, avail);
     return 0;
+}
+
+uint32_t virtq_split_position(const struct virtqueue *vq)
+{
+    return vq->last_avail;
 }
 
 /* --- from the driver --- */
@@ -154,9 +170,21 @@ bool virtq_split_not_taken(const struct virtqueue *vq, uint16_t at)
     return avail && load_relaxed(&avail->idx) != at;
 }
 
+/* The head of a chain that was in flight when the process before this one ended. */
+static uint16_t take_again(struct virtqueue *vq)
+{
+    uint16_t head = virtq_inflight_next(vq->inflight);
+
+    if (!virtq_inflight_left(vq->inflight)) {
+        vq->avail_cached = vq->last_avail;
+    }
+    return head;
+}
+
 __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     uint16_t mask = vq->size - 1, head;
+    bool again = vq->inflight && virtq_inflight_left(vq->inflight);
     int r;
 
     if (vq->fault.what) {
@@ -168,14 +196,19 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
             return r;
         }
     }
-    head = load_relaxed(&vq->avail->ring[vq->last_avail & mask]);
+    head = again ? take_again(vq) : load_relaxed(&vq->avail->ring[vq->last_avail & mask]);
     if (head >= vq->size) {
         return virtq_broken(vq, "available head is outside the table", head, head, head);
     }
     if (vq->in_flight[head]) {
         return virtq_broken(vq, "chain is in flight already", head, head, 0);
     }
-    store_relaxed(&vq->last_avail, vq->last_avail + 1);
+    if (!again) {
+        if (vq->inflight) {
+            virtq_inflight_add(vq->inflight, head);
+        }
+        store_relaxed(&vq->last_avail, vq->last_avail + 1);
+    }
     if (virtq_split_has_known_work(
             vq)) { /* only a hint, so it does not matter what the entry says */
         __builtin_prefetch(&vq->desc[load_relaxed(&vq->avail->ring[vq->last_avail & mask]) & mask]);
@@ -208,6 +241,9 @@ void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 
     assert(head < vq->size && vq->in_flight[head]);
     vq->in_flight[head] = false;
+    if (vq->inflight) {
+        virtq_inflight_used(vq->inflight, head);
+    }
     store_relaxed(&elem->id, head);
     store_relaxed(&elem->len, written);
     vq->used_idx++;
@@ -217,6 +253,9 @@ static void show(struct virtqueue *vq)
 {
     /* Pairs with the driver's barrier between used->idx and the ring's entries (2.7.14). */
     store_release(&vq->used->idx, vq->used_idx);
+    if (vq->inflight) {
+        virtq_inflight_published(vq->inflight, vq->used_idx);
+    }
 }
 
 void virtq_split_publish_early(struct virtqueue *vq)

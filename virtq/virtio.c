@@ -70,6 +70,7 @@ static void start(struct virtio_device *dev)
         dev->queues[i].vq.event_idx = has_feature(dev, VIRTIO_RING_F_EVENT_IDX);
         dev->queues[i].vq.indirect = has_feature(dev, VIRTIO_RING_F_INDIRECT_DESC);
         dev->queues[i].vq.packed = has_feature(dev, VIRTIO_F_RING_PACKED);
+        dev->queues[i].vq.base = 0;
     }
     dev->started = true;
     if (dev->ops->start(dev) < 0) {
@@ -129,11 +130,22 @@ void virtio_queue_set_ready(struct virtio_device *dev, unsigned i, bool ready)
     } else if (!ready) {
         dev->ops->queue_stop(dev, i);
         virtq_stop(vq);
-    } else if (!(virtio_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET)) {
-        vq->ready = true;
-        if (dev->ops->queue_start(dev, i) < 0) {
-            virtio_set_needs_reset(dev);
-        }
+    } else {
+        virtio_queue_resume(dev, i, 0);
+    }
+}
+
+void virtio_queue_resume(struct virtio_device *dev, unsigned i, uint32_t base)
+{
+    struct virtqueue *vq = &dev->queues[i].vq;
+
+    if (virtio_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET) {
+        return;
+    }
+    vq->base = base;
+    vq->ready = true;
+    if (dev->ops->queue_start(dev, i) < 0) {
+        virtio_set_needs_reset(dev);
     }
 }
 

@@ -118,6 +118,13 @@ uint8_t virtio_status(const struct virtio_device *dev);
 void virtio_queue_set_ready(struct virtio_device *dev, unsigned i, bool ready);
 
 /**
+ * virtio_queue_resume - as virtio_queue_set_ready(true) on a live device, for a ring that was served
+ * before, perhaps by another process
+ * @base: where it was stopped, see struct virtqueue
+ */
+void virtio_queue_resume(struct virtio_device *dev, unsigned i, uint32_t base);
+
+/**
  * virtio_queue_reset - take queue @i back and forget its set-up (2.6.1)
  * Nothing happens unless VIRTIO_F_RING_RESET was negotiated.
  */

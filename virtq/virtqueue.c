@@ -43,7 +43,7 @@ const void *virtq_indirect_table(struct virtqueue *vq, uint16_t head, uint16_t i
         virtq_broken(vq, "size of an indirect table is wrong", head, i, len);
         return NULL;
     }
-    table = guest_memory_at(vq->mem, addr, len);
+    table = guest_memory_lookup(vq->mem, &vq->region, addr, len);
     if (!table) {
         virtq_broken(vq, "indirect table outside memory", head, i, addr);
     }
@@ -55,6 +55,7 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
     int r;
 
     vq->mem = mem;
+    vq->region = mem->regions;
     vq->fault = (struct virtq_fault){0};
     r = vq->packed ? virtq_packed_start(vq) : virtq_split_start(vq);
     if (r == 0) {
@@ -65,6 +66,11 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
 
 void virtq_stop(struct virtqueue *vq)
 {
+    if (vq->desc) {
+        vq->base = virtq_split_position(vq);
+    } else if (vq->packed_ring.next) {
+        vq->base = virtq_packed_position(vq);
+    }
     vq->ready = false;
     vq->desc = NULL;
     store_relaxed(&vq->avail, NULL);

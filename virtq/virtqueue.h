@@ -23,6 +23,7 @@
 #define VIRTQ_SIZE_MAX 32768
 #define VIRTQ_IOV_MAX  130 /* most buffers in one chain: header, 128 segments, status */
 
+struct virtq_inflight;
 struct vring_desc;
 struct vring_avail;
 struct vring_used;
@@ -47,8 +48,15 @@ struct virtqueue {
     /* of a packed ring: descriptor ring, driver and device event suppression */
     uint64_t desc_gpa, avail_gpa, used_gpa;
 
+    /* Where virtq_start() begins, and where virtq_stop() ended; 0 in a new ring. Split: next entry
+     * of the avail ring. Packed: next descriptor to become available (bits 0 to 14) and whether its
+     * lap is an even one (15), next one to be used (16 to 30) and the same of its lap (31). */
+    uint32_t base;
+    struct virtq_inflight *inflight; /* NULL: a crash forgets requests; virtq/inflight.h */
+
     /* host addresses of the rings, checked by virtq_start() */
     const struct guest_memory *mem;
+    const struct guest_region *region; /* the last buffer was there */
     struct vring_desc *desc;
     struct vring_avail *avail;
     struct vring_used *used;
@@ -94,8 +102,9 @@ struct virtq_chain {
 };
 
 /**
- * virtq_start - check the ring addresses and begin at index 0
- * Uses @vq->size, *_gpa, packed, event_idx, indirect as set by the transport.
+ * virtq_start - check the ring addresses and begin at vq->base
+ * Uses @vq->size, *_gpa, base, inflight, packed, event_idx, indirect as set by the transport. The
+ * next virtq_pop() calls give the chains that vq->inflight has, if any.
  * Return: 0, or -EINVAL when a ring is not aligned or not wholly in guest memory, or the size is 0,
  *         too large, or for a split ring no power of 2, or there is no memory; then the queue is
  *         not started and vq->fault says why. virtq_stop() releases in both cases.
@@ -110,6 +119,7 @@ void virtq_stop(struct virtqueue *vq);
 /* --- one of the formats, for the calls below only --- */
 
 int virtq_split_start(struct virtqueue *vq);
+uint32_t virtq_split_position(const struct virtqueue *vq);
 bool virtq_split_has_work(const struct virtqueue *vq);
 bool virtq_split_not_taken(const struct virtqueue *vq, uint16_t at);
 int virtq_split_pop(struct virtqueue *vq, struct virtq_chain *chain);
@@ -121,6 +131,7 @@ void virtq_split_suppress(struct virtqueue *vq);
 bool virtq_split_unsuppress(struct virtqueue *vq);
 
 int virtq_packed_start(struct virtqueue *vq);
+uint32_t virtq_packed_position(const struct virtqueue *vq);
 void virtq_packed_stop(struct virtqueue *vq);
 bool virtq_packed_has_work(const struct virtqueue *vq);
 bool virtq_packed_not_taken(const struct virtqueue *vq);

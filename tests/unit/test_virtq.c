@@ -650,12 +650,31 @@ START_TEST(a_ring_that_is_not_right_is_not_started)
 }
 END_TEST
 
+START_TEST(a_queue_goes_on_where_it_was_stopped)
+{
+    /* Stops in each place of the ring, and in both laps of a packed one. */
+    for (unsigned i = 0; i < 2u * vq.size + 1; i++) {
+        uint16_t head = offer_one();
+
+        ck_assert_uint_eq(drain(), 1);
+        virtq_publish_used(&vq);
+        ck_assert_int_eq(fake_driver_reap(&drv), head);
+        fake_driver_release(&drv, head);
+        virtq_stop(&vq);
+        vq.ready = true;
+        ck_assert_int_eq(virtq_start(&vq, &drv.gm), 0);
+        ck_assert(!virtq_has_work(&vq));
+    }
+}
+END_TEST
+
 START_TEST(a_queue_can_be_stopped_and_started_anew)
 {
     offer_one();
     ck_assert_int_eq(virtq_pop(&vq, &chain), 1); /* stays in flight */
     virtq_stop(&vq);
     ck_assert(!vq.ready);
+    vq.base = 0;
     fake_driver_reset(&drv);
     fake_driver_setup(&drv, &vq);
     ck_assert_int_eq(virtq_start(&vq, &drv.gm), 0);
@@ -831,6 +850,8 @@ static void all(TCase *tc)
     tcase_add_test(tc, unsuppressing_wants_the_next_kick);
     tcase_add_test(tc, unsuppressing_tells_of_a_chain_that_was_not_kicked_for);
     tcase_add_test(tc, a_queue_can_be_stopped_and_started_anew);
+    tcase_add_test(tc, a_queue_goes_on_where_it_was_stopped);
+    tcase_add_test(tc, a_queue_goes_on_where_it_was_stopped);
 }
 
 static void split(TCase *tc)
