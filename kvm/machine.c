@@ -328,19 +328,6 @@ int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct 
     return storage_resize(&m->storage, i, name, err);
 }
 
-bool machine_is_paused(struct machine *m)
-{
-    bool all;
-
-    pthread_mutex_lock(&m->lock);
-    all = m->paused && m->end == MACHINE_RUNNING;
-    for (unsigned i = 0; i < m->nr_vcpus; i++) {
-        all = all && vcpu_is_paused(&m->vcpus[i]);
-    }
-    pthread_mutex_unlock(&m->lock);
-    return all;
-}
-
 int machine_end_fd(const struct machine *m)
 {
     return m->end_fd;

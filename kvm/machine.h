@@ -129,12 +129,6 @@ void machine_resume(struct machine *m);
 int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err);
 
 /**
- * machine_is_paused - have all vCPUs stopped for machine_pause()?
- * Context: any thread.
- */
-bool machine_is_paused(struct machine *m);
-
-/**
  * machine_watch - the watchdog: call it about once a second while the machine runs
  * Serves queues whose I/O thread sleeps though the driver made something available, and logs it.
  * Context: the thread that called machine_new.

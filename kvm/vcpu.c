@@ -191,11 +191,9 @@ static void park(struct vcpu *v)
 {
     tell_stopped(v);
     pthread_mutex_lock(&v->lock);
-    store_relaxed(&v->parked, true);
     while (v->pause && !v->stop) {
         pthread_cond_wait(&v->changed, &v->lock);
     }
-    store_relaxed(&v->parked, false);
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -292,11 +290,6 @@ void vcpu_resume(struct vcpu *v)
     store_relaxed(&v->run->immediate_exit, v->stop);
     pthread_cond_signal(&v->changed);
     pthread_mutex_unlock(&v->lock);
-}
-
-bool vcpu_is_paused(const struct vcpu *v)
-{
-    return load_relaxed(&v->parked);
 }
 
 void vcpu_join(struct vcpu *v)
