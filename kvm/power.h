@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kvm/machine.h"
+#include "kvm/machine-end.h"
 #include "virtq/guest-memory.h"
 
 /**

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "kvm/acpi.h"
-#include "kvm/machine.h"
+#include "kvm/machine-config.h"
 #include "kvm/virtio-mmio.h"
 #include "kvm/vm.h"
 

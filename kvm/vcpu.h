@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "kvm/boot.h"
-#include "kvm/machine.h"
+#include "kvm/machine-end.h"
 #include "kvm/vm.h"
 
 struct kvm_run;

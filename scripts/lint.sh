@@ -87,6 +87,7 @@ check "formatting (clang-format)" format
 check "licence lines" licence
 check "order of the rooms" room_order
 check "private headers" private_headers
+check "circles of includes" scripts/circles.py
 check "static checks (cppcheck)" static_checks
 check "shell scripts (shellcheck)" shell_checks
 exit $status
