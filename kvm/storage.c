@@ -52,6 +52,9 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
         if (ret == 0) {
             ret =
                 virtio_mmio_init(&d->transport, vm, d->disk.dev, d->place.base, d->place.gsi, err);
+            if (ret < 0) {
+                error_prefix(err, ret, "disk %s: ", config->disks[i].name);
+            }
         }
     }
     if (ret < 0) {
