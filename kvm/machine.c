@@ -22,7 +22,7 @@
 #include "kvm/layout.h"
 #include "kvm/machine.h"
 #include "kvm/console-queue.h"
-#include "kvm/power.h"
+#include "kvm/power-ports.h"
 #include "kvm/ram.h"
 #include "kvm/serial.h"
 #include "kvm/storage.h"
@@ -103,7 +103,7 @@ static void byte_port(struct machine *m, uint16_t port, uint8_t *value, bool wri
         } else {
             *value = serial_read(&m->serial, reg);
         }
-    } else if (power_port(port, value, write, &end)) {
+    } else if (power_port_access(port, value, write, &end)) {
         if (end != MACHINE_RUNNING) {
             end_with(m, end, "");
         }
@@ -199,7 +199,7 @@ static int load_guest(struct machine *m, const struct machine_config *config,
     if (warning && config->log) {
         config->log(config->opaque, warning);
     }
-    power_write_bios_entry(&m->ram.mem);
+    power_write_reset_vector(&m->ram.mem);
     storage_parameters(&m->storage, parameters, sizeof(parameters));
     return boot_load(&m->ram, &boot, entry, err);
 }
