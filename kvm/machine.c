@@ -175,7 +175,7 @@ static int load_guest(struct machine *m, const struct machine_config *config,
                       struct boot_entry *entry, struct error *err)
 {
     const char *warning = cmdline_warning(config->append);
-    struct acpi_device devices[STORAGE_DISKS_MAX];
+    struct acpi_device devices[MACHINE_DISKS_MAX];
     char parameters[PARAMETERS_MAX];
     struct boot_config boot = {
         .kernel = config->kernel,
