@@ -36,15 +36,14 @@ static int prepare(int fd, const char *what, const char *path, struct error *err
         return error_set(err, -EINVAL, "%s: '%s' is a block device; name a file", what, path);
     }
     if (S_ISREG(st.st_mode)) {
-        struct error busy = {""};
         int ret = make_readable(fd);
 
         if (ret < 0) {
             return error_set(err, ret, "%s: cannot use '%s': %s", what, path, strerror(-ret));
         }
-        ret = image_lock(fd, path, true, false, &busy);
+        ret = image_lock(fd, path, true, false, err);
         if (ret < 0) {
-            return error_set(err, ret, "%s: '%s' is not overwritten: %s", what, path, busy.msg);
+            return error_prefix(err, ret, "%s: '%s' is not overwritten: ", what, path);
         }
         if (ftruncate(fd, 0) < 0) {
             return error_set(err, -errno, "%s: cannot truncate '%s': %s", what, path,

@@ -32,7 +32,7 @@ static int report(const struct command *cmd, const struct bench_plan *p)
     const struct bench_config *c = p->config;
     json_t *root = c->json || c->report ? bench_json(p) : NULL;
     int status = EXIT_STATUS_OK;
-    struct error err;
+    struct error err = {""};
 
     if (c->json) {
         status = json_print(root, stdout) < 0 ? command_fail(cmd, "out of memory") : status;
@@ -53,7 +53,7 @@ static int report(const struct command *cmd, const struct bench_plan *p)
 static int run_and_report(const struct command *cmd, struct bench_plan *p)
 {
     struct trace_file trace;
-    struct error err;
+    struct error err = {""};
     int fd, ret, status = EXIT_STATUS_OK;
 
     if (output_file_same(p->config->trace, p->config->disk)) {
@@ -87,7 +87,7 @@ static int run_and_report(const struct command *cmd, struct bench_plan *p)
 /* Two arguments, unlike any other option: so it must stand alone. */
 static int compare_main(const struct command *cmd, int argc, char **argv)
 {
-    struct error err;
+    struct error err = {""};
 
     if (argc != 3 || strcmp(argv[0], "--compare")) {
         return command_fail(cmd, "--compare takes two files and nothing beside: "
@@ -112,7 +112,7 @@ static int bench_main(const struct command *cmd, int argc, char **argv)
     struct bench_plan *plan;
     struct bench_config config;
     char *storage = NULL;
-    struct error err;
+    struct error err = {""};
     int status;
 
     if (asks_to_compare(argc, argv)) {

@@ -26,7 +26,7 @@ bool bench_fio_probe(char *version, size_t size)
 {
     char *argv[] = {"fio", "--version", NULL};
     struct child child;
-    struct error err;
+    struct error err = {""};
     ssize_t n;
 
     *version = '\0';

@@ -71,6 +71,14 @@ static void name_group(struct trace *trace, const struct bench_group *group,
     trace_group(trace, name);
 }
 
+static int add_group(struct error *err, int num, const struct bench_group *group)
+{
+    char name[160];
+
+    bench_name_group(group, name, sizeof(name));
+    return error_prefix(err, num, "%s: ", name);
+}
+
 /*
  * One run. While the host disturbs it, and there is still something left of what may be spent on
  * repeating, it is done again; the quietest one counts.
@@ -90,7 +98,7 @@ static int run_cell(struct progress *pr, struct bench_plan *p, unsigned g, unsig
                                    tries ? NULL : trace, &r, err);
 
         if (ret < 0) {
-            return ret;
+            return add_group(err, ret, &p->groups[g]);
         }
         if (tries == 0 || r.noise < best->noise) {
             *best = r;

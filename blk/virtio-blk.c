@@ -329,6 +329,9 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
         error_set(err, r, "disk %s: out of memory for %u queues of %u", options->name, nr, size);
     } else {
         r = open_engines(blk, options, err);
+        if (r < 0) {
+            error_prefix(err, r, "disk %s: ", options->name);
+        }
     }
     if (r < 0) {
         blk_free(&blk->dev);

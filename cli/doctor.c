@@ -103,7 +103,7 @@ static void check_capabilities(struct doctor *d, int kvm)
 static void check_kind(struct doctor *d)
 {
     struct kvm_probe p;
-    struct error err;
+    struct error err = {""};
 
     if (kvm_probe(&p, &err) < 0) {
         say(d, FAIL, "look at dmesg; pollux needs a KVM that runs 64-bit code", "%s", err.msg);
@@ -124,7 +124,7 @@ static void check_kind(struct doctor *d)
 
 static void check_kvm(struct doctor *d)
 {
-    struct error err;
+    struct error err = {""};
     int kvm = vm_open_kvm(&err);
 
     if (kvm < 0) {
@@ -208,7 +208,7 @@ static void check_direct(struct doctor *d)
 static int can_boot_linux(const struct command *cmd)
 {
     struct kvm_probe p;
-    struct error err;
+    struct error err = {""};
 
     if (kvm_probe(&p, &err) < 0) {
         return command_fail(cmd, err.msg);

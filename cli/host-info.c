@@ -29,7 +29,7 @@ static void read_value(const char *path, const char *key, char separator, char *
 void host_info_get(struct host_info *h)
 {
     struct utsname u;
-    struct error err;
+    struct error err = {""};
     struct cpus cpus;
 
     cpus_get(&cpus, "");

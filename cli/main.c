@@ -78,7 +78,7 @@ int command_fail(const struct command *cmd, const char *message)
 
 int command_parse(const struct command *cmd, int argc, char **argv, void *config, char **storage)
 {
-    struct error err;
+    struct error err = {""};
     int ret = options_parse(cmd->options, config, argc, argv, storage, &err);
 
     if (ret > 0) {
@@ -115,7 +115,7 @@ static int unknown_command(const char *name)
 
 static int help_main(const struct command *cmd, int argc, char **argv)
 {
-    struct error err;
+    struct error err = {""};
 
     /* For the Makefile: from docs/pollux.1 to the page that is installed. */
     if (argc > 0 && !strcmp(argv[0], "--man")) {

@@ -175,7 +175,7 @@ static int replay_main(const struct command *cmd, int argc, char **argv)
         .latency_weight = POLL_LATENCY_WEIGHT_DEFAULT,
     };
     char *storage = NULL;
-    struct error err;
+    struct error err = {""};
     int files = 0, status;
     unsigned n;
 

@@ -142,8 +142,9 @@ static void *new_disk(void *config, struct error *err)
 {
     struct run_config *c = config;
 
-    if (c->nr_disks == RUN_DISKS_MAX) {
-        error_set(err, -EINVAL, "--disk: at most %d are possible", RUN_DISKS_MAX);
+    if (c->nr_disks == MACHINE_DISKS_MAX) {
+        error_set(err, -EINVAL, "--disk: a machine has interrupts for %d disks at most",
+                  MACHINE_DISKS_MAX);
         return NULL;
     }
     c->disks[c->nr_disks] = (struct run_disk){

@@ -6,7 +6,6 @@
 #include "cli/options.h"
 #include "kvm/machine.h"
 
-#define RUN_DISKS_MAX     32
 #define RUN_IOTHREADS_MAX 32
 #define IOTHREAD_DEFAULT  "io0"
 
@@ -58,7 +57,7 @@ struct run_config {
     } memory;
     unsigned nr_iothreads, nr_disks;
     struct run_iothread iothreads[RUN_IOTHREADS_MAX];
-    struct run_disk disks[RUN_DISKS_MAX];
+    struct run_disk disks[MACHINE_DISKS_MAX];
     bool stats;
     const char *trace; /* a file, or NULL */
 };
@@ -74,8 +73,8 @@ void run_config_init(struct run_config *c);
 /* The same in the machine's terms; strings point into the run_config. */
 struct run_plan {
     struct iothread_config iothreads[RUN_IOTHREADS_MAX];
-    struct disk_config disks[RUN_DISKS_MAX];
-    char names[RUN_DISKS_MAX][16]; /* of the disks */
+    struct disk_config disks[MACHINE_DISKS_MAX];
+    char names[MACHINE_DISKS_MAX][16]; /* of the disks */
     struct machine_config machine;
 };
 

@@ -65,7 +65,7 @@ static void resize_disks(struct run *r)
 {
     for (unsigned i = 0; i < r->plan.machine.nr_disks; i++) {
         const struct disk_config *disk = &r->plan.disks[i];
-        struct error err;
+        struct error err = {""};
         int ret = machine_resize_disk(r->machine, i, disk->image.path, &err);
 
         if (ret < 0) {
@@ -273,7 +273,7 @@ static void name_what_hangs(struct run *r)
  */
 static _Noreturn void give_up(struct run *r, int status)
 {
-    struct error err;
+    struct error err = {""};
 
     name_what_hangs(r);
     if (r->config.stats) {
@@ -368,7 +368,7 @@ static int run_main(const struct command *cmd, int argc, char **argv)
 {
     struct run *r = calloc(1, sizeof(*r));
     char *storage = NULL;
-    struct error err;
+    struct error err = {""};
     int status;
 
     if (!r) {

@@ -113,7 +113,7 @@ int iothread_new(const struct iothread_config *config, struct iothread **out, st
     r = aio_context_new(&ctx_config, &io->ctx, err);
     if (r < 0) {
         free(io);
-        return r;
+        return error_prefix(err, r, "I/O thread %s: ", config->id);
     }
     aio_bh_init(io->ctx, &io->stop_bh, stop_cb, io);
     aio_bh_init(io->ctx, &io->account_bh, account_cb, io);

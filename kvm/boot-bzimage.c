@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "kvm/boot.h"
+#include "kvm/boot-memory-map.h"
+#include "kvm/boot-bzimage.h"
 #include "kvm/layout.h"
 
 #define SECTOR          512ull

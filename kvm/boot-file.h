@@ -19,7 +19,8 @@ struct boot_file {
 /**
  * boot_file_open - open a regular file
  * @what: "kernel" or "initrd", for messages
- * Return: 0, or -errno and @err: missing, not readable, a directory, empty. boot_file_close() releases.
+ * Return: 0, or -errno and @err: missing, not readable, a directory, empty.
+ *         boot_file_close() releases.
  */
 int boot_file_open(struct boot_file *b, const char *what, const char *path, struct error *err);
 

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "kvm/boot.h"
+#include "kvm/boot-memory-map.h"
+#include "kvm/boot-pvh.h"
 #include "kvm/layout.h"
 #include "kvm/pvh.h"
 

@@ -4,25 +4,14 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kvm/boot-bzimage.h"
+#include "kvm/boot-file.h"
+#include "kvm/boot-pvh.h"
 #include "kvm/boot.h"
 #include "kvm/cmdline.h"
 #include "kvm/layout.h"
 
 #define PAGE 4096ull
-
-unsigned boot_memory_map(const struct ram *ram, struct boot_range out[BOOT_RANGES_MAX])
-{
-    unsigned n = 0;
-
-    out[n++] = (struct boot_range){0, LAYOUT_LOW_END, BOOT_RANGE_RAM};
-    out[n++] =
-        (struct boot_range){LAYOUT_LOW_END, LAYOUT_HIGH - LAYOUT_LOW_END, BOOT_RANGE_RESERVED};
-    out[n++] = (struct boot_range){LAYOUT_HIGH, ram->low - LAYOUT_HIGH, BOOT_RANGE_RAM};
-    if (ram->high) {
-        out[n++] = (struct boot_range){LAYOUT_HOLE_END, ram->high, BOOT_RANGE_RAM};
-    }
-    return n;
-}
 
 /* Device parameters go first: what follows a lone "--" is not for the kernel. */
 static int place_cmdline(const struct ram *ram, const struct boot_config *config,

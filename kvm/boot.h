@@ -11,10 +11,10 @@
 #ifndef POLLUX_KVM_BOOT_H
 #define POLLUX_KVM_BOOT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
-#include "kvm/boot-file.h"
 #include "kvm/ram.h"
 
 enum boot_protocol {
@@ -46,46 +46,5 @@ struct boot_entry {
  */
 int boot_load(const struct ram *ram, const struct boot_config *config, struct boot_entry *entry,
               struct error *err);
-
-/* --- between the parts of the loader --- */
-
-#define BOOT_RANGE_RAM      1
-#define BOOT_RANGE_RESERVED 2
-#define BOOT_RANGES_MAX     8
-
-struct boot_range {
-    uint64_t addr, size;
-    uint32_t type;
-};
-
-/**
- * boot_memory_map - the guest's memory, ascending
- * Return: how many of @out were filled.
- */
-unsigned boot_memory_map(const struct ram *ram, struct boot_range out[BOOT_RANGES_MAX]);
-
-/* What a loader hands on. */
-struct boot_image {
-    uint64_t entry;
-    uint64_t end;         /* first address that the kernel does not need */
-    uint64_t initrd_max;  /* last address that the initrd may use */
-    uint32_t cmdline_max; /* characters, without the final 0 */
-};
-
-/* Where boot_load() put the rest. */
-struct boot_placed {
-    uint64_t initrd, initrd_size; /* size 0: none */
-    uint64_t cmdline;
-    uint64_t rsdp;
-};
-
-/* -ENOEXEC: not this kind of file; then @err is not filled. */
-int bzimage_load(const struct ram *ram, const struct boot_file *kernel, struct boot_image *image,
-                 struct error *err);
-int bzimage_finish(const struct ram *ram, const struct boot_file *kernel,
-                   const struct boot_placed *placed);
-int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_image *image,
-             struct error *err);
-void pvh_finish(const struct ram *ram, const struct boot_placed *placed);
 
 #endif

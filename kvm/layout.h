@@ -11,17 +11,17 @@
 #ifndef POLLUX_KVM_LAYOUT_H
 #define POLLUX_KVM_LAYOUT_H
 
-#define LAYOUT_GDT         0x1000ull
-#define LAYOUT_START_INFO  0x2000ull /* hvm_start_info, its module list and memory map: one page */
-#define LAYOUT_ZERO_PAGE   0x7000ull
-#define LAYOUT_PAGE_TABLE  0x9000ull /* PML4, PDPT, four page directories */
-#define LAYOUT_CMDLINE     0x20000ull
-#define LAYOUT_CMDLINE_MAX 0x10000ull
-#define LAYOUT_LOW_END     0x9fc00ull
-#define LAYOUT_ACPI        0xe0000ull
-#define LAYOUT_ACPI_SIZE   0x1f000ull
-#define LAYOUT_BIOS_ENTRY  0xffff0ull  /* where real-mode code jumps to reset a PC */
-#define LAYOUT_HIGH        0x100000ull /* RAM from here on belongs to kernel and initrd */
+#define LAYOUT_GDT          0x1000ull
+#define LAYOUT_START_INFO   0x2000ull /* hvm_start_info, its module list and memory map: one page */
+#define LAYOUT_ZERO_PAGE    0x7000ull
+#define LAYOUT_PAGE_TABLE   0x9000ull /* PML4, PDPT, four page directories */
+#define LAYOUT_CMDLINE      0x20000ull
+#define LAYOUT_CMDLINE_MAX  0x10000ull
+#define LAYOUT_LOW_END      0x9fc00ull
+#define LAYOUT_ACPI         0xe0000ull
+#define LAYOUT_ACPI_SIZE    0x1f000ull
+#define LAYOUT_RESET_VECTOR 0xffff0ull  /* F000:FFF0, where real-mode code jumps to reset a PC */
+#define LAYOUT_HIGH         0x100000ull /* RAM from here on belongs to kernel and initrd */
 
 #define LAYOUT_HOLE     0xc0000000ull
 #define LAYOUT_HOLE_END 0x100000000ull

@@ -22,7 +22,7 @@
 #include "kvm/layout.h"
 #include "kvm/machine.h"
 #include "kvm/console-queue.h"
-#include "kvm/power.h"
+#include "kvm/power-ports.h"
 #include "kvm/ram.h"
 #include "kvm/serial.h"
 #include "kvm/storage.h"
@@ -103,7 +103,7 @@ static void byte_port(struct machine *m, uint16_t port, uint8_t *value, bool wri
         } else {
             *value = serial_read(&m->serial, reg);
         }
-    } else if (power_port(port, value, write, &end)) {
+    } else if (power_port_access(port, value, write, &end)) {
         if (end != MACHINE_RUNNING) {
             end_with(m, end, "");
         }
@@ -175,7 +175,7 @@ static int load_guest(struct machine *m, const struct machine_config *config,
                       struct boot_entry *entry, struct error *err)
 {
     const char *warning = cmdline_warning(config->append);
-    struct acpi_device devices[STORAGE_DISKS_MAX];
+    struct acpi_device devices[MACHINE_DISKS_MAX];
     char parameters[PARAMETERS_MAX];
     struct boot_config boot = {
         .kernel = config->kernel,
@@ -199,7 +199,7 @@ static int load_guest(struct machine *m, const struct machine_config *config,
     if (warning && config->log) {
         config->log(config->opaque, warning);
     }
-    power_write_bios_entry(&m->ram.mem);
+    power_write_reset_vector(&m->ram.mem);
     storage_parameters(&m->storage, parameters, sizeof(parameters));
     return boot_load(&m->ram, &boot, entry, err);
 }
@@ -326,19 +326,6 @@ void machine_resume(struct machine *m)
 int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err)
 {
     return storage_resize(&m->storage, i, name, err);
-}
-
-bool machine_is_paused(struct machine *m)
-{
-    bool all;
-
-    pthread_mutex_lock(&m->lock);
-    all = m->paused && m->end == MACHINE_RUNNING;
-    for (unsigned i = 0; i < m->nr_vcpus; i++) {
-        all = all && vcpu_is_paused(&m->vcpus[i]);
-    }
-    pthread_mutex_unlock(&m->lock);
-    return all;
 }
 
 int machine_end_fd(const struct machine *m)

@@ -8,64 +8,14 @@
 #ifndef POLLUX_KVM_MACHINE_H
 #define POLLUX_KVM_MACHINE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
-#include "blk/disk.h"
-
-#define MACHINE_CPUS_MAX   64
-#define MACHINE_MEMORY_MIN (16ull << 20)
+#include "kvm/machine-config.h"
+#include "kvm/machine-end.h"
 
 struct machine;
-
-/* Ports that the embedder answers, for example those of the bench guest. */
-struct machine_ports {
-    uint16_t first, count;
-    /* Context: a vCPU thread. @size 1, 2 or 4 bytes. */
-    void (*out)(void *opaque, uint16_t port, uint32_t value, unsigned size);
-    void *opaque;
-};
-
-enum machine_end {
-    MACHINE_RUNNING,
-    MACHINE_POWEROFF, /* by the guest: ACPI S5, or machine_stop() from its ports */
-    MACHINE_RESET,    /* by the guest: ACPI reset, 0xfe to port 0x64, port 0xcf9 */
-    MACHINE_STOPPED,  /* by the host: machine_stop() */
-    MACHINE_TRIPLE_FAULT,
-    MACHINE_INTERNAL_ERROR, /* KVM_EXIT_INTERNAL_ERROR */
-    MACHINE_ENTRY_FAILURE,  /* KVM_EXIT_FAIL_ENTRY */
-    MACHINE_HOST_ERROR,     /* KVM_RUN itself failed */
-};
-
-struct machine_config {
-    unsigned cpus;           /* 1..MACHINE_CPUS_MAX */
-    uint64_t memory;         /* bytes, a multiple of 4096 */
-    bool memory_shared;      /* from a memfd, MAP_SHARED */
-    const char *kernel;      /* bzImage or ELF with a PVH note; NULL: kernel_data */
-    const void *kernel_data; /* an ELF image in memory; stays the caller's */
-    size_t kernel_size;
-    const char *initrd; /* NULL: none */
-    const char *append; /* guest command line; NULL: empty */
-    const struct iothread_config *iothreads;
-    unsigned nr_iothreads;
-    const struct disk_config *disks;
-    unsigned nr_disks;
-    const struct machine_ports *ports; /* NULL: none */
-    /* The serial port's output, in batches. Context: a thread of its own, one call at a time. The
-     * machine does not end before the last call has returned. NULL: dropped. */
-    void (*console_out)(void *opaque, const void *data, size_t len);
-    /* One line about a fault of a guest or a disk, or what the command line takes from the guest.
-     * Context: any thread. NULL: dropped. */
-    void (*log)(void *opaque, const char *line);
-    /* A disk of rerror or werror stop failed a request, and the machine pauses; what is to be
-     * mended is in @why. machine_resume() tries again. Context: an I/O thread. NULL: nobody is
-     * told. */
-    void (*paused)(void *opaque, const char *why);
-    void *opaque;        /* for the functions above */
-    struct trace *trace; /* vCPUs and I/O threads record there; NULL: none; outlives the machine */
-};
 
 /**
  * machine_new - build a machine; everything the guest needs is in place, nothing runs
@@ -127,12 +77,6 @@ void machine_resume(struct machine *m);
  * Return: 1 it has another size now, 0 it has not, or -errno and @err.
  */
 int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err);
-
-/**
- * machine_is_paused - have all vCPUs stopped for machine_pause()?
- * Context: any thread.
- */
-bool machine_is_paused(struct machine *m);
 
 /**
  * machine_watch - the watchdog: call it about once a second while the machine runs

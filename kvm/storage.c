@@ -17,7 +17,7 @@
 static const uint8_t disk_gsi[] = {5, 10, 11, 9,  7,  6,  12, 14, 15,
                                    3, 16, 17, 18, 19, 20, 21, 22, 23};
 
-_Static_assert(sizeof(disk_gsi) == STORAGE_DISKS_MAX, "an interrupt for each disk");
+_Static_assert(sizeof(disk_gsi) == MACHINE_DISKS_MAX, "an interrupt for each disk");
 
 int storage_init(struct storage *s, const struct machine_config *config, const struct vm *vm,
                  const struct guest_memory *mem, void (*stopped)(void *opaque, const char *why),
@@ -27,9 +27,9 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
     int ret = 0;
 
     *s = (struct storage){0};
-    if (config->nr_disks > STORAGE_DISKS_MAX) {
-        return error_set(err, -EINVAL, "%u disks: a machine has interrupts for %d at most",
-                         config->nr_disks, STORAGE_DISKS_MAX);
+    if (config->nr_disks > MACHINE_DISKS_MAX) {
+        return error_set(err, -EINVAL, "%u disks: a machine has interrupts for %d disks at most",
+                         config->nr_disks, MACHINE_DISKS_MAX);
     }
     s->nr_disks = config->nr_disks;
     /* All images first: most mistakes of people are here. */
@@ -52,6 +52,9 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
         if (ret == 0) {
             ret =
                 virtio_mmio_init(&d->transport, vm, d->disk.dev, d->place.base, d->place.gsi, err);
+            if (ret < 0) {
+                error_prefix(err, ret, "disk %s: ", config->disks[i].name);
+            }
         }
     }
     if (ret < 0) {

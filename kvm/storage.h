@@ -7,11 +7,9 @@
 #include <stdint.h>
 
 #include "kvm/acpi.h"
-#include "kvm/machine.h"
+#include "kvm/machine-config.h"
 #include "kvm/virtio-mmio.h"
 #include "kvm/vm.h"
-
-#define STORAGE_DISKS_MAX 18 /* interrupts that are free */
 
 struct storage_disk {
     struct disk disk;
@@ -22,7 +20,7 @@ struct storage_disk {
 struct storage {
     struct iothread_set iothreads;
     unsigned nr_disks;
-    struct storage_disk disks[STORAGE_DISKS_MAX];
+    struct storage_disk disks[MACHINE_DISKS_MAX];
 };
 
 /**

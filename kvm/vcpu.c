@@ -36,6 +36,17 @@ static int fail(struct error *err, const char *what)
     return error_set(err, -errno, "/dev/kvm: %s: %s", what, strerror(errno));
 }
 
+static int map_run(struct vcpu *v, struct error *err)
+{
+    void *run = mmap(NULL, (size_t)v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+
+    if (run == MAP_FAILED) {
+        return fail(err, "mapping kvm_run");
+    }
+    v->run = run;
+    return 0;
+}
+
 static int set_cpuid(const struct vcpu *v, const struct vm *vm, unsigned cpus, struct error *err)
 {
     int deadline = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
@@ -64,16 +75,8 @@ int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->changed, NULL);
     v->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
-    if (v->fd < 0) {
-        ret = fail(err, "KVM_CREATE_VCPU");
-        vcpu_destroy(v);
-        return ret;
-    }
-    v->run = mmap(NULL, (size_t)v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
-    if (v->run == MAP_FAILED) {
-        v->run = NULL;
-        ret = fail(err, "mapping a vCPU");
-    } else {
+    ret = v->fd < 0 ? fail(err, "KVM_CREATE_VCPU") : map_run(v, err);
+    if (ret == 0) {
         ret = set_cpuid(v, vm, cpus, err);
     }
     if (ret == 0) {
@@ -82,11 +85,12 @@ int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus
             ret = cpu_state_boot(v->fd, entry);
         }
         if (ret < 0) {
-            error_set(err, ret, "/dev/kvm: setting a vCPU's registers: %s", strerror(-ret));
+            error_set(err, ret, "/dev/kvm: setting registers: %s", strerror(-ret));
         }
     }
     if (ret < 0) {
         vcpu_destroy(v);
+        error_prefix(err, ret, "vCPU %u: ", index);
     }
     return ret;
 }
@@ -191,11 +195,9 @@ static void park(struct vcpu *v)
 {
     tell_stopped(v);
     pthread_mutex_lock(&v->lock);
-    store_relaxed(&v->parked, true);
     while (v->pause && !v->stop) {
         pthread_cond_wait(&v->changed, &v->lock);
     }
-    store_relaxed(&v->parked, false);
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -292,11 +294,6 @@ void vcpu_resume(struct vcpu *v)
     store_relaxed(&v->run->immediate_exit, v->stop);
     pthread_cond_signal(&v->changed);
     pthread_mutex_unlock(&v->lock);
-}
-
-bool vcpu_is_paused(const struct vcpu *v)
-{
-    return load_relaxed(&v->parked);
 }
 
 void vcpu_join(struct vcpu *v)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "kvm/boot.h"
-#include "kvm/machine.h"
+#include "kvm/machine-end.h"
 #include "kvm/vm.h"
 
 struct kvm_run;
@@ -37,7 +37,6 @@ struct vcpu {
     bool created; /* a thread that has not been joined */
     bool stop;    /* atomic; set under @lock */
     bool pause;   /* atomic; set under @lock */
-    bool parked;  /* atomic; waits for the end of the pause */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* stop or pause */
     clockid_t clock;        /* of the thread, valid while @clock_valid is 1 */
@@ -69,13 +68,11 @@ void vcpu_stop(struct vcpu *v);
 
 /**
  * vcpu_pause - make the thread leave the guest, soon, and wait for vcpu_resume() or vcpu_stop()
- * vcpu_is_paused - does it wait?
  * Context: any thread; pause and resume not at the same time as each other, vcpu_start(), or after
  *          vcpu_join().
  */
 void vcpu_pause(struct vcpu *v);
 void vcpu_resume(struct vcpu *v);
-bool vcpu_is_paused(const struct vcpu *v);
 
 /**
  * vcpu_join - wait for the thread's end; safe if there is none

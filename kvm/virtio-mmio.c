@@ -233,7 +233,7 @@ int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_d
     }
     if (ret < 0) {
         virtio_mmio_destroy(t);
-        return error_set(err, ret, "/dev/kvm: event descriptors of a disk: %s", strerror(-ret));
+        return error_set(err, ret, "/dev/kvm: event descriptors: %s", strerror(-ret));
     }
     dev->transport = &transport_ops;
     dev->transport_opaque = t;

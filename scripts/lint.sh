@@ -73,6 +73,12 @@ private_headers() {
     return $bad
 }
 
+# A callee that fails without a message leaves an empty one, not what was on the stack.
+error_init() {
+    # shellcheck disable=SC2086 # the words of the list
+    ! grep -nE '^ +struct error [a-z_]+;' -r --include='*.c' $ROOMS
+}
+
 static_checks() {
     sources | xargs cppcheck -q --std=c11 --language=c -I. -D__x86_64__ -D__linux__ \
         --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
@@ -87,6 +93,8 @@ check "formatting (clang-format)" format
 check "licence lines" licence
 check "order of the rooms" room_order
 check "private headers" private_headers
+check "struct error is initialised" error_init
+check "circles of includes" scripts/circles.py
 check "static checks (cppcheck)" static_checks
 check "shell scripts (shellcheck)" shell_checks
 exit $status

@@ -207,7 +207,7 @@ static int report(const struct command *cmd, const struct session *s, bool json)
 
 static int measure_and_report(const struct command *cmd, struct session *s, bool json)
 {
-    struct error err;
+    struct error err = {""};
     int status = EXIT_STATUS_OK, fd = interrupt_watch(&err);
     int ret = fd < 0 ? fd : measure(s, fd, &err);
 
@@ -231,7 +231,7 @@ static int measure_and_report(const struct command *cmd, struct session *s, bool
 static int advise(const struct command *cmd, const struct advise_config *c)
 {
     struct session s = {.image = {.fd = -1}, .data = calloc(1, sizeof(*s.data))};
-    struct error err;
+    struct error err = {""};
     int status;
 
     if (!c->disk) {

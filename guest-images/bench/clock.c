@@ -54,8 +54,9 @@ void clock_detect(void)
     cpuid(0, regs);
     if (regs[0] >= 0x15) {
         cpuid(0x15, regs);
-        if (regs[0] && regs[1] && regs[2])
+        if (regs[0] && regs[1] && regs[2]) {
             cpuid_khz = mul_div(regs[2], regs[1], regs[0]) / 1000;
+        }
     }
 }
 
@@ -83,8 +84,9 @@ static uint64_t khz_from_pit(void)
         steps = (uint16_t)(first - pit_read());
         ticks = rdtsc() - begin;
     } while (steps < PIT_CALIBRATION && ticks < 1ull << 36);
-    if (steps < PIT_CALIBRATION)
+    if (steps < PIT_CALIBRATION) {
         fail(BENCH_EXIT_DEVICE, "no clock: neither kvmclock, nor CPUID, nor a PIT that counts");
+    }
     return mul_div(ticks, PIT_HZ, (uint64_t)steps * 1000);
 }
 

@@ -24,8 +24,9 @@ static void put(char c)
         outb(BENCH_PORT_DEBUG, (uint8_t)c);
         return;
     }
-    while (!(inb(COM1_STATUS) & COM1_THRE))
+    while (!(inb(COM1_STATUS) & COM1_THRE)) {
         ;
+    }
     outb(COM1_DATA, (uint8_t)c);
 }
 
@@ -38,8 +39,9 @@ static void put_number(uint64_t value, unsigned base)
         digits[n++] = "0123456789abcdef"[value % base];
         value /= base;
     } while (value);
-    while (n)
+    while (n) {
         put(digits[--n]);
+    }
 }
 
 static void vsay(const char *format, va_list args)
@@ -55,8 +57,9 @@ static void vsay(const char *format, va_list args)
         format += wide;
         switch (*format) {
         case 's':
-            for (const char *s = va_arg(args, const char *); *s; s++)
+            for (const char *s = va_arg(args, const char *); *s; s++) {
                 put(*s);
+            }
             break;
         case 'u':
             put_number(wide ? va_arg(args, uint64_t) : va_arg(args, unsigned), 10);

@@ -24,10 +24,12 @@ static inline void histogram_add(struct histogram *h, uint64_t ticks)
     unsigned shift;
 
     h->sum += ticks;
-    if (unlikely(ticks > h->max))
+    if (unlikely(ticks > h->max)) {
         h->max = ticks;
-    if (unlikely(ticks >> HISTOGRAM_MAX_BITS))
+    }
+    if (unlikely(ticks >> HISTOGRAM_MAX_BITS)) {
         ticks = (1ull << HISTOGRAM_MAX_BITS) - 1;
+    }
     shift = 63 - HISTOGRAM_SUB_BITS - (unsigned)__builtin_clzll(ticks | 1 << HISTOGRAM_SUB_BITS);
     h->bucket[(shift << HISTOGRAM_SUB_BITS) + (ticks >> shift)]++;
 }

@@ -35,9 +35,10 @@ static void check_memory(const struct hvm_start_info *info)
     uint64_t end = ram_end(info);
     uint64_t need = BENCH_BUFFERS_START + buffer_bytes() * options.disks * options.queues;
 
-    if (end && end < need)
+    if (end && end < need) {
         fail(BENCH_EXIT_USAGE, "%lu bytes of memory are too little for these requests: %lu needed",
              end, need);
+    }
 }
 
 /* Data that no file system or disk can shorten. Reads only need the pages to be there. */
@@ -57,24 +58,32 @@ static void fill_buffers(void)
 
 static void check_disk(const struct virtio_disk *device, uint64_t blocks, unsigned index)
 {
-    if (options.read_percent < 100 && device->features & VIRTIO_BLK_F_RO)
+    if (options.read_percent < 100 && device->features & VIRTIO_BLK_F_RO) {
         fail(BENCH_EXIT_USAGE, "disk %u is read-only", index);
-    if (options.flush_every && !(device->features & VIRTIO_BLK_F_FLUSH))
+    }
+    if (options.flush_every && !(device->features & VIRTIO_BLK_F_FLUSH)) {
         fail(BENCH_EXIT_USAGE, "disk %u does not offer FLUSH", index);
-    if (options.bs % device->blk_size)
+    }
+    if (options.bs % device->blk_size) {
         fail(BENCH_EXIT_USAGE, "bs=%u: not a multiple of disk %u's block size, %u", options.bs,
              index, device->blk_size);
-    if (device->size_max && options.bs > device->size_max)
+    }
+    if (device->size_max && options.bs > device->size_max) {
         fail(BENCH_EXIT_USAGE, "bs=%u: disk %u takes at most %u in a segment", options.bs, index,
              device->size_max);
-    if (!blocks)
+    }
+    if (!blocks) {
         fail(BENCH_EXIT_USAGE, "bs=%u: larger than the region of disk %u", options.bs, index);
-    if (options.queues > device->queues)
+    }
+    if (options.queues > device->queues) {
         fail(BENCH_EXIT_USAGE, "queues=%u: disk %u has %u", options.queues, index, device->queues);
-    if (options.indirect && !(device->features & VIRTIO_F_INDIRECT_DESC))
+    }
+    if (options.indirect && !(device->features & VIRTIO_F_INDIRECT_DESC)) {
         fail(BENCH_EXIT_USAGE, "disk %u does not offer INDIRECT_DESC", index);
-    if (options.packed && !(device->features & VIRTIO_F_RING_PACKED))
+    }
+    if (options.packed && !(device->features & VIRTIO_F_RING_PACKED)) {
         fail(BENCH_EXIT_USAGE, "disk %u does not offer RING_PACKED", index);
+    }
 }
 
 /* The shape of the ring: how many descriptors, and how many of them are one request. */
@@ -82,23 +91,30 @@ static void choose_size(struct ring *ring, unsigned index, unsigned max)
 {
     unsigned size = 1;
 
-    if (options.queue_size > max)
+    if (options.queue_size > max) {
         fail(BENCH_EXIT_USAGE, "qsize=%u: disk %u takes at most %u", options.queue_size, index,
              max);
-    if (options.queue_size)
+    }
+    if (options.queue_size) {
         max = options.queue_size;
-    if (max > RING_MAX_SIZE)
+    }
+    if (max > RING_MAX_SIZE) {
         max = RING_MAX_SIZE;
+    }
     ring->stride = (uint16_t)split_stride(options.depth, max, options.indirect);
-    if (options.packed && ring->stride)
+    if (options.packed && ring->stride) {
         ring->stride = 3;
-    if (!ring->stride)
+    }
+    if (!ring->stride) {
         fail(BENCH_EXIT_USAGE, "depth=%u: too deep for the queue of disk %u, %u descriptors",
              options.depth, index, max);
-    if (options.packed)
+    }
+    if (options.packed) {
         size = ring->stride * options.depth;
-    while (size < ring->stride * options.depth)
+    }
+    while (size < ring->stride * options.depth) {
         size *= 2;
+    }
     ring->size = (uint16_t)(options.queue_size ? options.queue_size : size);
 }
 
@@ -124,10 +140,11 @@ static void open_queue(unsigned disk_index, unsigned index, uint64_t blocks)
     ring->event_idx = disk->features & VIRTIO_F_EVENT_IDX;
     ring->notify = virtio_disk_notify_address(disk);
     ring->index = index;
-    if (ring->packed)
+    if (ring->packed) {
         packed_init(ring, buffers, buffer_step(), options.bs, type);
-    else
+    } else {
         split_init(ring, ring->stride, options.indirect, buffers, buffer_step(), options.bs, type);
+    }
     virtio_disk_set_queue(disk, index, ring->size, ring->memory->desc, &ring->memory->avail,
                           &ring->memory->used);
     say("disk=%u queue=%u qsize=%u stride=%u event_idx=%u\n", disk_index, index, ring->size,
@@ -146,14 +163,16 @@ static void open_disk(unsigned index)
 
     virtio_disk_open(disk, options.place[index].mmio, wanted);
     bytes = disk->sectors * 512;
-    if (options.region && options.region < bytes)
+    if (options.region && options.region < bytes) {
         bytes = options.region;
+    }
     blocks = bytes / options.bs;
     check_disk(disk, blocks, index);
     say("disk=%u sectors=%lu blocks=%lu features=0x%lx queues=%u\n", index, disk->sectors, blocks,
         disk->features, disk->queues);
-    for (unsigned i = 0; i < options.queues; i++)
+    for (unsigned i = 0; i < options.queues; i++) {
         open_queue(index, i, blocks);
+    }
     virtio_disk_start(disk);
 }
 
@@ -163,10 +182,12 @@ static void __attribute__((noreturn)) report(void)
     uint64_t elapsed = ticks_to_ns(results->elapsed_ticks), count, flushes;
     uint64_t kicks = 0, interrupts = 0;
 
-    for (unsigned i = 0; i < bench.queue_count; i++)
+    for (unsigned i = 0; i < bench.queue_count; i++) {
         kicks += bench.queues[i].ring.kicks;
-    for (unsigned i = 0; i < bench.disk_count; i++)
+    }
+    for (unsigned i = 0; i < bench.disk_count; i++) {
         interrupts += irq_count[i];
+    }
     count = histogram_count(&results->data);
     flushes = histogram_count(&results->flush);
     say("requests=%lu\nerrors=%lu\nbad_lengths=%lu\nelapsed_ns=%lu\niops=%lu\n", count,
@@ -177,43 +198,50 @@ static void __attribute__((noreturn)) report(void)
     histogram_report(&results->flush, "flush_lat_");
     say("mismatches=%lu\n", results->mismatches);
     say("kicks=%lu\ninterrupts=%lu\nrescued=%lu\n", kicks, interrupts, results->rescued);
-    if (options.hist)
+    if (options.hist) {
         histogram_dump(&results->data);
+    }
     say("end=bench\n");
-    if (results->errors)
+    if (results->errors) {
         fail(BENCH_EXIT_DEVICE, "%lu requests failed, the last one with status %u", results->errors,
              results->last_error);
-    if (results->mismatches)
+    }
+    if (results->mismatches) {
         fail(BENCH_EXIT_DEVICE, "%lu sectors read were not what verify=1 had written",
              results->mismatches);
+    }
     leave(BENCH_EXIT_OK);
 }
 
 static void __attribute__((noreturn)) measure(void (*run)(struct bench *, uint64_t, uint64_t))
 {
     run(&bench, options.warmup, options.time_ns ? ns_to_ticks(options.time_ns) / 4 : UINT64_MAX);
-    for (unsigned i = 0; i < bench.queue_count; i++)
+    for (unsigned i = 0; i < bench.queue_count; i++) {
         bench.queues[i].next_block = bench.queues[i].first_block;
+    }
     mark_begin();
     run(&bench, options.requests ? options.requests : UINT64_MAX,
         options.time_ns ? ns_to_ticks(options.time_ns) : UINT64_MAX);
     mark_end();
-    for (unsigned i = 0; i < bench.disk_count; i++)
+    for (unsigned i = 0; i < bench.disk_count; i++) {
         virtio_disk_close(&bench.disks[i]);
+    }
     report();
 }
 
 static void connect_interrupts(void)
 {
-    for (unsigned i = 0; i < bench.disk_count; i++)
+    for (unsigned i = 0; i < bench.disk_count; i++) {
         irq_connect(i, bench.disks[i].mmio, options.place[i].irq);
+    }
     timer_start();
 }
 
 void bench_main(const struct hvm_start_info *info)
 {
-    if (info->magic != HVM_START_MAGIC)
+    if (info->magic != HVM_START_MAGIC) {
         fail(BENCH_EXIT_USAGE, "not started by the PVH protocol");
+    }
     options_parse(&options, info->cmdline_paddr ? (const char *)info->cmdline_paddr : "");
     say("begin=bench\nabi=%u\n", BENCH_ABI_VERSION);
     options_report(&options);
@@ -235,9 +263,11 @@ void bench_main(const struct hvm_start_info *info)
     bench.workload.pause.a = ns_to_ticks(options.pause.a);
     bench.workload.pause.b = ns_to_ticks(options.pause.b);
     fill_buffers();
-    for (unsigned i = 0; i < bench.disk_count; i++)
+    for (unsigned i = 0; i < bench.disk_count; i++) {
         open_disk(i);
-    if (options.wait_irq)
+    }
+    if (options.wait_irq) {
         connect_interrupts();
+    }
     measure(options.wait_irq ? run_irq : run_poll);
 }

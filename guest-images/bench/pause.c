@@ -35,8 +35,9 @@ uint64_t pause_next(struct pause *p, uint64_t now, uint64_t random)
     case PAUSE_BIMODAL:
         return (random >> 32) * 100 >> 32 < p->percent ? p->a : p->b;
     case PAUSE_ON_OFF:
-        if (now < p->on_end)
+        if (now < p->on_end) {
             return 0;
+        }
         p->on_end = now + p->b + p->a;
         return p->b;
     default:

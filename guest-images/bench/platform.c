@@ -64,18 +64,20 @@ void control_enable(bool enable)
 
 void mark_begin(void)
 {
-    if (control_in_use)
+    if (control_in_use) {
         outl(BENCH_PORT_CTL, BENCH_CTL_BEGIN << 16);
-    else
+    } else {
         say("mark=begin\n");
+    }
 }
 
 void mark_end(void)
 {
-    if (control_in_use)
+    if (control_in_use) {
         outl(BENCH_PORT_CTL, BENCH_CTL_END << 16);
-    else
+    } else {
         say("mark=end\n");
+    }
 }
 
 static void triple_fault(void)
@@ -110,11 +112,14 @@ uint64_t ram_end(const struct hvm_start_info *info)
     } *map = (const void *)info->memmap_paddr;
     const uint64_t image = 0x200000;
 
-    if (info->version < 1)
+    if (info->version < 1) {
         return 0;
-    for (uint32_t i = 0; i < info->memmap_entries; i++)
-        if (map[i].type == 1 && map[i].address <= image && image - map[i].address < map[i].size)
+    }
+    for (uint32_t i = 0; i < info->memmap_entries; i++) {
+        if (map[i].type == 1 && map[i].address <= image && image - map[i].address < map[i].size) {
             return map[i].address + map[i].size;
+        }
+    }
     return 0;
 }
 

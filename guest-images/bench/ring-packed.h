@@ -67,8 +67,9 @@ static inline void packed_add(struct ring *ring, const struct request *request)
             ring->avail_pos = 0;
             ring->avail_bits ^= PACKED_BOTH;
         }
-        if (!(chain[i].flags & DESC_NEXT))
+        if (!(chain[i].flags & DESC_NEXT)) {
             break;
+        }
     }
     ring->avail_next++;
 }
@@ -90,8 +91,9 @@ static inline void packed_publish(struct ring *ring)
         kick = false;
     } else if (ring->event_idx && (event & (3u << 16)) == EVENT_DESC) {
         at = event & 0x7fff;
-        if ((event >> 15 & 1) != (ring->avail_bits == PACKED_AVAIL))
+        if ((event >> 15 & 1) != (ring->avail_bits == PACKED_AVAIL)) {
             at -= ring->size;
+        }
         kick = (uint16_t)(ring->avail_pos - at - 1) < added;
     }
     if (kick) {
@@ -133,8 +135,9 @@ static inline uint16_t packed_pending(const struct ring *ring)
         const struct request *request = packed_request(ring, pos);
 
         n++;
-        if (unlikely(!request))
+        if (unlikely(!request)) {
             break;
+        }
         prefetch_to_write(request);
         packed_skip(ring, request, &pos, &bits);
     }
@@ -145,8 +148,9 @@ static inline struct request *packed_take(struct ring *ring, uint32_t *len)
 {
     struct request *request = packed_request(ring, ring->used_pos);
 
-    if (unlikely(!request))
+    if (unlikely(!request)) {
         return NULL;
+    }
     *len = packed_ring(ring)[ring->used_pos].len;
     packed_skip(ring, request, &ring->used_pos, &ring->used_bits);
     ring->taken++;

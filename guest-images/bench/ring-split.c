@@ -9,10 +9,12 @@
 
 unsigned split_stride(unsigned depth, unsigned max, bool indirect)
 {
-    if (indirect)
+    if (indirect) {
         return depth <= max ? 1 : 0;
-    if (depth * (CHAIN + 1) <= max)
+    }
+    if (depth * (CHAIN + 1) <= max) {
         return CHAIN + 1;
+    }
     return depth * CHAIN <= max ? CHAIN : 0;
 }
 
@@ -30,9 +32,10 @@ void split_init(struct ring *ring, unsigned stride, bool indirect, uint64_t buff
         chain[0] = (struct ring_desc){(uintptr_t)request, HEADER_BYTES, DESC_NEXT, base + 1};
         chain[1] = (struct ring_desc){buffers + i * buffer_step, bs, DESC_NEXT, base + 2};
         chain[2] = (struct ring_desc){(uintptr_t)&request->status, 1, DESC_WRITE, 0};
-        if (indirect)
+        if (indirect) {
             memory->desc[head] = (struct ring_desc){
                 (uintptr_t)chain, CHAIN * sizeof(struct ring_desc), DESC_INDIRECT, 0};
+        }
         request->data = (uint64_t *)(buffers + i * buffer_step);
         request->head = head;
         request->status = STATUS_UNTAKEN;
@@ -47,8 +50,9 @@ void split_set_type(struct ring *ring, struct request *request, enum request_typ
 {
     struct ring_desc *chain = &ring->memory->desc[request->head];
 
-    if (chain->flags & DESC_INDIRECT)
+    if (chain->flags & DESC_INDIRECT) {
         chain = (struct ring_desc *)(uintptr_t)chain->addr;
+    }
 
     request->type = type;
     request->used_len = type == REQUEST_READ ? chain[1].len + 1 : 1;

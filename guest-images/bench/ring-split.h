@@ -122,10 +122,11 @@ static inline void split_publish(struct ring *ring)
     /* Pairs with the device's fence between re-enabling notifications and looking at avail->idx:
      * one of the two sees what the other has written (2.7.13.4.1). */
     store_load_fence();
-    if (ring->event_idx)
+    if (ring->event_idx) {
         kick = (uint16_t)(now - ring_avail_event(ring) - 1) < (uint16_t)(now - old);
-    else
+    } else {
         kick = !(*(volatile uint16_t *)&ring->memory->used.flags & USED_NO_NOTIFY);
+    }
     if (kick) {
         ring->kicks++;
         mmio_write32(ring->notify, ring->index);
@@ -142,8 +143,9 @@ static inline void split_prefetch(const struct ring *ring, uint16_t ahead)
     uint16_t index = (uint16_t)(ring->taken + ahead) & (ring->size - 1);
     uint32_t slot = (uint16_t)ring->memory->used.ring[index].id * ring->reciprocal >> 16;
 
-    if (likely(slot < ring->depth))
+    if (likely(slot < ring->depth)) {
         prefetch_to_write(&ring->requests[slot]);
+    }
 }
 
 static inline struct request *split_take(struct ring *ring, uint32_t *len)
@@ -153,8 +155,9 @@ static inline struct request *split_take(struct ring *ring, uint32_t *len)
     uint32_t slot = (uint16_t)id * ring->reciprocal >> 16;
     struct request *request = &ring->requests[slot];
 
-    if (unlikely(slot >= ring->depth || request->head != id))
+    if (unlikely(slot >= ring->depth || request->head != id)) {
         return NULL;
+    }
     *len = entry->len;
     ring->taken++;
     return request;
@@ -162,10 +165,11 @@ static inline struct request *split_take(struct ring *ring, uint32_t *len)
 
 static inline bool split_arm(struct ring *ring)
 {
-    if (ring->event_idx)
+    if (ring->event_idx) {
         *ring_used_event(ring) = ring->taken;
-    else
+    } else {
         *(volatile uint16_t *)&ring->memory->avail.flags = 0;
+    }
     /* Pairs with the device's fence between used->idx and the look at used_event or flags. */
     store_load_fence();
     return split_pending(ring) != 0;
@@ -173,8 +177,9 @@ static inline bool split_arm(struct ring *ring)
 
 static inline void split_disarm(struct ring *ring)
 {
-    if (!ring->event_idx)
+    if (!ring->event_idx) {
         *(volatile uint16_t *)&ring->memory->avail.flags = AVAIL_NO_INTERRUPT;
+    }
 }
 
 static inline void split_keep_disarmed(struct ring *ring)

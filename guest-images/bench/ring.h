@@ -13,27 +13,30 @@
 /* Turn a request that is not in flight into one of another type. */
 static inline void ring_set_type(struct ring *ring, struct request *request, enum request_type type)
 {
-    if (ring->packed)
+    if (ring->packed) {
         packed_set_type(ring, request, type);
-    else
+    } else {
         split_set_type(ring, request, type);
+    }
 }
 
 static inline void ring_add(struct ring *ring, const struct request *request)
 {
-    if (ring->packed)
+    if (ring->packed) {
         packed_add(ring, request);
-    else
+    } else {
         split_add(ring, request);
+    }
 }
 
 /* Make all added requests visible; kick if the device asked for it. */
 static inline void ring_publish(struct ring *ring)
 {
-    if (ring->packed)
+    if (ring->packed) {
         packed_publish(ring);
-    else
+    } else {
         split_publish(ring);
+    }
 }
 
 /* Completions that wait to be taken. What the device wrote before them is visible after this. */
@@ -45,8 +48,9 @@ static inline uint16_t ring_pending(const struct ring *ring)
 /* Fetch what completion number @ahead, counted from the next one, will touch. */
 static inline void ring_prefetch(const struct ring *ring, uint16_t ahead)
 {
-    if (!ring->packed)
+    if (!ring->packed) {
         split_prefetch(ring, ahead);
+    }
 }
 
 /* The next completion, or NULL if what the device wrote names no request. */
@@ -64,16 +68,18 @@ static inline bool ring_arm(struct ring *ring)
 /* No interrupts. With EVENT_IDX a split ring has no such word: used_event is kept out of reach. */
 static inline void ring_disarm(struct ring *ring)
 {
-    if (ring->packed)
+    if (ring->packed) {
         packed_set_event(ring, EVENT_DISABLE);
-    else
+    } else {
         split_disarm(ring);
+    }
 }
 
 static inline void ring_keep_disarmed(struct ring *ring)
 {
-    if (!ring->packed)
+    if (!ring->packed) {
         split_keep_disarmed(ring);
+    }
 }
 
 #endif

@@ -50,8 +50,9 @@ static inline uint64_t next_sector(struct workload *w, struct queue *queue)
         block = random_below(w, queue->blocks);
     } else {
         block = queue->next_block++;
-        if (unlikely(queue->next_block == queue->blocks))
+        if (unlikely(queue->next_block == queue->blocks)) {
             queue->next_block = 0;
+        }
     }
     return block * queue->sectors_per_block;
 }
@@ -88,8 +89,9 @@ static inline bool submit(struct workload *w, struct queue *queue, struct reques
     request->start = now;
     if (unlikely(w->flush_every) && queue->until_flush == 0) {
         queue->until_flush = w->flush_every;
-        if (type != REQUEST_FLUSH)
+        if (type != REQUEST_FLUSH) {
             ring_set_type(&queue->ring, request, REQUEST_FLUSH);
+        }
         request->sector = 0;
         ring_add(&queue->ring, request);
         return false;
@@ -98,14 +100,17 @@ static inline bool submit(struct workload *w, struct queue *queue, struct reques
         enum request_type want =
             random_below(w, 100) < w->read_percent ? REQUEST_READ : REQUEST_WRITE;
 
-        if (type != want)
+        if (type != want) {
             ring_set_type(&queue->ring, request, want);
+        }
     }
-    if (request->type == REQUEST_WRITE)
+    if (request->type == REQUEST_WRITE) {
         queue->until_flush--;
+    }
     request->sector = next_sector(w, queue);
-    if (unlikely(w->verify) && request->type == REQUEST_WRITE)
+    if (unlikely(w->verify) && request->type == REQUEST_WRITE) {
         stamp(queue, request);
+    }
     ring_add(&queue->ring, request);
     return true;
 }
@@ -143,16 +148,18 @@ static inline void complete(struct bench *bench, struct queue *queue, struct req
 
     request->status = STATUS_UNTAKEN;
     if (unlikely(status != STATUS_OK)) {
-        if (status == STATUS_UNTAKEN)
+        if (status == STATUS_UNTAKEN) {
             broken(bench, queue,
                    "a request that was not in flight, or has no status, was completed");
+        }
         results->errors++;
         results->last_error = status;
     } else if (unlikely(len != request->used_len)) {
         results->bad_lengths++;
     }
-    if (unlikely(bench->workload.verify) && request->type == REQUEST_READ)
+    if (unlikely(bench->workload.verify) && request->type == REQUEST_READ) {
         check(results, queue, request);
+    }
     histogram_add(unlikely(request->type == REQUEST_FLUSH) ? &results->flush : &results->data,
                   now - request->start);
 }
@@ -161,9 +168,9 @@ static inline uint64_t spin_until(uint64_t deadline)
 {
     uint64_t now;
 
-    do
+    do {
         now = rdtsc();
-    while (now < deadline);
+    } while (now < deadline);
     return now;
 }
 
@@ -175,39 +182,48 @@ static inline bool sweep(struct bench *bench, struct queue *queue, uint64_t *lef
     uint16_t n = ring_pending(&queue->ring);
     uint64_t now;
 
-    if (!n)
+    if (!n) {
         return false;
-    if (unlikely(n > queue->in_flight))
+    }
+    if (unlikely(n > queue->in_flight)) {
         broken(bench, queue, "used->idx is ahead of what was submitted");
+    }
     now = rdtsc();
     *last = now;
-    if (unlikely(now >= deadline))
+    if (unlikely(now >= deadline)) {
         *left = 0;
-    if (w->pausing && w->pause.kind != PAUSE_ON_OFF)
+    }
+    if (w->pausing && w->pause.kind != PAUSE_ON_OFF) {
         n = 1;
-    for (uint16_t i = 0; i < n && i < PREFETCH; i++)
+    }
+    for (uint16_t i = 0; i < n && i < PREFETCH; i++) {
         ring_prefetch(&queue->ring, i);
+    }
     for (; n; n--) {
         struct request *request;
         uint32_t len;
 
-        if (n > PREFETCH)
+        if (n > PREFETCH) {
             ring_prefetch(&queue->ring, PREFETCH);
+        }
         request = ring_take(&queue->ring, &len);
 
-        if (unlikely(!request))
+        if (unlikely(!request)) {
             broken(bench, queue, "the used ring names no request");
+        }
         complete(bench, queue, request, len, now);
         if (likely(*left)) {
-            if (w->pausing)
+            if (w->pausing) {
                 now = spin_until(now + pause_next(&w->pause, now, random64(w)));
+            }
             *left -= submit(w, queue, request, now);
         } else {
             queue->in_flight--;
         }
     }
-    if (queue->ring.avail_next != queue->ring.published)
+    if (queue->ring.avail_next != queue->ring.published) {
         ring_publish(&queue->ring);
+    }
     return true;
 }
 
@@ -222,8 +238,9 @@ static void start(struct bench *bench, uint64_t *left)
             *left -= submit(&bench->workload, queue, &queue->ring.requests[slot], rdtsc());
             queue->in_flight++;
         }
-        if (queue->ring.avail_next != queue->ring.published)
+        if (queue->ring.avail_next != queue->ring.published) {
             ring_publish(&queue->ring);
+        }
     }
 }
 
@@ -233,32 +250,42 @@ static inline void wait_irq(struct bench *bench, struct patience *patience)
     uint64_t ticks = timer_ticks, interrupts = 0, begin = rdtsc();
     bool ready = false;
 
-    for (unsigned i = 0; i < bench->disk_count; i++)
+    for (unsigned i = 0; i < bench->disk_count; i++) {
         interrupts += irq_count[i];
-    for (unsigned i = 0; i < bench->queue_count; i++)
+    }
+    for (unsigned i = 0; i < bench->queue_count; i++) {
         ready |= ring_arm(&bench->queues[i].ring);
-    if (!ready)
+    }
+    if (!ready) {
         call_cpl0(cpl0_wait);
-    for (unsigned i = 0; i < bench->queue_count; i++)
+    }
+    for (unsigned i = 0; i < bench->queue_count; i++) {
         ring_disarm(&bench->queues[i].ring);
-    for (unsigned i = 0; i < bench->disk_count; i++)
+    }
+    for (unsigned i = 0; i < bench->disk_count; i++) {
         interrupts -= irq_count[i];
+    }
     if (unlikely(timer_ticks != ticks) && !interrupts) {
-        if (rdtsc() - begin > ns_to_ticks(LONG_WAIT_NS))
-            for (unsigned i = 0; i < bench->queue_count; i++)
+        if (rdtsc() - begin > ns_to_ticks(LONG_WAIT_NS)) {
+            for (unsigned i = 0; i < bench->queue_count; i++) {
                 bench->results.rescued += ring_pending(&bench->queues[i].ring) != 0;
-        if (timer_ticks - patience->since > BENCH_STALL_S)
+            }
+        }
+        if (timer_ticks - patience->since > BENCH_STALL_S) {
             stalled(bench);
+        }
     }
 }
 
 static inline void wait_poll(struct bench *bench, struct patience *patience)
 {
-    if (likely(--patience->spins))
+    if (likely(--patience->spins)) {
         return;
+    }
     patience->spins = SPINS_PER_LOOK;
-    if (rdtsc() - patience->since > ns_to_ticks(BENCH_STALL_S * 1000000000ull))
+    if (rdtsc() - patience->since > ns_to_ticks(BENCH_STALL_S * 1000000000ull)) {
         stalled(bench);
+    }
 }
 
 static void clear(struct bench *bench)
@@ -271,10 +298,12 @@ static void clear(struct bench *bench)
     results->rescued = 0;
     histogram_clear(&results->data);
     histogram_clear(&results->flush);
-    for (unsigned i = 0; i < bench->queue_count; i++)
+    for (unsigned i = 0; i < bench->queue_count; i++) {
         bench->queues[i].ring.kicks = 0;
-    for (unsigned i = 0; i < bench->disk_count; i++)
+    }
+    for (unsigned i = 0; i < bench->disk_count; i++) {
         irq_count[i] = 0;
+    }
 }
 
 static inline __attribute__((always_inline)) void run(struct bench *bench, uint64_t requests,
@@ -286,8 +315,9 @@ static inline __attribute__((always_inline)) void run(struct bench *bench, uint6
     bool progress;
 
     begin = last = rdtsc();
-    if (__builtin_add_overflow(begin, ticks, &deadline))
+    if (__builtin_add_overflow(begin, ticks, &deadline)) {
         deadline = UINT64_MAX;
+    }
     patience.since = irq ? timer_ticks : begin;
     pause_start(&bench->workload.pause, begin);
     start(bench, &left);
@@ -298,18 +328,20 @@ static inline __attribute__((always_inline)) void run(struct bench *bench, uint6
             struct queue *queue = &bench->queues[i];
 
             if (sweep(bench, queue, &left, deadline, &last)) {
-                if (!irq)
+                if (!irq) {
                     ring_keep_disarmed(&queue->ring);
+                }
                 progress = true;
             }
             in_flight += queue->in_flight;
         }
-        if (progress)
+        if (progress) {
             patience.since = irq ? timer_ticks : last;
-        else if (irq)
+        } else if (irq) {
             wait_irq(bench, &patience);
-        else
+        } else {
             wait_poll(bench, &patience);
+        }
     } while (in_flight);
     bench->results.elapsed_ticks = last - begin;
 }

@@ -70,16 +70,19 @@ static void expect(const struct virtio_disk *disk, uint32_t reg, uint32_t value,
 {
     uint32_t got = get(disk, reg);
 
-    if (got != value)
+    if (got != value) {
         refuse(disk, step, got);
+    }
 }
 
 static void reset(const struct virtio_disk *disk)
 {
     set(disk, REG_STATUS, 0);
-    for (unsigned i = 0; get(disk, REG_STATUS); i++)
-        if (i == RESET_TRIES)
+    for (unsigned i = 0; get(disk, REG_STATUS); i++) {
+        if (i == RESET_TRIES) {
             fail(BENCH_EXIT_DEVICE, "device at 0x%lx: no end of reset", disk->mmio);
+        }
+    }
 }
 
 static void negotiate(struct virtio_disk *disk, uint64_t wanted)
@@ -90,8 +93,9 @@ static void negotiate(struct virtio_disk *disk, uint64_t wanted)
     offered = (uint64_t)get(disk, REG_DEVICE_FEATURES) << 32;
     set(disk, REG_DEVICE_FEATURES_SEL, 0);
     offered |= get(disk, REG_DEVICE_FEATURES);
-    if (!(offered & VIRTIO_F_VERSION_1))
+    if (!(offered & VIRTIO_F_VERSION_1)) {
         refuse(disk, "VERSION_1 is not offered", (uint32_t)(offered >> 32));
+    }
 
     disk->features = offered & wanted;
     set(disk, REG_DRIVER_FEATURES_SEL, 1);
@@ -113,13 +117,16 @@ static void read_config(struct virtio_disk *disk)
                         (uint64_t)get(disk, REG_CONFIG + CONFIG_CAPACITY + 4) << 32;
         disk->size_max = 0;
         disk->blk_size = 512;
-        if (disk->features & VIRTIO_BLK_F_SIZE_MAX)
+        if (disk->features & VIRTIO_BLK_F_SIZE_MAX) {
             disk->size_max = get(disk, REG_CONFIG + CONFIG_SIZE_MAX);
-        if (disk->features & VIRTIO_BLK_F_BLK_SIZE)
+        }
+        if (disk->features & VIRTIO_BLK_F_BLK_SIZE) {
             disk->blk_size = get(disk, REG_CONFIG + CONFIG_BLK_SIZE);
+        }
         disk->queues = 1;
-        if (disk->features & VIRTIO_BLK_F_MQ)
+        if (disk->features & VIRTIO_BLK_F_MQ) {
             disk->queues = mmio_read16(disk->mmio + REG_CONFIG + CONFIG_QUEUES);
+        }
     } while (get(disk, REG_CONFIG_GENERATION) != generation);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kvm/boot-memory-map.h"
 #include "kvm/boot.h"
 #include "kvm/cmdline.h"
 #include "kvm/layout.h"

@@ -107,6 +107,7 @@ START_TEST(a_loop_that_cannot_be_made_starts_no_thread)
 
     ck_assert_int_eq(iothread_new(&config, &io, &err), -EINVAL);
     ck_assert_ptr_ne(strstr(err.msg, "bogus"), NULL);
+    ck_assert_ptr_ne(strstr(err.msg, "io0"), NULL);
 }
 END_TEST
 

@@ -515,15 +515,15 @@ END_TEST
 
 START_TEST(too_many_disks_are_refused)
 {
-    char *argv[2 + 2 * (RUN_DISKS_MAX + 1)] = {"--kernel", "k"};
+    char *argv[2 + 2 * (MACHINE_DISKS_MAX + 1)] = {"--kernel", "k"};
 
-    for (int i = 0; i <= RUN_DISKS_MAX; i++) {
+    for (int i = 0; i <= MACHINE_DISKS_MAX; i++) {
         argv[2 + 2 * i] = "--disk";
         argv[3 + 2 * i] = "x";
     }
-    ck_assert_int_eq(run_parse(2 + 2 * RUN_DISKS_MAX, argv), 0);
-    ck_assert_int_eq(run_parse(2 + 2 * (RUN_DISKS_MAX + 1), argv), -EINVAL);
-    ck_assert_str_eq(err.msg, "--disk: at most 32 are possible");
+    ck_assert_int_eq(run_parse(2 + 2 * MACHINE_DISKS_MAX, argv), 0);
+    ck_assert_int_eq(run_parse(2 + 2 * (MACHINE_DISKS_MAX + 1), argv), -EINVAL);
+    ck_assert_str_eq(err.msg, "--disk: a machine has interrupts for 18 disks at most");
 }
 END_TEST
 

@@ -87,7 +87,7 @@ void guest_run(struct guest_run *run, const uint8_t *code, size_t len)
 {
     uint8_t *elf = malloc(GUEST_ELF_MAX);
     struct machine *m;
-    struct error err;
+    struct error err = {""};
     int ret;
 
     run->config.kernel_data = elf;
@@ -109,7 +109,7 @@ void guest_run(struct guest_run *run, const uint8_t *code, size_t len)
 int guest_main(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);
-    struct error err;
+    struct error err = {""};
     int fd = vm_open_kvm(&err);
     int failed;
 

@@ -47,7 +47,7 @@ struct setup {
     struct machine *m;
     struct machine_config config;
     struct machine_ports ports;
-    struct disk_config disks[STORAGE_DISKS_MAX + 1];
+    struct disk_config disks[MACHINE_DISKS_MAX + 1];
     struct iothread_config iothreads[2];
     struct error err;
 };
@@ -403,7 +403,7 @@ START_TEST(what_is_wrong_is_said_and_nothing_is_left_behind)
     refused(&s, "initrd /nonexistent");
 
     prepare(&s, "");
-    s.config.nr_disks = STORAGE_DISKS_MAX + 1;
+    s.config.nr_disks = MACHINE_DISKS_MAX + 1;
     for (unsigned i = 0; i < s.config.nr_disks; i++) {
         s.disks[i] = s.disks[0];
     }
@@ -449,13 +449,13 @@ START_TEST(as_many_disks_as_there_are_interrupts)
     struct setup s;
 
     prepare(&s, "");
-    s.config.nr_disks = STORAGE_DISKS_MAX;
+    s.config.nr_disks = MACHINE_DISKS_MAX;
     for (unsigned i = 0; i < s.config.nr_disks; i++) {
         s.disks[i] = s.disks[0];
     }
     ck_assert_msg(machine_new(&s.config, &s.m, &s.err) == 0, "%s", s.err.msg);
-    ck_assert_ptr_nonnull(machine_disk(s.m, STORAGE_DISKS_MAX - 1));
-    ck_assert_ptr_null(machine_disk(s.m, STORAGE_DISKS_MAX));
+    ck_assert_ptr_nonnull(machine_disk(s.m, MACHINE_DISKS_MAX - 1));
+    ck_assert_ptr_null(machine_disk(s.m, MACHINE_DISKS_MAX));
     ck_assert_str_eq(iothread_id(machine_iothread(s.m, 1)), "io1");
     ck_assert_ptr_null(machine_iothread(s.m, 2));
     machine_free(s.m);

@@ -117,7 +117,7 @@ static void stopped_from_outside(const uint8_t *code, size_t len, unsigned cpus)
     struct machine_config config = {.cpus = cpus, .memory = MACHINE_MEMORY_MIN};
     char message[64] = "x";
     struct machine *m;
-    struct error err;
+    struct error err = {""};
 
     config.kernel_data = elf;
     config.kernel_size = guest_elf(elf, code, len);
@@ -147,7 +147,7 @@ START_TEST(machine_that_never_ran_is_freed)
     static uint8_t elf[GUEST_ELF_MAX];
     struct machine_config config = {.cpus = 2, .memory = MACHINE_MEMORY_MIN};
     struct machine *m;
-    struct error err;
+    struct error err = {""};
 
     config.kernel_data = elf;
     config.kernel_size = guest_elf(elf, spin_begin, (size_t)(spin_end - spin_begin));

@@ -327,7 +327,7 @@ START_TEST(advise_says_who_writes_the_disk)
     struct image_config config = {.path = "disk"};
     struct image image;
     struct outcome o;
-    struct error err;
+    struct error err = {""};
     char pid[32];
 
     ck_assert_msg(image_open(&image, &config, &err) == 0, "%s", err.msg);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
+/* The registers have no state: a write that matches ends the machine, any other has no effect. */
 #include <string.h>
 
 #include "kvm/layout.h"
-#include "kvm/power.h"
+#include "kvm/power-ports.h"
 
 enum {
     I8042_COMMAND = 0x64,
     I8042_PULSE_RESET = 0xfe,
-    /* Output full, input empty: a probe finds data without end and gives up at once, and who waits
-     * before the reset command need not. */
+    /* Output buffer full: a driver that probes for a controller cannot drain the buffer and gives
+     * up. Input buffer empty: a guest sends the reset command without waiting. */
     I8042_STATUS = 0xfd,
 
     RESET_CONTROL = 0xcf9,
@@ -48,7 +49,7 @@ static void write_port(uint16_t port, uint8_t value, enum machine_end *end)
     }
 }
 
-bool power_port(uint16_t port, uint8_t *value, bool write, enum machine_end *end)
+bool power_port_access(uint16_t port, uint8_t *value, bool write, enum machine_end *end)
 {
     switch (port) {
     case I8042_COMMAND:
@@ -68,14 +69,14 @@ bool power_port(uint16_t port, uint8_t *value, bool write, enum machine_end *end
     return true;
 }
 
-void power_write_bios_entry(const struct guest_memory *mem)
+void power_write_reset_vector(const struct guest_memory *mem)
 {
     static const uint8_t code[] = {
         0xb0, I8042_PULSE_RESET, /* mov $0xfe, %al */
         0xe6, I8042_COMMAND,     /* out %al, $0x64 */
         0xf4,                    /* hlt */
-        0xeb, 0xfd,              /* jmp to the hlt */
+        0xeb, 0xfd,              /* jmp to hlt */
     };
 
-    memcpy(guest_memory_at(mem, LAYOUT_BIOS_ENTRY, sizeof(code)), code, sizeof(code));
+    memcpy(guest_memory_at(mem, LAYOUT_RESET_VECTOR, sizeof(code)), code, sizeof(code));
 }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+/* What boot_load() and the loader of a kernel format tell each other. */
+#ifndef POLLUX_KVM_BOOT_IMAGE_H
+#define POLLUX_KVM_BOOT_IMAGE_H
+
+#include <stdint.h>
+
+/* A kernel in guest memory, filled by its loader. */
+struct boot_image {
+    uint64_t entry;       /* guest address of the first instruction */
+    uint64_t end;         /* first address behind the memory that the kernel needs */
+    uint64_t initrd_max;  /* last address that the initrd may use */
+    uint32_t cmdline_max; /* characters, without the final 0 */
+};
+
+/* Guest addresses of what boot_load() placed beside the kernel. */
+struct boot_placed {
+    uint64_t initrd, initrd_size; /* size 0: none */
+    uint64_t cmdline;
+    uint64_t rsdp;
+};
+
+#endif
