@@ -88,7 +88,9 @@ static void value(FILE *out, const struct option_key *key)
 static void keys(FILE *out, const struct option *o)
 {
     fputs(".RS\n", out);
-    for (const struct option_key *k = o->keys; k->name; k++) {
+    const struct option_key *k;
+
+    for (unsigned i = 0; (k = option_key_at(o, i)); i++) {
         fputs(".TP\n", out);
         font(out, 'B', k->name);
         fputc('=', out);

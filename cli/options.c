@@ -30,29 +30,49 @@ static char *cut_value(char *text, char **rest)
     return text;
 }
 
+const struct option_key *option_key_at(const struct option *o, unsigned i)
+{
+    const struct option_key *tables[] = {o->keys, o->more_keys};
+
+    for (unsigned t = 0; t < 2; t++) {
+        for (const struct option_key *k = tables[t]; k && k->name; k++, i--) {
+            if (i == 0) {
+                return k;
+            }
+        }
+    }
+    return NULL;
+}
+
 static int unknown_key(const struct option *o, const char *name, struct error *err)
 {
     struct suggestion s = suggest(name, strlen(name));
     char all[256] = "";
+    const struct option_key *k;
     size_t used = 0;
 
-    for (const struct option_key *k = o->keys; k->name; k++) {
+    for (unsigned i = 0; (k = option_key_at(o, i)); i++) {
         suggest_offer(&s, k->name);
     }
     if (s.best) {
         return error_set(err, -EINVAL, "--%s: unknown key '%s'; did you mean %s?", o->name, name,
                          s.best);
     }
-    for (const struct option_key *k = o->keys; k->name && used < sizeof(all); k++) {
+    for (unsigned i = 0; (k = option_key_at(o, i)) && used < sizeof(all); i++) {
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", k->name);
     }
     return error_set(err, -EINVAL, "--%s: unknown key '%s'; it takes %s", o->name, name, all);
 }
 
-static const struct option_key *find_key(const struct option *o, const char *name, size_t len)
+/* Return: the key, and its number in *@at; NULL: there is none. */
+static const struct option_key *find_key(const struct option *o, const char *name, size_t len,
+                                         unsigned *at)
 {
-    for (const struct option_key *k = o->keys; k->name; k++) {
+    const struct option_key *k;
+
+    for (unsigned i = 0; (k = option_key_at(o, i)); i++) {
         if (strlen(k->name) == len && !memcmp(k->name, name, len)) {
+            *at = i;
             return k;
         }
     }
@@ -80,7 +100,8 @@ static int parse_keys(const struct option *o, char *text, void *target, struct e
     for (char *rest; text; text = rest, first = false) {
         char *value = cut_value(text, &rest);
         size_t len = strcspn(value, "=");
-        const struct option_key *key = find_key(o, value, len);
+        unsigned at = 0;
+        const struct option_key *key = find_key(o, value, len, &at);
 
         if (key && !value[len]) {
             return error_set(err, -EINVAL, "--%s: %s needs a value: %s=%s", o->name, key->name,
@@ -94,10 +115,10 @@ static int parse_keys(const struct option *o, char *text, void *target, struct e
             value[len] = '\0';
             return unknown_key(o, value, err);
         }
-        if (seen & 1ull << (key - o->keys)) {
+        if (seen & 1ull << at) {
             return error_set(err, -EINVAL, "--%s: %s is given twice", o->name, key->name);
         }
-        seen |= 1ull << (key - o->keys);
+        seen |= 1ull << at;
 
         int ret = set_key(o, key, value, target, err);
 
@@ -160,7 +181,8 @@ static int unknown_option(const struct option *options, const char *arg, const c
         snprintf(meant, sizeof(meant), "; did you mean --%s?", s.best);
     }
     for (const struct option *o = options; o->name; o++) {
-        const struct option_key *key = o->keys && !o->plain ? find_key(o, name, len) : NULL;
+        unsigned at;
+        const struct option_key *key = o->keys && !o->plain ? find_key(o, name, len, &at) : NULL;
 
         if (key) {
             snprintf(meant, sizeof(meant), "; did you mean --%s %s=%s?", o->name, key->name,
@@ -318,7 +340,9 @@ void options_help(const struct option *options, FILE *out)
         if (o->keys && o->plain) {
             help_choices(out, o->keys);
         }
-        for (const struct option_key *k = o->keys; !o->plain && k && k->name; k++) {
+        const struct option_key *k;
+
+        for (unsigned i = 0; !o->plain && (k = option_key_at(o, i)); i++) {
             snprintf(left, sizeof(left), "%s=%s", k->name, key_values(k, values, sizeof(values)));
             help_line(out, 6, left, k->help);
             help_choices(out, k);

@@ -60,9 +60,10 @@ struct option {
     const char *help;
     const char *more; /* as in struct option_key */
     const struct option_key
-        *keys;     /* ends with a NULL name; NULL: no value, sets a bool at @offset */
-    bool plain;    /* the whole argument is the value of the only key */
-    size_t offset; /* only without keys */
+        *keys; /* ends with a NULL name; NULL: no value, sets a bool at @offset */
+    const struct option_key *more_keys; /* the same, after @keys; NULL: none */
+    bool plain;                         /* the whole argument is the value of the only key */
+    size_t offset;                      /* only without keys */
     /* What the keys' offsets are in; NULL: the configuration itself. Called once for each time the
      * option is given, and sets defaults. Returns NULL with @err filled if there are too many. */
     void *(*target)(void *config, struct error *err);
@@ -78,6 +79,11 @@ struct option {
  */
 int options_parse(const struct option *options, void *config, int argc, char **argv, char **storage,
                   struct error *err);
+
+/**
+ * option_key_at - key @i of an option, or NULL past the last
+ */
+const struct option_key *option_key_at(const struct option *o, unsigned i);
 
 /**
  * options_help - list options, keys and choices

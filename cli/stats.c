@@ -75,6 +75,12 @@ static void print_latency(const char *name, struct virtio_device *dev, FILE *out
     free(latency);
 }
 
+void stats_print_disk(const char *name, struct virtio_device *dev, FILE *out)
+{
+    print_disk(name, dev, out);
+    print_latency(name, dev, out);
+}
+
 void stats_print(struct machine *m, const struct machine_config *config, FILE *out)
 {
     for (unsigned i = 0; i < config->cpus; i++) {
@@ -85,7 +91,6 @@ void stats_print(struct machine *m, const struct machine_config *config, FILE *o
         account_print(machine_iothread(m, i), out);
     }
     for (unsigned i = 0; i < config->nr_disks; i++) {
-        print_disk(config->disks[i].name, machine_disk(m, i), out);
-        print_latency(config->disks[i].name, machine_disk(m, i), out);
+        stats_print_disk(config->disks[i].name, machine_disk(m, i), out);
     }
 }

@@ -112,10 +112,10 @@ struct vhost_inflight {
     uint64_t mmap_offset;
     uint16_t num_queues;
     uint16_t queue_size;
-    uint32_t padding; /* not on the socket */
+    uint32_t padding; /* QEMU sends it, others need not */
 };
 
-#define VHOST_INFLIGHT_SIZE 20 /* of struct vhost_inflight, on the socket */
+#define VHOST_INFLIGHT_SIZE 20 /* of struct vhost_inflight without its padding */
 #define VHOST_CONFIG_HEADER 12 /* of struct vhost_config before its data */
 
 union vhost_payload {

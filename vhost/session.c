@@ -511,6 +511,11 @@ static int set_backend_fd(struct vhost_session *s, struct error *err)
 static int check_inflight(struct vhost_session *s, const struct vhost_inflight *f,
                           struct error *err)
 {
+    unsigned size = s->channel.msg.header.size;
+
+    if (size < VHOST_INFLIGHT_SIZE || size > sizeof(*f)) {
+        return error_set(err, -EPROTO, "a record of requests is described in %u bytes", size);
+    }
     if (f->num_queues == 0 || f->num_queues > s->nr_rings || f->queue_size == 0) {
         return error_set(err, -EINVAL, "a record for %u rings of %u entries; there are %u rings",
                          f->num_queues, f->queue_size, s->nr_rings);
@@ -543,7 +548,7 @@ static int get_inflight_fd(struct vhost_session *s, struct error *err)
         }
         return error_set(err, ret, "no memory for a record of requests: %s", strerror(-ret));
     }
-    ret = vhost_channel_reply(&s->channel, &f, VHOST_INFLIGHT_SIZE, fd, err);
+    ret = vhost_channel_reply(&s->channel, &f, s->channel.msg.header.size, fd, err);
     close(fd);
     return ret;
 }
@@ -609,8 +614,8 @@ static const struct request_form forms[] = {
     [VHOST_SET_BACKEND_REQ_FD] = {.fds = true},
     [VHOST_GET_CONFIG] = {.size = ANY_SIZE, .replies = true},
     [VHOST_SET_CONFIG] = {.size = ANY_SIZE},
-    [VHOST_GET_INFLIGHT_FD] = {.size = VHOST_INFLIGHT_SIZE, .replies = true},
-    [VHOST_SET_INFLIGHT_FD] = {.size = VHOST_INFLIGHT_SIZE, .fds = true},
+    [VHOST_GET_INFLIGHT_FD] = {.size = ANY_SIZE, .replies = true},
+    [VHOST_SET_INFLIGHT_FD] = {.size = ANY_SIZE, .fds = true},
     [VHOST_RESET_DEVICE] = {0},
     [VHOST_GET_MAX_MEM_SLOTS] = {.replies = true},
     [VHOST_ADD_MEM_REG] = {.size = sizeof(struct vhost_mem_reg), .fds = true},

@@ -191,7 +191,7 @@ static void check_plan(const struct run_plan *plan)
 {
     check_range(plan->machine.cpus, 1, MACHINE_CPUS_MAX, "cpus");
     check_range(plan->machine.memory, MACHINE_MEMORY_MIN, UINT64_MAX, "memory");
-    check_range(plan->machine.nr_iothreads, 1, RUN_IOTHREADS_MAX, "I/O threads");
+    check_range(plan->machine.nr_iothreads, 1, IOTHREADS_MAX, "I/O threads");
     check_range(plan->machine.nr_disks, 0, MACHINE_DISKS_MAX, "disks");
     FUZZ_CHECK(plan->machine.kernel && plan->machine.kernel[0], "no kernel");
     for (unsigned i = 0; i < plan->machine.nr_iothreads; i++) {

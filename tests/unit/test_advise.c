@@ -262,13 +262,13 @@ START_TEST(pollux_run_takes_what_is_recommended)
     run_config_init(&config);
     ck_assert_msg(options_parse(run_options, &config, split(line, argv), argv, &storage, &err) == 0,
                   "%s", err.msg);
-    ck_assert_uint_eq(config.nr_iothreads, 1);
-    ck_assert_str_eq(poll_policy_at(config.iothreads[0].policy)->name, "cost");
-    ck_assert_uint_eq(config.iothreads[0].io.poll.max_ns, a.max_ns);
+    ck_assert_uint_eq(config.iothreads.nr, 1);
+    ck_assert_str_eq(poll_policy_at(config.iothreads.args[0].policy)->name, "cost");
+    ck_assert_uint_eq(config.iothreads.args[0].io.poll.max_ns, a.max_ns);
     ck_assert_uint_eq(config.nr_disks, 1);
     ck_assert_str_eq(config.disks[0].disk.image.path, names[_i]);
     ck_assert_str_eq(engine_at(config.disks[0].engine)->name, "io_uring");
-    ck_assert_uint_eq(config.disks[0].cache, RUN_CACHE_NONE);
+    ck_assert_uint_eq(config.disks[0].cache, DISK_CACHE_NONE);
     ck_assert_int_eq(config.disks[0].disk.image.readonly, !(_i % 2));
     free(storage);
     free(line);

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/choices.h"
+#include "cli/disk-options.h"
+
+/* --- choices --- */
+
+const char *disk_cache_name(unsigned i)
+{
+    static const char *const names[] = {
+        [DISK_CACHE_NONE] = "none",
+        [DISK_CACHE_WRITEBACK] = "writeback",
+        [DISK_CACHE_WRITETHROUGH] = "writethrough",
+        [DISK_CACHE_DIRECTSYNC] = "directsync",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *cache_about(unsigned i)
+{
+    static const char *const about[] = {
+        [DISK_CACHE_NONE] =
+            "around the host's page cache (O_DIRECT); durable when the guest flushes",
+        [DISK_CACHE_WRITEBACK] = "through the page cache; durable when the guest flushes",
+        [DISK_CACHE_WRITETHROUGH] = "through the page cache; each write is durable at once",
+        [DISK_CACHE_DIRECTSYNC] = "around the page cache; each write is durable at once",
+    };
+
+    return about[i];
+}
+
+static const char *format_name(unsigned i)
+{
+    return i == DISK_FORMAT_RAW ? "raw" : NULL;
+}
+
+static const char *format_about(unsigned i)
+{
+    return "the guest gets the file as it is, even if it looks like qcow2 or another format";
+}
+
+static const char *discard_name(unsigned i)
+{
+    static const char *const names[] = {
+        [DISK_DISCARD_IGNORE] = "ignore",
+        [DISK_DISCARD_UNMAP] = "unmap",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *discard_about(unsigned i)
+{
+    static const char *const about[] = {
+        [DISK_DISCARD_IGNORE] = "the guest is not offered it",
+        [DISK_DISCARD_UNMAP] = "what the guest discards is freed in the image",
+    };
+
+    return about[i];
+}
+
+static const char *detect_name(unsigned i)
+{
+    static const char *const names[] = {
+        [VIRTIO_BLK_DETECT_OFF] = "off",
+        [VIRTIO_BLK_DETECT_ON] = "on",
+        [VIRTIO_BLK_DETECT_UNMAP] = "unmap",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *detect_about(unsigned i)
+{
+    static const char *const about[] = {
+        [VIRTIO_BLK_DETECT_OFF] = "they are written",
+        [VIRTIO_BLK_DETECT_ON] = "the host is asked for zeroes, which may be faster",
+        [VIRTIO_BLK_DETECT_UNMAP] = "their blocks are freed; needs discard=unmap",
+    };
+
+    return about[i];
+}
+
+static const char *werror_name(unsigned i)
+{
+    static const char *const names[] = {
+        [VIRTIO_BLK_REPORT] = "report",
+        [VIRTIO_BLK_IGNORE] = "ignore",
+        [VIRTIO_BLK_STOP] = "stop",
+        [VIRTIO_BLK_ENOSPC] = "enospc",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+/* A read needs no space. */
+static const char *rerror_name(unsigned i)
+{
+    return i < VIRTIO_BLK_ENOSPC ? werror_name(i) : NULL;
+}
+
+static const char *error_about(unsigned i)
+{
+    static const char *const about[] = {
+        [VIRTIO_BLK_REPORT] = "the guest gets an I/O error",
+        [VIRTIO_BLK_IGNORE] = "the guest is told that all is well",
+        [VIRTIO_BLK_STOP] = "the machine pauses; SIGCONT goes on and tries again",
+        [VIRTIO_BLK_ENOSPC] = "stop when the host's disk is full, else report",
+    };
+
+    return about[i];
+}
+
+/* --- keys --- */
+
+const struct option_key disk_keys[] = {
+    {.name = "file",
+     .metavar = "FILE",
+     .help = "raw image or block device",
+     .more = "Its size must be a multiple of 512 bytes.",
+     .min = 1,
+     OPTION_AT(struct disk_args, disk.image.path)},
+    {.name = "format",
+     .kind = OPTION_CHOICE,
+     .metavar = "FORMAT",
+     .help = "by default raw, and a file of another format is refused",
+     .more =
+         "With format=raw given, the guest gets the bytes of the file as they are, whatever they "
+         "begin with. Convert other formats with qemu-img convert -O raw.",
+     .choice = format_name,
+     .about = format_about,
+     OPTION_AT(struct disk_args, format)},
+    {.name = "size",
+     .kind = OPTION_SIZE,
+     .metavar = "SIZE",
+     .help = "with engine=null and no file",
+     .min = SECTOR_SIZE,
+     .max = 1ull << 60,
+     OPTION_AT(struct disk_args, disk.image.size)},
+    {.name = "block-size",
+     .kind = OPTION_SIZE,
+     .metavar = "SIZE",
+     .help = "the guest's logical block: 512, 1K, 2K or 4K; default 512",
+     .more =
+         "QEMU calls this logical_block_size. It does not depend on the host's disk. Where "
+         "O_DIRECT "
+         "takes larger blocks only, smaller requests go through a buffer, and a write of a part of "
+         "a host block reads the block first. The guest is told the host's block as physical block "
+         "size, so that file systems avoid that. What follows the last whole block of the image is "
+         "left out.",
+     .min = SECTOR_SIZE,
+     .max = IMAGE_ALIGN_MAX,
+     OPTION_AT(struct disk_args, disk.image.block_size)},
+    {.name = "iothread",
+     .metavar = "ID[:ID...]",
+     .help = "which threads serve it: queues are dealt round robin; default the first",
+     .more = "Queue 0 goes to the first thread, queue 1 to the second, and so on, then from "
+             "the first again. The --iothread may come later on the command line.",
+     .min = 1,
+     OPTION_AT(struct disk_args, iothread)},
+    {.name = "engine",
+     .kind = OPTION_CHOICE,
+     .metavar = "ENGINE",
+     .help = "how requests reach the host; default linux-aio, or threads",
+     .more = "The engine threads is the default where the page cache is used. mmap takes "
+             "files on a tmpfs only, with any cache mode, and needs userfaultfd(2); it "
+             "writes by system calls in the I/O thread, whose other disks wait meanwhile. "
+             "The kernel has no asynchronous I/O for files on a tmpfs: linux-aio and "
+             "io_uring, too, read and write them by ordinary system calls in the I/O "
+             "thread.",
+     .choice = choice_engine,
+     .about = choice_engine_about,
+     OPTION_AT(struct disk_args, engine)},
+    {.name = "cache",
+     .kind = OPTION_CHOICE,
+     .metavar = "MODE",
+     .help = "the host's page cache, and when writes are durable; default none",
+     .more = "A durable write is on the medium and outlives a loss of power. With none and "
+             "writeback the guest sees a disk with a write cache. The guest can switch the "
+             "write cache at run time (/sys/block/vda/cache_type in Linux); a driver that "
+             "cannot flush always gets durable writes. writeback and writethrough need the "
+             "engine threads, then the default, or io_uring: Linux AIO would block.",
+     .choice = disk_cache_name,
+     .about = cache_about,
+     OPTION_AT(struct disk_args, cache)},
+    {.name = "discard",
+     .kind = OPTION_CHOICE,
+     .metavar = "MODE",
+     .help = "discard (trim) by the guest; default ignore",
+     .more = "Blocks are freed where the file system or device of the host can do that.",
+     .choice = discard_name,
+     .about = discard_about,
+     OPTION_AT(struct disk_args, discard)},
+    {.name = "detect-zeroes",
+     .kind = OPTION_CHOICE,
+     .metavar = "MODE",
+     .help = "writes of nothing but zeroes; default off",
+     .choice = detect_name,
+     .about = detect_about,
+     OPTION_AT(struct disk_args, disk.device.detect_zeroes)},
+    {.name = "share-rw",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "others that say so too may write the image meanwhile; default off",
+     .more = "An image is locked while it is in use: by one machine that writes it, or by "
+             "many that read it. QEMU keeps to the same locks. The value on is for guests "
+             "that can share a disk.",
+     OPTION_AT(struct disk_args, disk.image.share_rw)},
+    {.name = "readonly",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "default off",
+     OPTION_AT(struct disk_args, disk.image.readonly)},
+    {.name = "serial",
+     .metavar = "TEXT",
+     .help = "what the guest reads as the disk's serial number; default diskN",
+     .more = "Up to 20 characters.",
+     .min = 1,
+     .max = VIRTIO_BLK_SERIAL_MAX,
+     OPTION_AT(struct disk_args, disk.device.serial)},
+    {.name = "queues",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "virtqueues, 1 to 64; default one for each of its threads",
+     .more = "With as many as the guest has virtual CPUs, each of them has its own.",
+     .min = 1,
+     .max = VIRTIO_BLK_QUEUES_MAX,
+     OPTION_AT(struct disk_args, disk.device.nr_queues)},
+    {.name = "rerror",
+     .kind = OPTION_CHOICE,
+     .metavar = "ACTION",
+     .help = "when a read fails; default report",
+     .choice = rerror_name,
+     .about = error_about,
+     OPTION_AT(struct disk_args, disk.device.rerror)},
+    {.name = "werror",
+     .kind = OPTION_CHOICE,
+     .metavar = "ACTION",
+     .help = "when a write, or anything but a read, fails; default enospc",
+     .more = "A flush of the host's page cache (cache=writeback) that failed cannot be "
+             "tried again, since Linux has dropped the data: unless errors are ignored it "
+             "is reported, and so is every later one.",
+     .choice = werror_name,
+     .about = error_about,
+     OPTION_AT(struct disk_args, disk.device.werror)},
+    {.name = "merge",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "adjacent requests go to the host as one; default on",
+     OPTION_AT(struct disk_args, disk.device.merge)},
+    {.name = "queue-size",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "entries of a virtqueue, a power of 2 unless packed=on; default 256",
+     .min = 1,
+     .max = VIRTQ_SIZE_MAX,
+     OPTION_AT(struct disk_args, disk.device.queue_size)},
+    {.name = "packed",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "offer packed virtqueues; default off",
+     .more = "This ring format touches fewer cache lines.",
+     OPTION_AT(struct disk_args, disk.device.packed)},
+    {.name = "delay",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .help = "engine=null: how long a request takes; default 0",
+     .max = 1000000000,
+     OPTION_AT(struct disk_args, disk.device.delay_ns)},
+    {.name = "fault-errors",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "of a million requests, let N fail, for testing; default 0",
+     .max = 1000000,
+     OPTION_AT(struct disk_args, disk.faults.error_ppm)},
+    {.name = "fault-errno",
+     .kind = OPTION_CHOICE,
+     .metavar = "ERROR",
+     .help = "with this error; default EIO",
+     .choice = choice_errno,
+     OPTION_AT(struct disk_args, fault_errno)},
+    {.name = "fault-short",
+     .kind = OPTION_NUMBER,
+     .metavar = "N",
+     .help = "of a million requests, let N move only a part; default 0",
+     .max = 1000000,
+     OPTION_AT(struct disk_args, disk.faults.short_ppm)},
+    {.name = "fault-delay",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .help = "complete every request so much later; default 0",
+     .max = 1000000000000,
+     OPTION_AT(struct disk_args, disk.faults.delay_ns)},
+    {.name = "fault-file",
+     .metavar = "FILE",
+     .help = "make faults only while FILE exists",
+     .min = 1,
+     OPTION_AT(struct disk_args, disk.faults.trigger)},
+    {.name = NULL},
+};
+
+void disk_args_init(struct disk_args *d)
+{
+    *d = (struct disk_args){
+        .disk = {.image.block_size = SECTOR_SIZE,
+                 .device = {.merge = true, .werror = VIRTIO_BLK_ENOSPC}},
+        .engine = DISK_ENGINE_DEFAULT,
+        .format = DISK_FORMAT_DEFAULT,
+    };
+}
+
+/* --- to a configuration --- */
+
+static bool is_direct(const struct disk_args *d)
+{
+    return d->cache == DISK_CACHE_NONE || d->cache == DISK_CACHE_DIRECTSYNC;
+}
+
+/* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
+static const struct engine_ops *engine_for(const struct disk_args *d)
+{
+    if (d->engine != DISK_ENGINE_DEFAULT) {
+        return engine_at(d->engine);
+    }
+    return is_direct(d) ? &engine_linux_aio : &engine_threads;
+}
+
+static int check_disk(const struct disk_args *d, const struct engine_ops *engine, struct error *err)
+{
+    const struct image_config *image = &d->disk.image;
+    const struct virtio_blk_options *device = &d->disk.device;
+
+    if (image->path && image->size) {
+        return error_set(err, -EINVAL,
+                         "--disk: size and file exclude each other; the size of '%s' "
+                         "is the disk's",
+                         image->path);
+    }
+    if (!image->path && engine->needs_file) {
+        return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
+    }
+    if (!image->path && !image->size) {
+        return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
+    }
+    if (image->block_size & (image->block_size - 1)) {
+        return error_set(err, -EINVAL, "--disk: block-size must be 512, 1K, 2K or 4K");
+    }
+    if (image->size % image->block_size) {
+        return error_set(err, -EINVAL, "--disk: size must be a multiple of %u bytes",
+                         image->block_size);
+    }
+    if (engine == &engine_linux_aio && !is_direct(d)) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine=linux-aio would block on cache=%s: use engine=threads or "
+                         "engine=io_uring, or cache=none or cache=directsync",
+                         disk_cache_name(d->cache));
+    }
+    if (device->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP && d->discard != DISK_DISCARD_UNMAP) {
+        return error_set(err, -EINVAL, "--disk: detect-zeroes=unmap needs discard=unmap");
+    }
+    if (device->delay_ns && engine != &engine_null) {
+        return error_set(err, -EINVAL,
+                         "--disk: delay is for engine=null; fault-delay is for the others");
+    }
+    if (!device->packed && (device->queue_size & (device->queue_size - 1))) {
+        return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2, unless packed=on");
+    }
+    return 0;
+}
+
+/* The threads to choose from. */
+struct iothread_choice {
+    const struct iothread_config *iothreads;
+    unsigned nr;
+};
+
+static int no_such_iothread(const struct iothread_choice *of, const char *id, int len,
+                            struct error *err)
+{
+    char all[256] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < of->nr && used < sizeof(all); i++) {
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
+                                 of->iothreads[i].id);
+    }
+    return error_set(err, -EINVAL,
+                     "--disk: iothread: there is no '%.*s'; there is %s (add one with "
+                     "--iothread id=%.*s)",
+                     len, id, all, len, id);
+}
+
+/* "io0:io1:io0" into the ids of the threads. */
+static int plan_iothreads(const struct iothread_choice *of, const char *list,
+                          struct disk_config *disk, struct error *err)
+{
+    unsigned n = 0;
+
+    for (const char *id = list;; id++) {
+        size_t len = strcspn(id, ":");
+        unsigned i = 0;
+
+        while (i < of->nr &&
+               (strncmp(of->iothreads[i].id, id, len) != 0 || of->iothreads[i].id[len] != '\0')) {
+            i++;
+        }
+        if (i == of->nr) {
+            return no_such_iothread(of, id, (int)len, err);
+        }
+        if (n == (disk->device.nr_queues ? disk->device.nr_queues : VIRTIO_BLK_QUEUES_MAX)) {
+            return error_set(err, -EINVAL,
+                             "--disk: iothread=%s names more threads than the disk has queues, %u",
+                             list, n);
+        }
+        disk->iothreads[n++] = of->iothreads[i].id;
+        id += len;
+        if (*id == '\0') {
+            return 0;
+        }
+    }
+}
+
+int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_config *iothreads,
+                   unsigned nr_iothreads, char name[DISK_NAME_MAX], struct disk_config *out,
+                   struct error *err)
+{
+    const struct iothread_choice choice = {.iothreads = iothreads, .nr = nr_iothreads};
+    const struct engine_ops *engine = engine_for(d);
+    int ret = check_disk(d, engine, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    snprintf(name, DISK_NAME_MAX, "disk%u", i);
+    *out = d->disk;
+    out->name = name;
+    out->image.raw = d->format == DISK_FORMAT_RAW;
+    out->image.direct = out->image.path && is_direct(d);
+    out->image.writethrough =
+        d->cache == DISK_CACHE_WRITETHROUGH || d->cache == DISK_CACHE_DIRECTSYNC;
+    out->engine = engine;
+    out->engine_named = d->engine != DISK_ENGINE_DEFAULT;
+    out->device.discard = d->discard == DISK_DISCARD_UNMAP;
+    out->faults.error = choice_errno_number(d->fault_errno);
+    return plan_iothreads(&choice, d->iothread ? d->iothread : iothreads[0].id, out, err);
+}

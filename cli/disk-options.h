@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/* --disk, of every command that has disks. */
+#ifndef POLLUX_CLI_DISK_OPTIONS_H
+#define POLLUX_CLI_DISK_OPTIONS_H
+
+#include "blk/disk.h"
+#include "cli/options.h"
+
+/* Most of a disk is stored where the device looks for it; the rest becomes part of @disk in
+ * disk_args_plan(). */
+struct disk_args {
+    struct disk_config disk;
+    const char *iothread; /* ids with colons between */
+    unsigned engine;      /* engine_at(), or DISK_ENGINE_DEFAULT */
+    unsigned cache;       /* enum disk_cache */
+    unsigned format;      /* enum disk_format, or DISK_FORMAT_DEFAULT */
+    unsigned discard;     /* enum disk_discard */
+    unsigned fault_errno; /* choice_errno() */
+};
+
+#define DISK_ENGINE_DEFAULT UINT32_MAX /* the one that suits the cache mode */
+
+enum disk_cache {
+    DISK_CACHE_NONE,
+    DISK_CACHE_WRITEBACK,
+    DISK_CACHE_WRITETHROUGH,
+    DISK_CACHE_DIRECTSYNC,
+};
+
+#define DISK_FORMAT_DEFAULT UINT32_MAX /* raw, unless the file is of another format */
+
+enum disk_format {
+    DISK_FORMAT_RAW,
+};
+
+enum disk_discard {
+    DISK_DISCARD_IGNORE,
+    DISK_DISCARD_UNMAP,
+};
+
+const char *disk_cache_name(unsigned i); /* of enum disk_cache; NULL past the last */
+
+/* With struct disk_args, or a struct that begins with one, as target. */
+extern const struct option_key disk_keys[];
+
+#define DISK_NAME_MAX 16
+
+/**
+ * disk_args_init - the defaults
+ */
+void disk_args_init(struct disk_args *d);
+
+/**
+ * disk_args_plan - check what the keys say about each other, and put in defaults
+ * @i:         number of the disk, for its name
+ * @iothreads: @nr_iothreads of them; @d names some
+ * @name:      filled; @out refers to it
+ * Return: 0, or -EINVAL and @err: one line.
+ */
+int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_config *iothreads,
+                   unsigned nr_iothreads, char name[DISK_NAME_MAX], struct disk_config *out,
+                   struct error *err);
+
+#endif

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+/* pollux vhost-user: disks for the virtual machines of other VMMs. */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/thread-mask.h"
+#include "cli/account.h"
+#include "cli/command.h"
+#include "cli/ending.h"
+#include "cli/interrupt.h"
+#include "cli/stats.h"
+#include "cli/trace-file.h"
+#include "cli/vhost-options.h"
+#include "vhost/listen.h"
+#include "vhost/server.h"
+
+#define ANSWER_NS 100000000 /* then an I/O thread counts as one that does not answer */
+
+struct served_disk {
+    struct disk disk;
+    struct vhost_server *server;
+    const char *path; /* of the socket that we have made; NULL: none */
+    int listen_fd;
+};
+
+struct vhost_user {
+    const struct command *cmd;
+    struct vhost_config_args args;
+    struct vhost_plan plan;
+    struct trace_file trace;
+    struct iothread_set iothreads;
+    struct served_disk *disks;
+    sigset_t signals, old;
+    sem_t closed;
+};
+
+static void log_line(void *opaque, const char *line)
+{
+    fprintf(stderr, "pollux: %s\n", line);
+}
+
+static void requests_held(void *opaque, const char *why)
+{
+    fprintf(stderr, "pollux: requests wait: %s; kill -CONT %d tries them again\n", why, getpid());
+}
+
+/* Before any thread is made: they all must leave these signals to the main thread. */
+static void block_signals(struct vhost_user *v)
+{
+    sigemptyset(&v->signals);
+    interrupt_add(&v->signals, SIGINT);
+    interrupt_add(&v->signals, SIGTERM);
+    sigaddset(&v->signals, SIGHUP);
+    sigaddset(&v->signals, SIGCONT);
+    sigaddset(&v->signals, SIGUSR1);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &v->signals, &v->old);
+}
+
+static int open_sockets(struct vhost_user *v, struct error *err)
+{
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        const struct vhost_disk_args *a = &v->args.disks[i];
+        struct served_disk *d = &v->disks[i];
+
+        d->listen_fd = a->socket ? listen_at_path(a->socket, v->plan.modes[i], err)
+                                 : listen_inherited((int)a->socket_fd, err);
+        if (d->listen_fd < 0) {
+            return error_prefix(err, d->listen_fd, "%s: ", v->plan.names[i]);
+        }
+        d->path = a->socket;
+    }
+    return 0;
+}
+
+/* Images before sockets: a front end that can connect finds a disk. */
+static int open_all(struct vhost_user *v, struct error *err)
+{
+    const struct disk_log log = {.line = log_line};
+    int ret = 0;
+
+    v->disks = calloc(v->plan.nr_disks, sizeof(v->disks[0]));
+    if (!v->disks) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        v->disks[i].listen_fd = -1;
+    }
+    for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
+        ret = disk_open(&v->disks[i].disk, &v->plan.disks[i], &log, err);
+    }
+    if (ret == 0) {
+        ret = iothread_set_start(&v->iothreads, v->plan.iothreads, v->plan.nr_iothreads,
+                                 v->trace.trace, err);
+    }
+    if (ret == 0) {
+        ret = open_sockets(v, err);
+    }
+    for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
+        struct served_disk *d = &v->disks[i];
+
+        ret = vhost_server_new(v->plan.names[i], d->listen_fd, &log, &d->server, err);
+        if (ret == 0) {
+            ret = disk_make(&d->disk, &v->iothreads, vhost_server_memory(d->server), requests_held,
+                            NULL, &log, err);
+        }
+        if (ret == 0) {
+            ret = vhost_server_start(d->server, &d->disk, err);
+        }
+    }
+    return ret;
+}
+
+static void close_all(struct vhost_user *v)
+{
+    for (unsigned i = 0; v->disks && i < v->plan.nr_disks; i++) {
+        vhost_server_ask_stop(v->disks[i].server);
+    }
+    for (unsigned i = 0; v->disks && i < v->plan.nr_disks; i++) {
+        vhost_server_free(v->disks[i].server);
+        disk_free_device(&v->disks[i].disk);
+    }
+    iothread_set_stop(&v->iothreads);
+    for (unsigned i = 0; v->disks && i < v->plan.nr_disks; i++) {
+        struct served_disk *d = &v->disks[i];
+
+        if (d->path) {
+            unlink(d->path);
+        }
+        if (d->listen_fd >= 0) {
+            close(d->listen_fd);
+        }
+        disk_close(&d->disk);
+    }
+}
+
+static void print_stats(struct vhost_user *v)
+{
+    for (unsigned i = 0; i < v->iothreads.nr; i++) {
+        account_print(v->iothreads.threads[i], stderr);
+    }
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        stats_print_disk(v->plan.names[i], v->disks[i].disk.dev, stderr);
+    }
+}
+
+/* Return: when it is to end. */
+static void serve(struct vhost_user *v)
+{
+    for (;;) {
+        int signo = sigwaitinfo(&v->signals, NULL);
+
+        for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+            if (signo == SIGHUP) {
+                vhost_server_resize(v->disks[i].server);
+            } else if (signo == SIGCONT) {
+                virtio_blk_retry(v->disks[i].disk.dev);
+            }
+        }
+        if (signo == SIGUSR1) {
+            print_stats(v);
+        } else if (signo == SIGINT || signo == SIGTERM) {
+            return;
+        }
+    }
+}
+
+static void *closer(void *opaque)
+{
+    struct vhost_user *v = opaque;
+
+    if (v->args.stats) {
+        print_stats(v);
+    }
+    close_all(v);
+    sem_post(&v->closed);
+    return NULL;
+}
+
+/* A thread hangs in the kernel. What a guest was told to be durable is. */
+static _Noreturn void give_up(struct vhost_user *v)
+{
+    struct error err = {.msg = ""};
+
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        struct virtio_blk_stats stats;
+
+        virtio_blk_get_stats(v->disks[i].disk.dev, &stats);
+        if (stats.in_flight) {
+            fprintf(stderr, "pollux: %s does not answer; %" PRIu64 " requests are given up\n",
+                    v->plan.names[i], stats.in_flight);
+        }
+        if (v->disks[i].path) {
+            unlink(v->disks[i].path);
+        }
+    }
+    if (trace_file_write(&v->trace, &err) < 0) {
+        command_fail(v->cmd, err.msg);
+    }
+    fflush(NULL);
+    _exit(EXIT_STATUS_FAILURE);
+}
+
+/* Another thread waits for what is in flight, so that this one can give up. */
+static void close_or_give_up(struct vhost_user *v)
+{
+    pthread_t thread;
+    sigset_t mask;
+    int num;
+
+    sem_init(&v->closed, 0, 0);
+    ending_request();
+    ending_take_signals();
+    thread_mask_enter(&mask);
+    num = pthread_create(&thread, NULL, closer, v);
+    thread_mask_leave(&mask);
+    pthread_sigmask(SIG_SETMASK, &v->old, NULL);
+    if (num) {
+        closer(v);
+    } else if (ending_wait(&v->closed)) {
+        pthread_join(thread, NULL);
+    } else {
+        give_up(v);
+    }
+    sem_destroy(&v->closed);
+}
+
+static void print_sockets(const struct vhost_user *v)
+{
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        const char *file = v->plan.disks[i].image.path;
+
+        if (v->disks[i].path) {
+            printf("%s: %s at %s\n", v->plan.names[i], file ? file : "no file", v->disks[i].path);
+        } else {
+            printf("%s: %s at descriptor %d\n", v->plan.names[i], file ? file : "no file",
+                   v->disks[i].listen_fd);
+        }
+    }
+    fflush(stdout);
+}
+
+static int vhost_user_main(const struct command *cmd, int argc, char **argv)
+{
+    struct vhost_user *v = calloc(1, sizeof(*v));
+    char *storage = NULL;
+    struct error err = {.msg = ""};
+    int status;
+
+    if (!v) {
+        return command_fail(cmd, "out of memory");
+    }
+    v->cmd = cmd;
+    status = command_parse(cmd, argc, argv, &v->args, &storage);
+    if (status >= 0) {
+        goto out;
+    }
+    status = EXIT_STATUS_OK;
+    block_signals(v);
+    if (vhost_plan_init(&v->plan, &v->args, &err) < 0 ||
+        trace_file_open(&v->trace, v->args.trace, TRACE_EVENTS_DEFAULT, &err) < 0 ||
+        open_all(v, &err) < 0) {
+        status = command_fail(cmd, err.msg);
+        close_all(v);
+    } else {
+        print_sockets(v);
+        serve(v);
+        close_or_give_up(v);
+    }
+    if (trace_file_close(&v->trace, &err) < 0) {
+        status = command_fail(cmd, err.msg);
+    }
+out:
+    free(v->disks);
+    free(storage);
+    free(v);
+    return status;
+}
+
+const struct command command_vhost_user = {
+    .name = "vhost-user",
+    .summary = "serve disks to the virtual machines of other VMMs",
+    .usage = "--disk file=FILE,socket=PATH [options]",
+    .options = vhost_options,
+    .notes =
+        "signals:\n"
+        "  SIGTERM and SIGINT end the process when what is in flight has completed; a second one\n"
+        "  does not wait. Front ends that can reconnect go on with the next process.\n"
+        "  SIGUSR1 prints the figures of --stats and goes on.\n"
+        "  SIGHUP looks at the sizes of the images again and tells the guests.\n"
+        "  SIGCONT tries again what waits for a full or failed disk (rerror, werror).\n"
+        "\n"
+        "exit status:\n"
+        "  0  ended by SIGTERM or SIGINT\n"
+        "  1  wrong usage, something could not be set up, or a disk did not answer at the end\n"
+        "\n"
+        "example:\n"
+        "  pollux vhost-user --iothread id=io0 \\\n"
+        "      --disk file=disk.img,socket=/run/disk.sock,queues=4,iothread=io0\n"
+        "  qemu-system-x86_64 -M q35,memory-backend=mem ... \\\n"
+        "      -object memory-backend-memfd,id=mem,size=1G,share=on \\\n"
+        "      -chardev socket,id=disk,path=/run/disk.sock,reconnect=1 \\\n"
+        "      -device vhost-user-blk-pci,chardev=disk,num-queues=4\n",
+    .main = vhost_user_main,
+};
