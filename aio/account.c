@@ -9,18 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/internal.h"
+#include "aio/account.h"
+#include "aio/poll-set.h"
 
 struct removed_handlers {
     struct list node; /* ctx->removed */
     struct aio_handler_info info;
 };
 
+void aio_count_loop_syscall(AioContext *ctx)
+{
+    stat_add(&ctx->stats.syscalls, 1);
+}
+
 void aio_count_syscall(struct aio_handler *h)
 {
     stat_add(&h->stats.syscalls, 1);
     if (h->ctx) {
-        stat_add(&h->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(h->ctx);
     }
 }
 
@@ -125,8 +131,15 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
     return n;
 }
 
-int aio_describe_policy(AioContext *ctx, char *buf, size_t len)
+void aio_get_stats(AioContext *ctx, struct aio_stats *out)
 {
-    aio_assert_owner(ctx);
-    return poll_policy_describe(&ctx->policy, buf, len);
+    const uint64_t *from = (const uint64_t *)&ctx->stats;
+    uint64_t *to = (uint64_t *)out;
+
+    _Static_assert(sizeof(*out) % sizeof(*to) == 0, "only counters in struct aio_stats");
+    for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++) {
+        to[i] = load_relaxed(&from[i]);
+    }
+    out->notify_sent += load_relaxed(&ctx->notify_sent);
+    out->notify_elided += load_relaxed(&ctx->notify_elided);
 }

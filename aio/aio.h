@@ -192,14 +192,15 @@ struct aio_handler {
     const struct aio_handler_ops *ops;
     void *opaque;
     const char *name;
+    struct list poll_node; /* private to aio/: ctx->poll_set, whose walk reads this cache line */
     struct aio_handler_stats stats;
 
     /* private to aio/ */
     AioContext *ctx;
-    struct list node;          /* ctx->handlers */
-    struct list ready_node;    /* ctx->ready */
-    struct poll_source source; /* source.node: the poll set */
-    int revents;               /* what the monitor saw; 0 while ready: poll() said yes */
+    struct list node;       /* ctx->handlers */
+    struct list ready_node; /* ctx->ready */
+    struct poll_source source;
+    int revents; /* what the monitor saw; 0 while ready: poll() said yes */
     uint64_t last_event_ns;
     bool unwatched;  /* the monitor leaves it out */
     int fdmon_index; /* private to the monitor */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Work put off to the end of the turn. */
-#include "aio/internal.h"
+#include "aio/deferred.h"
+#include "aio/loop.h"
 
 /*
  * Submission defers nothing; completion inside it defers the publishing of used buffers. What goes

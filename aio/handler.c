@@ -1,53 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * File descriptor handlers and the poll set.
- *
- * Every handler is always known to the monitor. One that can be polled is also in the poll set,
- * which is what the poll phase spins over; if it stays quiet it leaves the set, so that a thousand
- * idle queues cost a busy one nothing, and it comes back when its descriptor fires.
+ * File descriptor handlers. Every handler is always known to the monitor; one that can be polled may
+ * be in the poll set as well (poll-set.c).
  */
 #include <errno.h>
 
-#include "aio/internal.h"
-
-void aio_handler_watch(struct aio_handler *h, bool on)
-{
-    struct fdmon *m = h->ctx->fdmon;
-
-    if (m->ops->watch && h->unwatched == on) {
-        m->ops->watch(m, h, on);
-        h->unwatched = !on;
-    }
-}
-
-void aio_poll_set_join(struct aio_handler *h, uint64_t now)
-{
-    AioContext *ctx = h->ctx;
-
-    h->last_event_ns = now;
-    list_add_tail(&ctx->policy.sources, &h->source.node);
-    ctx->nr_quiet--;
-    if (ctx->unwatched) {
-        aio_handler_watch(h, false);
-    }
-    trace_poll_add(ctx->trace, ctx, h->name, h->fd);
-    if (ctx->polling && h->ops->poll_begin) {
-        h->ops->poll_begin(h->opaque);
-    }
-}
-
-void aio_poll_set_leave(struct aio_handler *h)
-{
-    AioContext *ctx = h->ctx;
-
-    aio_handler_watch(h, true);
-    list_del(&h->source.node);
-    ctx->nr_quiet++;
-    trace_poll_remove(ctx->trace, ctx, h->name, h->fd);
-    if (ctx->polling && h->ops->poll_end) {
-        h->ops->poll_end(h->opaque);
-    }
-}
+#include "aio/account.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/handler.h"
+#include "aio/poll-set.h"
 
 static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
                        const struct aio_handler_ops *ops, void *opaque, const char *name,
@@ -64,6 +25,7 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
         .ctx = ctx,
     };
     list_init(&h->ready_node);
+    list_init(&h->poll_node);
     r = poll_source_init(&h->source, &ctx->policy, expected);
     if (r == 0) {
         r = ctx->fdmon->ops->add(ctx->fdmon, h);
@@ -107,7 +69,6 @@ void aio_handler_expect(struct aio_handler *h)
     }
 }
 
-/* The notifier's descriptor is watched like any other, but the loop polls its flag by itself. */
 int aio_handler_add_notifier(AioContext *ctx, int fd, const struct aio_handler_ops *ops)
 {
     return handler_add(ctx, &ctx->notifier, fd, POLLIN, ops, ctx, "notifier", NULL);
@@ -134,12 +95,4 @@ void aio_handler_remove(struct aio_handler *h)
     list_del(&h->ready_node);
     poll_source_destroy(&h->source);
     h->ctx = NULL;
-}
-
-void aio_handler_ready(struct aio_handler *h, int revents)
-{
-    h->revents |= revents;
-    if (list_empty(&h->ready_node)) {
-        list_add_tail(&h->ctx->ready, &h->ready_node);
-    }
 }

@@ -13,13 +13,20 @@
  */
 #include <stdlib.h>
 
-#include "aio/internal.h"
+#include "aio/bh.h"
+#include "aio/clock.h"
+#include "aio/deferred.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/loop.h"
+#include "aio/notifier.h"
+#include "aio/poll-set.h"
+#include "aio/timer.h"
 #include "aio/waits/recorder.h"
 
-static struct aio_handler *handler_of(struct list *source_node)
-{
-    return list_entry(source_node, struct aio_handler, source.node);
-}
+/* Poll callbacks between two readings of the clock, which costs about as much. */
+#define LOOKS_PER_CLOCK 16
+/* Two readings of the clock further apart than this: the thread was not running. */
+#define OFF_CPU_NS 20000
 
 static void take_new_params(AioContext *ctx)
 {
@@ -38,112 +45,6 @@ static void take_new_params(AioContext *ctx)
     free(params);
 }
 
-/* One look at everything that can be polled. */
-static bool poll_pass(AioContext *ctx)
-{
-    bool found = load_relaxed(&ctx->notified);
-    struct list *at;
-
-    list_for_each(at, &ctx->policy.sources)
-    {
-        struct aio_handler *h = handler_of(at);
-
-        if (h->ops->poll(h->opaque)) {
-            aio_handler_ready(h, 0);
-            found = true;
-        }
-    }
-    return found;
-}
-
-static void polling_begin(AioContext *ctx, uint64_t now)
-{
-    struct list *at;
-
-    if (ctx->polling) {
-        return;
-    }
-    ctx->polling = true;
-    ctx->polling_since_ns = now;
-    list_for_each(at, &ctx->policy.sources)
-    {
-        struct aio_handler *h = handler_of(at);
-
-        if (h->ops->poll_begin) {
-            h->ops->poll_begin(h->opaque);
-        }
-    }
-}
-
-/*
- * Stop watching the descriptors of the poll set once polling has lasted AIO_UNWATCH_NS. The loop
- * sees the events of these sources by their poll callbacks. A watched eventfd makes each write()
- * walk the monitor's wait queue, and stays readable, so that every look at the monitor reports it.
- */
-static void unwatch_poll_set(AioContext *ctx)
-{
-    struct list *at;
-
-    ctx->unwatched = true;
-    list_for_each(at, &ctx->policy.sources)
-    {
-        aio_handler_watch(handler_of(at), false);
-    }
-}
-
-/* Return: true if polling was on; the caller must then poll every source once more, for events that
- * came before poll_end. */
-static bool polling_end(AioContext *ctx)
-{
-    struct list *at;
-
-    if (!ctx->polling) {
-        return false;
-    }
-    ctx->polling = false;
-    if (ctx->unwatched) {
-        ctx->unwatched = false;
-        list_for_each(at, &ctx->policy.sources)
-        {
-            aio_handler_watch(handler_of(at), true);
-        }
-    }
-    list_for_each(at, &ctx->policy.sources)
-    {
-        struct aio_handler *h = handler_of(at);
-
-        if (h->ops->poll_end) {
-            h->ops->poll_end(h->opaque);
-        }
-    }
-    return true;
-}
-
-/*
- * Sources that were quiet for long leave the poll set. While polling, an event may have raced with
- * the poll_end of that, so they are looked at once more.
- */
-static void drop_quiet_sources(AioContext *ctx, uint64_t now)
-{
-    struct list *at, *next;
-
-    ctx->quiet_scan_ns = now;
-    for (at = ctx->policy.sources.next; at != &ctx->policy.sources; at = next) {
-        struct aio_handler *h = handler_of(at);
-
-        next = at->next;
-        if (!list_empty(&h->ready_node) || (h->source.expected && *h->source.expected)) {
-            continue; /* its event is there, or will come */
-        }
-        if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {
-            aio_poll_set_leave(h);
-            if (ctx->polling && h->ops->poll(h->opaque)) {
-                aio_handler_ready(h, 0);
-            }
-        }
-    }
-}
-
 static void look_at_fds(AioContext *ctx, uint64_t now)
 {
     ctx->fds_seen_ns = now;
@@ -157,20 +58,20 @@ static void look_at_fds(AioContext *ctx, uint64_t now)
 static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
 {
     unsigned sources = ctx->nr_handlers - ctx->nr_quiet;
-    unsigned passes = sources < AIO_LOOKS_PER_CLOCK ? AIO_LOOKS_PER_CLOCK / sources : 1;
+    unsigned passes = sources < LOOKS_PER_CLOCK ? LOOKS_PER_CLOCK / sources : 1;
     uint64_t before, now = w->start_ns;
     bool found = false;
 
     do {
         for (unsigned i = 0; i < passes && !found; i++) {
-            found = poll_pass(ctx);
+            found = aio_poll_set_pass(ctx);
         }
         if (found) {
             break; /* the last look at the clock is near enough, and another is latency */
         }
         before = now;
         now = aio_now(ctx);
-        w->off_cpu |= now - before > AIO_OFF_CPU_NS;
+        w->off_cpu |= now - before > OFF_CPU_NS;
         if (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
             look_at_fds(ctx, now);
             found = !list_empty(&ctx->ready);
@@ -186,7 +87,7 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
 /* Return: false if there was no need to, as something is ready after all. */
 static bool block(AioContext *ctx, struct poll_wait *w)
 {
-    bool polled = polling_end(ctx); /* which may arm a timer */
+    bool polled = aio_poll_set_end(ctx); /* which may arm a timer */
     int64_t timeout = aio_timers_timeout(ctx, w->end_ns);
     uint64_t began = w->end_ns;
 
@@ -195,7 +96,7 @@ static bool block(AioContext *ctx, struct poll_wait *w)
     }
     /* The last thing before the system call: poll_end ended with a full barrier, so this look sees
      * what raced with it, or its maker sees that notifications are on. */
-    if (polled && poll_pass(ctx)) {
+    if (polled && aio_poll_set_pass(ctx)) {
         aio_notifier_awake(ctx);
         return false;
     }
@@ -276,7 +177,7 @@ static void note_window(AioContext *ctx, uint64_t ns)
 static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
 {
     int64_t timeout = aio_timers_timeout(ctx, w->start_ns);
-    bool learn = ctx->policy.params.max_ns && !list_empty(&ctx->policy.sources);
+    bool learn = ctx->policy.params.max_ns && !list_empty(&ctx->poll_set);
     bool found = false;
 
     if (learn) {
@@ -286,7 +187,7 @@ static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
     if (w->window_ns) {
         uint64_t limit = w->window_ns < (uint64_t)timeout ? w->window_ns : (uint64_t)timeout;
 
-        polling_begin(ctx, w->start_ns);
+        aio_poll_set_begin(ctx, w->start_ns);
         trace_run_poll_handlers_begin(ctx->trace, ctx, w->window_ns, timeout);
         found = spin(ctx, w, limit);
         trace_run_poll_handlers_end(ctx->trace, ctx, found, timeout);
@@ -353,15 +254,10 @@ bool aio_poll(AioContext *ctx, bool blocking)
     ctx->in_poll = true;
     take_new_params(ctx);
 
-    busy = ctx->polling && poll_pass(ctx);
+    busy = ctx->polling && aio_poll_set_pass(ctx);
     now = busy ? aio_recent(ctx) : aio_now(ctx);
     w = (struct poll_wait){.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
-    if (now - ctx->quiet_scan_ns >= AIO_POLL_SCAN_NS) {
-        drop_quiet_sources(ctx, now);
-    }
-    if (ctx->polling && !ctx->unwatched && now - ctx->polling_since_ns >= AIO_UNWATCH_NS) {
-        unwatch_poll_set(ctx);
-    }
+    aio_poll_set_maintain(ctx, now);
     busy |= !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||
             !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||
             aio_timers_timeout(ctx, now) == 0;
@@ -377,7 +273,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
 
     aio_notifier_accept(ctx);
     if (!list_empty(&ctx->ready) || aio_bh_any(ctx)) {
-        polling_begin(ctx, now);
+        aio_poll_set_begin(ctx, now);
     }
     ran = dispatch(ctx, now);
     ran |= aio_bh_run(ctx);

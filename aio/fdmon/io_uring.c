@@ -15,7 +15,8 @@
 #include <liburing.h>
 #include <stdlib.h>
 
-#include "aio/internal.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/ready.h"
 
 #define RING_ENTRIES 64
 #define CQ_ENTRIES                                                                                 \
@@ -79,7 +80,7 @@ static struct io_uring_sqe *get_sqe(struct fdmon_io_uring *u)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
     while (!sqe) {
-        stat_add(&u->m.ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(u->m.ctx);
         io_uring_submit(&u->ring);
         sqe = io_uring_get_sqe(&u->ring);
     }
@@ -135,7 +136,7 @@ static void uring_remove(struct fdmon *m, struct aio_handler *h)
         io_uring_prep_cancel64(sqe, i, 0);
         io_uring_sqe_set_data64(sqe, NO_SLOT);
         /* The caller may close the descriptor now; the request must not outlive that. */
-        stat_add(&m->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(m->ctx);
         io_uring_submit(&u->ring);
     }
 }
@@ -169,17 +170,17 @@ static void uring_wait(struct fdmon *m, int64_t timeout)
     unsigned head, n = 0;
 
     if (io_uring_cq_has_overflow(&u->ring)) {
-        stat_add(&m->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(m->ctx);
         io_uring_get_events(&u->ring);
     }
     if (timeout > 0 && !io_uring_cq_ready(&u->ring)) {
         struct __kernel_timespec ts = {timeout / 1000000000, timeout % 1000000000};
 
-        stat_add(&m->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(m->ctx);
         io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, timeout == INT64_MAX ? NULL : &ts,
                                          NULL);
     } else if (io_uring_sq_ready(&u->ring)) {
-        stat_add(&m->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(m->ctx);
         io_uring_submit(&u->ring);
     }
     io_uring_for_each_cqe(&u->ring, head, cqe)

@@ -165,6 +165,16 @@ void poll_source_reset(struct poll_source *s)
     memset(s->data, 0, source_data_size());
 }
 
+void poll_source_join(struct poll_source *s, struct poll_policy *p)
+{
+    list_add_tail(&p->sources, &s->node);
+}
+
+void poll_source_leave(struct poll_source *s)
+{
+    list_del(&s->node);
+}
+
 void poll_source_destroy(struct poll_source *s)
 {
     list_del(&s->node);

@@ -208,6 +208,14 @@ int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len);
  */
 int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *expected);
 void poll_source_reset(struct poll_source *s);
+
+/**
+ * poll_source_join - the loop polls the source from now on: it is in @p->sources
+ * poll_source_leave - the loop does not poll it any more
+ */
+void poll_source_join(struct poll_source *s, struct poll_policy *p);
+void poll_source_leave(struct poll_source *s);
+
 void poll_source_destroy(struct poll_source *s);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/internal.h"
 #include "aio/waits/file.h"
 
 #define RING 32768 /* records, a power of 2 */

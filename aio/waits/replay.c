@@ -21,7 +21,7 @@ int replay_init(struct replay *r, const struct poll_params *params, const struct
             replay_destroy(r);
             return -ENOMEM;
         }
-        list_add_tail(&r->policy.sources, &r->sources[i].node);
+        poll_source_join(&r->sources[i], &r->policy);
     }
     return 0;
 }

@@ -2,7 +2,9 @@
 /* The poll phase: when the loop spins, when it stops, who is looked at, what the policy is told. */
 #include <string.h>
 
-#include "aio/internal.h"
+#include "aio/clock.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/poll-set.h"
 #include "tests/unit/loop-fixture.h"
 
 #define WINDOW_NS 10000 /* shorter than the slice in which descriptors are looked at */

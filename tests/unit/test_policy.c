@@ -264,9 +264,9 @@ START_TEST(weighted_does_not_count_the_wait_that_brings_a_source_back)
     back = &r.sources[1];
     wait_for(&r, 10 * US);
     ck_assert_uint_eq(ask(&r), 40 * US);
-    list_del(&back->node);
+    poll_source_leave(back);
     poll_policy_event(&r.policy, back);
-    list_add_tail(&r.policy.sources, &back->node);
+    poll_source_join(back, &r.policy);
     poll_policy_wait_done(&r.policy, &away);
     ck_assert_uint_eq(ask(&r), 40 * US);
     replay_destroy(&r);
@@ -522,7 +522,7 @@ START_TEST(cost_never_spins_when_nothing_can_fire)
 
     ck_assert_int_eq(poll_policy_init(&p, &params), 0);
     ck_assert_int_eq(poll_source_init(&disk, &p, &expected), 0);
-    list_add_tail(&p.sources, &disk.node);
+    poll_source_join(&disk, &p);
     ck_assert_uint_eq(poll_policy_window(&p, 0), 0);
     expected = 1;
     ck_assert_uint_gt(poll_policy_window(&p, 0), 0);
