@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/account.h"
+#include "aio/stats.h"
 #include "aio/bh.h"
-#include "aio/clock.h"
+#include "aio/loop-clock.h"
 #include "aio/fdmon/fdmon.h"
 #include "aio/loop.h"
 #include "aio/notifier.h"
@@ -80,7 +80,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 
 destroy_notifier:
     aio_notifier_destroy(ctx);
-    aio_account_destroy(ctx);
+    aio_stats_destroy(ctx);
 close_fdmon:
     ctx->fdmon->ops->close(ctx->fdmon);
 destroy_policy:
@@ -102,7 +102,7 @@ int aio_context_free(AioContext *ctx)
         wait_recorder_close(ctx->recorder);
     }
     aio_notifier_destroy(ctx);
-    aio_account_destroy(ctx);
+    aio_stats_destroy(ctx);
     ctx->fdmon->ops->close(ctx->fdmon);
     poll_policy_destroy(&ctx->policy);
     free(ctx->new_params);

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "aio/account.h"
+#include "aio/stats.h"
 #include "aio/fdmon/fdmon.h"
 #include "aio/handler.h"
 #include "aio/poll-set.h"
@@ -89,7 +89,7 @@ void aio_handler_remove(struct aio_handler *h)
         ctx->nr_quiet--;
         ctx->nr_handlers--;
     }
-    aio_account_close(h);
+    aio_stats_close(h);
     ctx->fdmon->ops->remove(ctx->fdmon, h);
     list_del(&h->node);
     list_del(&h->ready_node);

@@ -9,7 +9,7 @@
  *     bh.c timer.c deferred.c notifier.c    what an iteration runs besides handlers
  *     handler.c, then poll-set.c            file descriptors, and those of them that are polled
  *     fdmon/ waits/recorder.c policy/       sleeping, recording, how long to spin
- *     account.c clock.c owner.c ready.h     figures, time, thread, handlers with an event
+ *     stats.c loop-clock.c owner.c ready.h figures, time, thread, handlers with an event
  */
 #ifndef POLLUX_AIO_LOOP_H
 #define POLLUX_AIO_LOOP_H

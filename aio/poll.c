@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "aio/bh.h"
-#include "aio/clock.h"
+#include "aio/loop-clock.h"
 #include "aio/deferred.h"
 #include "aio/fdmon/fdmon.h"
 #include "aio/loop.h"

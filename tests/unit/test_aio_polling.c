@@ -2,7 +2,7 @@
 /* The poll phase: when the loop spins, when it stops, who is looked at, what the policy is told. */
 #include <string.h>
 
-#include "aio/clock.h"
+#include "aio/loop-clock.h"
 #include "aio/fdmon/fdmon.h"
 #include "aio/poll-set.h"
 #include "tests/unit/loop-fixture.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The loop's clock, besides aio_now() of aio.h. */
-#ifndef POLLUX_AIO_CLOCK_H
-#define POLLUX_AIO_CLOCK_H
+#ifndef POLLUX_AIO_LOOP_CLOCK_H
+#define POLLUX_AIO_LOOP_CLOCK_H
 
 #include "aio/aio.h"
 

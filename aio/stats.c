@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/account.h"
+#include "aio/stats.h"
 #include "aio/poll-set.h"
 
 struct removed_handlers {
@@ -56,7 +56,7 @@ static struct removed_handlers *find_removed(AioContext *ctx, const char *name)
     return NULL;
 }
 
-void aio_account_close(const struct aio_handler *h)
+void aio_stats_close(const struct aio_handler *h)
 {
     AioContext *ctx = h->ctx;
     struct removed_handlers *p = find_removed(ctx, h->name);
@@ -73,7 +73,7 @@ void aio_account_close(const struct aio_handler *h)
     add(&p->info.stats, &h->stats);
 }
 
-void aio_account_destroy(AioContext *ctx)
+void aio_stats_destroy(AioContext *ctx)
 {
     while (!list_empty(&ctx->removed)) {
         struct removed_handlers *p = list_entry(ctx->removed.next, struct removed_handlers, node);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The loop's clock. */
-#include "aio/clock.h"
+#include "aio/loop-clock.h"
 #include "aio/loop.h"
 #include "base/clock.h"
 
