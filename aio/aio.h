@@ -84,6 +84,14 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 int aio_context_free(AioContext *ctx);
 
 /**
+ * aio_record_end - write what is left of the recorded waits, and close the file
+ * No further wait is recorded. aio_context_free() does the same, but drops the error.
+ * Context: owner.
+ * Return: 0, also if no waits are recorded, or -errno and @err if the file is not complete.
+ */
+int aio_record_end(AioContext *ctx, struct error *err);
+
+/**
  * aio_context_take - make the calling thread the owner
  * Context: a thread that the former owner has synchronised with (thread creation does).
  */

@@ -90,6 +90,15 @@ free_ctx:
     return r;
 }
 
+int aio_record_end(AioContext *ctx, struct error *err)
+{
+    struct wait_recorder *recorder = ctx->recorder;
+
+    aio_assert_owner(ctx);
+    ctx->recorder = NULL;
+    return recorder ? wait_recorder_close(recorder, err) : 0;
+}
+
 int aio_context_free(AioContext *ctx)
 {
     aio_assert_owner(ctx);
@@ -98,9 +107,7 @@ int aio_context_free(AioContext *ctx)
         aio_bh_any(ctx)) {
         return -EBUSY;
     }
-    if (ctx->recorder) {
-        wait_recorder_close(ctx->recorder);
-    }
+    aio_record_end(ctx, NULL);
     aio_notifier_destroy(ctx);
     aio_stats_destroy(ctx);
     ctx->fdmon->ops->close(ctx->fdmon);

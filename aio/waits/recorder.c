@@ -20,7 +20,8 @@ struct wait_recorder {
     FILE *out;
     pthread_t writer;
     sem_t work;
-    bool failed; /* the writer's until it has ended */
+    char *path;
+    int error; /* of the first write that failed, -errno; the writer's until it has ended */
 
     /* The loop's. */
     uint64_t last_end_ns;
@@ -33,6 +34,13 @@ struct wait_recorder {
     struct wait_record ring[RING];
 };
 
+static void note_result(struct wait_recorder *r, int ret)
+{
+    if (ret < 0 && !r->error) {
+        r->error = errno ? -errno : ret;
+    }
+}
+
 static void write_out(struct wait_recorder *r, unsigned *named)
 {
     /* Pairs with the release in wait_recorder_add(): records before head are complete, and the
@@ -41,10 +49,10 @@ static void write_out(struct wait_recorder *r, unsigned *named)
     unsigned nr_sources = load_acquire(&r->nr_sources);
 
     while (*named < nr_sources) {
-        r->failed |= wait_trace_write_source(r->out, &r->trace.sources[(*named)++]) < 0;
+        note_result(r, wait_trace_write_source(r->out, &r->trace.sources[(*named)++]));
     }
     for (size_t i = r->tail; i != head; i++) {
-        r->failed |= wait_trace_write(r->out, &r->trace, &r->ring[i % RING]) < 0;
+        note_result(r, wait_trace_write(r->out, &r->trace, &r->ring[i % RING]));
         store_release(&r->tail, i + 1); /* pairs with the acquire in wait_recorder_add() */
     }
 }
@@ -93,11 +101,16 @@ int wait_recorder_open(const char *path, const struct poll_policy *policy,
     r->policy = policy;
     r->trace.wake_ns = wake_ns ? wake_ns : POLL_WAKE_NS_DEFAULT;
     r->trace.wake_cpu_ns = POLL_WAKE_CPU_NS_DEFAULT;
-    ret = output_file_open("record", path, &r->out, err);
-    if (ret < 0) {
+    r->path = strdup(path);
+    if (!r->path) {
+        ret = error_set(err, -ENOMEM, "out of memory to record waits");
         goto free_r;
     }
-    r->failed = wait_trace_write_header(r->out, &r->trace) < 0;
+    ret = output_file_open("record", path, &r->out, err);
+    if (ret < 0) {
+        goto free_path;
+    }
+    note_result(r, wait_trace_write_header(r->out, &r->trace));
     ret = start_writer(r);
     if (ret < 0) {
         error_set(err, ret, "cannot start a thread to record waits: %s", strerror(-ret));
@@ -108,6 +121,8 @@ int wait_recorder_open(const char *path, const struct poll_policy *policy,
 
 close:
     fclose(r->out);
+free_path:
+    free(r->path);
 free_r:
     free(r);
     return ret;
@@ -186,25 +201,31 @@ void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint6
     }
 }
 
-int wait_recorder_close(struct wait_recorder *r)
+int wait_recorder_close(struct wait_recorder *r, struct error *err)
 {
     uint64_t wake_ns = poll_policy_wake_ns(r->policy);
-    bool failed;
+    int ret;
 
     store_release(&r->stop, true);
     sem_post(&r->work);
     pthread_join(r->writer, NULL);
     if (wake_ns) {
-        r->failed |= wait_trace_write_wake_ns(r->out, wake_ns) < 0;
+        note_result(r, wait_trace_write_wake_ns(r->out, wake_ns));
     }
     if (r->lost) {
         fprintf(r->out,
                 "# %" PRIu64 " waits were lost: they came faster than they could be written\n",
                 r->lost);
     }
-    failed = r->failed || ferror(r->out);
-    failed |= fclose(r->out) != 0;
+    note_result(r, ferror(r->out) ? -EIO : 0);
+    note_result(r, fclose(r->out));
+    ret = r->error;
+    if (ret < 0) {
+        error_set(err, ret, "record: cannot write '%s', so the waits in it are not complete: %s",
+                  r->path, strerror(-ret));
+    }
     sem_destroy(&r->work);
+    free(r->path);
     free(r);
-    return failed ? -EIO : 0;
+    return ret;
 }

@@ -39,8 +39,8 @@ void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint6
 /**
  * wait_recorder_close - write what is left, and what blocking cost if the policy has measured it
  * Context: the owner of the loop, or after it has ended.
- * Return: 0, or -EIO if the file is not complete.
+ * Return: 0, or -errno and @err if the file is not complete.
  */
-int wait_recorder_close(struct wait_recorder *r);
+int wait_recorder_close(struct wait_recorder *r, struct error *err);
 
 #endif

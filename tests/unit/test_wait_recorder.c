@@ -2,13 +2,16 @@
 /* What a loop records of its waits, and that it can be read back. */
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "aio/aio.h"
 #include "aio/waits/file.h"
+#include "iothread/iothread.h"
 
 /* A source that has an event when it was looked at often enough, so that every wait is a hit. */
 struct source {
@@ -182,6 +185,42 @@ START_TEST(a_file_that_cannot_be_written_is_reported)
 }
 END_TEST
 
+/* A full disk shows when the buffer is written: at the end, or while the loop runs. */
+START_TEST(a_disk_that_is_full_is_reported_at_the_end)
+{
+    struct iothread_config config = {.id = "io0", .record = "/dev/full"};
+    struct error err = {""};
+    struct iothread *io;
+
+    poll_params_default(&config.poll);
+    ck_assert_msg(iothread_new(&config, &io, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(iothread_end_record(io, &err), -ENOSPC);
+    ck_assert_msg(strstr(err.msg, "'/dev/full'") && strstr(err.msg, strerror(ENOSPC)), "%s",
+                  err.msg);
+    ck_assert_int_eq(iothread_end_record(io, &err), 0); /* reported once */
+    iothread_free(io);
+}
+END_TEST
+
+START_TEST(a_file_that_may_not_grow_is_reported_at_the_end)
+{
+    const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
+    struct error err = {""};
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    run(&kick, 50000);
+    ck_assert_int_eq(aio_record_end(ctx, &err), -EFBIG);
+    ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, strerror(EFBIG)), "%s", err.msg);
+    run(&kick, 10); /* no longer recorded */
+    aio_handler_remove(&kick.handler);
+    aio_handler_remove(&disk.handler);
+    ck_assert_int_eq(aio_context_free(ctx), 0);
+    close(fd);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("wait-recorder");
@@ -192,9 +231,11 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, waits_are_recorded_with_who_fired_and_what_was_in_flight);
     tcase_add_test(tc, a_long_record_is_written_while_the_loop_runs);
+    tcase_add_test(tc, a_file_that_may_not_grow_is_reported_at_the_end);
     suite_add_tcase(s, tc);
     tcase_add_test(plain, what_blocking_cost_is_written_if_it_was_measured);
     tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
+    tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
     suite_add_tcase(s, plain);
 
     runner = srunner_create(s);
