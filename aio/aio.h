@@ -22,9 +22,10 @@
  * poll_begin and poll_end, which change nothing in the loop. Destroying a context that still has
  * some returns -EBUSY, so what leaks is seen.
  *
- * Threads other than the owner may call aio_notify(), aio_asleep(), aio_bh_schedule(),
- * aio_set_poll_params() and the functions that read statistics. Everything else belongs to the
- * owner; functions that change the loop assert it.
+ * Any thread may call aio_notify(), aio_asleep(), aio_bh_init(), aio_bh_schedule(),
+ * aio_set_poll_params(), aio_get_stats(), aio_context_in_owner() and aio_fdmon_name(). All other
+ * functions are the owner's. Those that add, remove, arm, defer, run or free something assert it,
+ * except aio_deferred_cancel(), which does not know its loop.
  */
 #ifndef POLLUX_AIO_AIO_H
 #define POLLUX_AIO_AIO_H
@@ -99,6 +100,7 @@ void aio_context_take(AioContext *ctx);
 
 /**
  * aio_context_in_owner - is the calling thread the owner?
+ * Context: any thread.
  */
 bool aio_context_in_owner(const AioContext *ctx);
 
@@ -124,6 +126,7 @@ uint64_t aio_now(AioContext *ctx);
 
 /**
  * aio_trace - the track for what happens in the owner; NULL if there is no trace
+ * Context: owner.
  */
 struct trace_track *aio_trace(const AioContext *ctx);
 

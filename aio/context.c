@@ -144,6 +144,7 @@ struct worker_pool *aio_worker_pool(const AioContext *ctx)
 
 void aio_set_worker_pool(AioContext *ctx, struct worker_pool *pool)
 {
+    aio_assert_owner(ctx);
     ctx->workers = pool;
 }
 

@@ -65,6 +65,7 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
 void aio_handler_expect(struct aio_handler *h)
 {
     if (!aio_in_poll_set(h) && h->ops->poll) {
+        aio_assert_owner(h->ctx);
         aio_poll_set_join(h, aio_now(h->ctx));
     }
 }

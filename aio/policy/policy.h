@@ -33,10 +33,10 @@ struct poll_policy_ops;
 /* What a user sets; each policy reads what concerns it. */
 struct poll_params {
     const struct poll_policy_ops *policy;
-    uint64_t max_ns;         /* cap of every window; 0: never poll */
-    uint32_t grow;           /* grow-shrink, weighted: multiply the window by this; 0 means 2 */
-    uint32_t shrink;         /* grow-shrink, weighted: divide the window by this; 0: to zero */
-    uint32_t weight;         /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
+    uint64_t max_ns; /* cap of every window; 0: never poll */
+    uint32_t grow;   /* grow-shrink, weighted: multiply the window by this; 0 means 2 */
+    uint32_t shrink; /* divide the window by this; 0: to zero (grow-shrink), means 2 (weighted) */
+    uint32_t weight; /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
     uint32_t latency_weight; /* cost: ns of spinning worth one ns of latency; 0 means the default */
     uint32_t wake_ns;        /* cost: first guess of W, what blocking costs; 0 means the default */
     uint32_t cpu_max; /* percent of a CPU that polling may take in 100 ms; 0 means no limit */

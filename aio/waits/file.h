@@ -53,8 +53,8 @@ void wait_trace_free(struct wait_trace *t);
 
 /**
  * wait_trace_write_header - begin a trace: settings, and the sources that are known
- * wait_trace_write_wake_ns - what blocking cost, in place of what the header says; anywhere after
- * it wait_trace_write_source - name a source, before the first wait that it has to do with
+ * wait_trace_write_wake_ns - what blocking cost, in place of the header's figure; any time later
+ * wait_trace_write_source - name a source, before the first wait that it has to do with
  * wait_trace_write - one wait; of @t only busy_ns is used, which must be as in the header
  * Return: 0 or -EIO.
  */
