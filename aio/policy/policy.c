@@ -19,18 +19,6 @@ const struct poll_policy_ops *poll_policy_at(unsigned i)
     return i < sizeof(policies) / sizeof(policies[0]) ? policies[i] : NULL;
 }
 
-const struct poll_policy_ops *poll_policy_find(const char *name)
-{
-    const struct poll_policy_ops *ops;
-
-    for (unsigned i = 0; (ops = poll_policy_at(i)); i++) {
-        if (!strcmp(ops->name, name)) {
-            return ops;
-        }
-    }
-    return NULL;
-}
-
 void poll_params_default(struct poll_params *p)
 {
     *p = (struct poll_params){

