@@ -12,7 +12,7 @@
 
 static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
                        const struct aio_handler_ops *ops, void *opaque, const char *name,
-                       const unsigned *expected)
+                       const unsigned *in_flight)
 {
     int r;
 
@@ -26,7 +26,7 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
     };
     list_init(&h->ready_node);
     list_init(&h->poll_node);
-    r = poll_source_init(&h->source, &ctx->policy, expected);
+    r = poll_source_init(&h->source, &ctx->policy, in_flight);
     if (r == 0) {
         r = ctx->fdmon->ops->add(ctx->fdmon, h);
         if (r < 0) {
@@ -43,13 +43,13 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
 
 int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
                     const struct aio_handler_ops *ops, void *opaque, const char *name,
-                    const unsigned *expected)
+                    const unsigned *in_flight)
 {
     int r;
 
     aio_assert_owner(ctx);
     assert(ops->ready && !ops->poll == !ops->poll_ready);
-    r = handler_add(ctx, h, fd, events, ops, opaque, name, expected);
+    r = handler_add(ctx, h, fd, events, ops, opaque, name, in_flight);
     if (r < 0) {
         return r;
     }
@@ -62,7 +62,7 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
     return 0;
 }
 
-void aio_handler_expect(struct aio_handler *h)
+void aio_handler_in_flight(struct aio_handler *h)
 {
     if (!aio_in_poll_set(h) && h->ops->poll) {
         aio_assert_owner(h->ctx);

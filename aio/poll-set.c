@@ -121,7 +121,7 @@ static void drop_quiet_handlers(AioContext *ctx, uint64_t now)
         struct aio_handler *h = handler_of(at);
 
         next = at->next;
-        if (!list_empty(&h->ready_node) || (h->source.expected && *h->source.expected)) {
+        if (!list_empty(&h->ready_node) || (h->source.in_flight && *h->source.in_flight)) {
             continue; /* its event is there, or will come */
         }
         if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {

@@ -2,14 +2,13 @@
 /*
  * One iteration of the loop.
  *
- * The loop is in polling mode from the moment when it has something to do until it has to block,
- * over as many iterations as that lasts: only then are the sources asked to notify again. So a
- * source that keeps up with the loop costs no notification at all, also where the policy never
- * spins.
+ * The loop is in polling mode from the first event until it has to block, over any number of
+ * iterations. The sources are asked to notify again only then. So a source that has its next event
+ * before the loop blocks sends no notification, even if the policy never spins.
  *
  * What must hold: before the loop blocks, every source in the poll set has re-enabled its
- * notifications (poll_end) and was looked at once more after that, and every other handler is armed
- * in the monitor. Then whatever happens later writes a descriptor that the monitor watches.
+ * notifications (poll_end) and was polled once more after that, and the monitor watches every other
+ * handler. Then each later event writes a descriptor that the monitor watches.
  */
 #include <stdlib.h>
 
@@ -67,7 +66,7 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
             found = aio_poll_set_pass(ctx);
         }
         if (found) {
-            break; /* the last look at the clock is near enough, and another is latency */
+            break; /* without another reading of the clock, which would delay the event */
         }
         before = now;
         now = aio_now(ctx);
@@ -84,7 +83,7 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
     return found;
 }
 
-/* Return: false if there was no need to, as something is ready after all. */
+/* Return: false if the loop did not block, because the last poll pass found an event. */
 static bool block(AioContext *ctx, struct poll_wait *w)
 {
     bool polled = aio_poll_set_end(ctx); /* which may arm a timer */
@@ -94,8 +93,8 @@ static bool block(AioContext *ctx, struct poll_wait *w)
     if (aio_notifier_prepare(ctx)) {
         timeout = 0;
     }
-    /* The last thing before the system call: poll_end ended with a full barrier, so this look sees
-     * what raced with it, or its maker sees that notifications are on. */
+    /* The last poll pass before the system call. poll_end ends with a full barrier: this pass sees an
+     * event that came before, and the other side of a later event sees that notifications are on. */
     if (polled && aio_poll_set_pass(ctx)) {
         aio_notifier_awake(ctx);
         return false;
@@ -117,28 +116,28 @@ static bool block(AioContext *ctx, struct poll_wait *w)
     return true;
 }
 
-/* Which of the sources that are ready ended the wait. */
+/* Tells the policy and the recorder which handlers ended the wait. */
 static void note_events(AioContext *ctx, const struct poll_wait *w)
 {
-    uint64_t fired = 0;
+    uint64_t ready = 0;
     struct list *at;
 
     list_for_each(at, &ctx->ready)
     {
         struct aio_handler *h = list_entry(at, struct aio_handler, ready_node);
 
-        /* A descriptor may have fired for what was taken by polling long ago: that is no event. */
+        /* A descriptor may be readable for an event that an earlier poll pass has handled. */
         if (h->ops->poll && (!h->revents || h->ops->poll(h->opaque))) {
             poll_policy_event(&ctx->policy, &h->source);
-            fired |= ctx->recorder ? wait_recorder_bit(ctx->recorder, h) : 0;
+            ready |= ctx->recorder ? wait_recorder_bit(ctx->recorder, h) : 0;
         }
     }
     if (ctx->recorder) {
-        wait_recorder_add(ctx->recorder, w, fired);
+        wait_recorder_add(ctx->recorder, w, ready);
     }
 }
 
-/* Whoever ended the wait is charged for it. */
+/* The handlers that ended the wait are charged for it. */
 static void charge(AioContext *ctx, const struct poll_wait *w)
 {
     struct list *at;
@@ -232,10 +231,10 @@ static bool dispatch(AioContext *ctx, uint64_t now)
         }
         trace_dispatch_begin(trace, ctx, h->name, revents);
         if (revents) {
-            stat_add(&h->stats.fired, 1);
+            stat_add(&h->stats.wakeups, 1);
             h->ops->ready(h->opaque, revents);
         } else {
-            stat_add(&h->stats.polled, 1);
+            stat_add(&h->stats.hits, 1);
             h->ops->poll_ready(h->opaque);
         }
         trace_dispatch_end(trace, ctx); /* @h may be gone */
@@ -265,7 +264,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
         learn = wait_for_event(ctx, &w);
         now = w.end_ns;
     }
-    /* However busy the poll set is, it does not starve the rest. */
+    /* A busy poll set does not starve descriptors that cannot be polled. */
     if ((busy && (!ctx->polling || !blocking)) ||
         (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
         look_at_fds(ctx, now);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The account: who the loop worked for.
+ * Figures of the loop and of its handlers.
  *
- * Figures of a handler are in the handler, written by the owner only. When a handler is removed
- * they are added to what earlier handlers of its name did, so that a queue that the guest resets,
- * or that is gone when the figures are printed, is not forgotten. There are few names.
+ * The figures of a handler are in the handler, written by the owner only. When a handler is removed
+ * they are added to those of earlier handlers of its name, so that the figures of a queue outlive a
+ * reset and the end of the device. There are few names.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +111,7 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
             .live = true,
             .can_poll = h->ops->poll,
             .in_poll_set = aio_in_poll_set(h),
-            .expected = h->source.expected ? *h->source.expected : 0,
+            .in_flight = h->source.in_flight ? *h->source.in_flight : 0,
             .stats = h->stats,
         };
         strncpy(out[n].name, h->name, sizeof(out[n].name) - 1);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* A thread that runs one event loop. */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>

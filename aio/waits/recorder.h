@@ -31,10 +31,10 @@ uint64_t wait_recorder_bit(struct wait_recorder *r, struct aio_handler *h);
 
 /**
  * wait_recorder_add - a wait is over
- * @fired: bits of the handlers that were ready
+ * @ready: bits of the handlers that were ready
  * Context: owner of the loop, before anything is dispatched.
  */
-void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint64_t fired);
+void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint64_t ready);
 
 /**
  * wait_recorder_close - write what is left, and what blocking cost if the policy has measured it
