@@ -2,11 +2,11 @@
 /*
  * The event loop.
  *
- * An AioContext belongs to one thread, its owner, and is all that thread does: wait for file
- * descriptors, bottom halves and timers, and run their callbacks. Before it blocks in the kernel it
- * may spin for a while over poll callbacks, which look at memory that a guest or the kernel writes,
- * so that an event that is close costs neither a system call nor a wake-up. How long is the
- * business of a policy (aio/policy/policy.h).
+ * An AioContext belongs to one thread, its owner. The owner waits for file descriptors, bottom halves
+ * and timers, and runs their callbacks. Before the owner blocks in the kernel it may spin for a while
+ * over poll callbacks, which read memory that a guest or the kernel writes, so that an event that
+ * comes soon costs neither a system call nor a wake-up. A policy decides for how long
+ * (aio/policy/policy.h).
  *
  * One iteration, aio_poll(ctx, true):
  *
@@ -20,11 +20,12 @@
  * Memory of handlers, timers and bottom halves is the caller's; they are embedded in what they
  * serve. Any of them may be removed from inside any callback, itself included, but for poll,
  * poll_begin and poll_end, which change nothing in the loop. Destroying a context that still has
- * some returns -EBUSY, so what leaks is seen.
+ * some returns -EBUSY, which shows leaks.
  *
- * Threads other than the owner may call aio_notify(), aio_asleep(), aio_bh_schedule(),
- * aio_set_poll_params() and the functions that read statistics. Everything else belongs to the
- * owner; functions that change the loop assert it.
+ * Any thread may call aio_notify(), aio_asleep(), aio_bh_init(), aio_bh_schedule(),
+ * aio_set_poll_params(), aio_get_stats(), aio_context_in_owner() and aio_fdmon_name(). All other
+ * functions are the owner's. Those that add, remove, arm, defer, run or free something assert it,
+ * except aio_deferred_cancel(), which does not know its loop.
  */
 #ifndef POLLUX_AIO_AIO_H
 #define POLLUX_AIO_AIO_H
@@ -84,6 +85,14 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 int aio_context_free(AioContext *ctx);
 
 /**
+ * aio_record_end - write what is left of the recorded waits, and close the file
+ * No further wait is recorded. aio_context_free() does the same, but drops the error.
+ * Context: owner.
+ * Return: 0, also if no waits are recorded, or -errno and @err if the file is not complete.
+ */
+int aio_record_end(AioContext *ctx, struct error *err);
+
+/**
  * aio_context_take - make the calling thread the owner
  * Context: a thread that the former owner has synchronised with (thread creation does).
  */
@@ -91,6 +100,7 @@ void aio_context_take(AioContext *ctx);
 
 /**
  * aio_context_in_owner - is the calling thread the owner?
+ * Context: any thread.
  */
 bool aio_context_in_owner(const AioContext *ctx);
 
@@ -116,6 +126,7 @@ uint64_t aio_now(AioContext *ctx);
 
 /**
  * aio_trace - the track for what happens in the owner; NULL if there is no trace
+ * Context: owner.
  */
 struct trace_track *aio_trace(const AioContext *ctx);
 
@@ -158,11 +169,11 @@ struct aio_handler_ops {
      * set.
      *
      * poll: is there anything to do? One or two loads, no side effect.
-     * poll_ready: do it. The descriptor has not necessarily fired.
+     * poll_ready: handle the event. The descriptor may not be readable.
      * poll_begin: the loop is awake and looks by itself; ask the other side not to notify. All
      *     ready() and poll_ready() are called between it and poll_end.
      * poll_end: the loop is about to block; ask the other side to notify again, with a full barrier
-     *     after. The loop calls poll once more after it, so an event that raced with it is seen.
+     *     after. The loop calls poll once more after it, so an event that came in between is seen.
      */
     bool (*poll)(void *opaque);
     void (*poll_ready)(void *opaque);
@@ -174,12 +185,12 @@ struct aio_handler_ops {
 
 /* Counters of one handler; written by the owner, readable by any thread. */
 struct aio_handler_stats {
-    uint64_t polled;     /* dispatches because poll() said so */
-    uint64_t fired;      /* dispatches because the descriptor was ready */
-    uint64_t misses;     /* waits that it ended after the loop had polled in vain */
+    uint64_t hits;       /* dispatches because poll() returned true */
+    uint64_t wakeups;    /* dispatches because the descriptor was ready */
+    uint64_t misses;     /* waits that it ended, in which the loop had polled and then blocked */
     uint64_t polled_ns;  /* spent polling in waits that it ended */
     uint64_t blocked_ns; /* spent blocked in waits that it ended */
-    uint64_t syscalls;   /* made to serve it, as aio_count_syscall() was told */
+    uint64_t syscalls;   /* made to serve it, counted by aio_count_syscall() */
 
     /* of 1, 2-3, 4-7, ... , 128 and more requests */
     uint64_t batches[AIO_BATCH_BUCKETS];
@@ -192,14 +203,15 @@ struct aio_handler {
     const struct aio_handler_ops *ops;
     void *opaque;
     const char *name;
+    struct list poll_node; /* private to aio/: ctx->poll_set, whose walk reads this cache line */
     struct aio_handler_stats stats;
 
     /* private to aio/ */
     AioContext *ctx;
-    struct list node;          /* ctx->handlers */
-    struct list ready_node;    /* ctx->ready */
-    struct poll_source source; /* source.node: the poll set */
-    int revents;               /* what the monitor saw; 0 while ready: poll() said yes */
+    struct list node;       /* ctx->handlers */
+    struct list ready_node; /* ctx->ready */
+    struct poll_source source;
+    int revents; /* what the monitor saw; 0 while ready: poll() said yes */
     uint64_t last_event_ns;
     bool unwatched;  /* the monitor leaves it out */
     int fdmon_index; /* private to the monitor */
@@ -211,22 +223,21 @@ struct aio_handler {
  * @fd:       stays the caller's, must stay open while watched
  * @events:   POLLIN, POLLOUT
  * @name:     for statistics and traces; must outlive @h
- * @expected: how many events are owed, for example requests in flight; read whenever the loop
+ * @in_flight: requests in flight, each of which will end in an event; read whenever the loop
  *            goes idle. NULL: an event may come at any time.
  * Context: owner.
  * Return: 0 or -errno; then nothing happened.
  */
 int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
                     const struct aio_handler_ops *ops, void *opaque, const char *name,
-                    const unsigned *expected);
+                    const unsigned *in_flight);
 
 /**
- * aio_handler_expect - an event of @h is owed from now on
- * Takes a source that was quiet back into the poll set, so that its event is not first seen when
- * its descriptor is looked at. To be called when what @expected points to becomes more than 0;
+ * aio_handler_in_flight - a request of @h is in flight from now on
+ * A handler that was quiet joins the poll set again, so that polling sees the event. To be called when what @in_flight points to becomes more than 0;
  * cheap. Context: owner, not from poll, poll_begin or poll_end.
  */
-void aio_handler_expect(struct aio_handler *h);
+void aio_handler_in_flight(struct aio_handler *h);
 
 /**
  * aio_handler_remove - stop watching; after it returns no callback of @h runs
@@ -324,8 +335,8 @@ void aio_timer_cancel(struct aio_timer *t);
 /* --- end of turn --- */
 
 /*
- * Work that pays when it is done once for all the events of an iteration: one io_submit for a
- * batch, one interrupt for many completions. Runs after handlers, bottom halves and timers, in the
+ * Work to be done once for all events of an iteration: one io_submit for a batch, one interrupt for
+ * many completions. Runs after handlers, bottom halves and timers, in the
  * order in which it was deferred. What it defers itself runs in the same turn too, up to a few
  * rounds; the rest runs in the next one, which does not block.
  */
@@ -374,7 +385,7 @@ struct aio_stats {
     uint64_t poll_misses; /* waits in which the loop had polled and then had to block */
     uint64_t blocked_ns;  /* spent blocked in the kernel */
     uint64_t blocks;      /* times it blocked */
-    uint64_t syscalls;    /* made by the loop and, as far as it was told, its handlers */
+    uint64_t syscalls;    /* made by the loop and, as far as they were counted, by its handlers */
     uint64_t dispatches;  /* handler callbacks run */
     uint64_t bhs;         /* bottom halves run */
     uint64_t timers;      /* timers run */
@@ -393,7 +404,7 @@ struct aio_handler_info {
     char name[32];
     bool live; /* false: removed; this is what handlers of the name did */
     bool can_poll, in_poll_set;
-    unsigned expected; /* events owed now, if it says so */
+    unsigned in_flight; /* requests in flight, if it has a count of them */
     struct aio_handler_stats stats;
 };
 

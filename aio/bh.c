@@ -4,7 +4,8 @@
  * and turns it round, so they run in the order of the calls. What is scheduled while they run waits
  * for the next iteration, so a bottom half that schedules itself starves nobody.
  */
-#include "aio/internal.h"
+#include "aio/bh.h"
+#include "aio/loop.h"
 
 void aio_bh_init(AioContext *ctx, struct aio_bh *bh, void (*cb)(void *opaque), void *opaque)
 {

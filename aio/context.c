@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* An event loop's life: creation, ownership, parameters, figures. The loop itself is in poll.c. */
+/* Creating, configuring and destroying an event loop. One iteration is in poll.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "aio/internal.h"
+#include "aio/stats.h"
+#include "aio/bh.h"
+#include "aio/loop-clock.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/loop.h"
+#include "aio/notifier.h"
 #include "aio/waits/recorder.h"
-
-static uint64_t clock_monotonic(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 static void open_tracks(AioContext *ctx, const struct aio_context_config *config)
 {
@@ -45,10 +41,11 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     }
     memset(ctx, 0, sizeof(*ctx));
     ctx->max_batch = config->max_batch;
-    ctx->clock = config->clock ? config->clock : clock_monotonic;
+    ctx->clock = config->clock ? config->clock : aio_clock_monotonic;
     list_init(&ctx->handlers);
     list_init(&ctx->removed);
     list_init(&ctx->ready);
+    list_init(&ctx->poll_set);
     list_init(&ctx->timers);
     list_init(&ctx->deferred);
     list_init(&ctx->bh_pending);
@@ -83,7 +80,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 
 destroy_notifier:
     aio_notifier_destroy(ctx);
-    aio_account_destroy(ctx);
+    aio_stats_destroy(ctx);
 close_fdmon:
     ctx->fdmon->ops->close(ctx->fdmon);
 destroy_policy:
@@ -91,6 +88,15 @@ destroy_policy:
 free_ctx:
     free(ctx);
     return r;
+}
+
+int aio_record_end(AioContext *ctx, struct error *err)
+{
+    struct wait_recorder *recorder = ctx->recorder;
+
+    aio_assert_owner(ctx);
+    ctx->recorder = NULL;
+    return recorder ? wait_recorder_close(recorder, err) : 0;
 }
 
 int aio_context_free(AioContext *ctx)
@@ -101,48 +107,14 @@ int aio_context_free(AioContext *ctx)
         aio_bh_any(ctx)) {
         return -EBUSY;
     }
-    if (ctx->recorder) {
-        wait_recorder_close(ctx->recorder);
-    }
+    aio_record_end(ctx, NULL);
     aio_notifier_destroy(ctx);
-    aio_account_destroy(ctx);
+    aio_stats_destroy(ctx);
     ctx->fdmon->ops->close(ctx->fdmon);
     poll_policy_destroy(&ctx->policy);
     free(ctx->new_params);
     free(ctx);
     return 0;
-}
-
-/* Each thread has its own, so its address tells threads apart, and without a call into libpthread:
- * this is asked several times for each request. */
-static _Thread_local char self;
-
-void aio_context_take(AioContext *ctx)
-{
-    store_relaxed(&ctx->owner, &self);
-}
-
-bool aio_context_in_owner(const AioContext *ctx)
-{
-    return load_relaxed(&ctx->owner) == &self;
-}
-
-uint64_t aio_now(AioContext *ctx)
-{
-    ctx->recent_ns = ctx->clock();
-    return ctx->recent_ns;
-}
-
-uint64_t aio_recent(AioContext *ctx)
-{
-    uint64_t ticks = __builtin_ia32_rdtsc();
-
-    /* On another CPU the counter may be behind: that is a large difference, too. */
-    if (ctx->clock != clock_monotonic || ticks - ctx->recent_ticks > AIO_RECENT_TICKS) {
-        ctx->recent_ticks = ticks;
-        aio_now(ctx);
-    }
-    return ctx->recent_ns;
 }
 
 struct trace_track *aio_trace(const AioContext *ctx)
@@ -165,11 +137,6 @@ unsigned aio_max_batch(const AioContext *ctx)
     return ctx->max_batch;
 }
 
-void aio_count_loop_syscall(AioContext *ctx)
-{
-    stat_add(&ctx->stats.syscalls, 1);
-}
-
 struct worker_pool *aio_worker_pool(const AioContext *ctx)
 {
     return ctx->workers;
@@ -177,6 +144,7 @@ struct worker_pool *aio_worker_pool(const AioContext *ctx)
 
 void aio_set_worker_pool(AioContext *ctx, struct worker_pool *pool)
 {
+    aio_assert_owner(ctx);
     ctx->workers = pool;
 }
 
@@ -199,15 +167,8 @@ struct poll_params aio_poll_params(AioContext *ctx)
     return ctx->policy.params;
 }
 
-void aio_get_stats(AioContext *ctx, struct aio_stats *out)
+int aio_describe_policy(AioContext *ctx, char *buf, size_t len)
 {
-    const uint64_t *from = (const uint64_t *)&ctx->stats;
-    uint64_t *to = (uint64_t *)out;
-
-    _Static_assert(sizeof(*out) % sizeof(*to) == 0, "only counters in struct aio_stats");
-    for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++) {
-        to[i] = load_relaxed(&from[i]);
-    }
-    out->notify_sent += load_relaxed(&ctx->notify_sent);
-    out->notify_elided += load_relaxed(&ctx->notify_elided);
+    aio_assert_owner(ctx);
+    return poll_policy_describe(&ctx->policy, buf, len);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Work put off to the end of the turn. */
-#include "aio/internal.h"
+/* Work that was deferred to the end of the turn. */
+#include "aio/deferred.h"
+#include "aio/loop.h"
 
 /*
- * Submission defers nothing; completion inside it defers the publishing of used buffers. What goes
- * on longer (a completion that submits again) waits for the next iteration, or it would starve the
- * other sources.
+ * The first round submits requests. Requests that complete inside the submission defer the publishing
+ * of used buffers, the second round. Further rounds (a completion that submits again) wait for the
+ * next iteration, or they would starve the other sources.
  */
 #define DEFERRED_ROUNDS 3
 

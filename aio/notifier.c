@@ -20,7 +20,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/handler.h"
+#include "aio/loop.h"
+#include "aio/notifier.h"
 
 static void notifier_ready(void *opaque, int revents)
 {

@@ -2,24 +2,30 @@
 /*
  * One iteration of the loop.
  *
- * The loop is in polling mode from the moment when it has something to do until it has to block,
- * over as many iterations as that lasts: only then are the sources asked to notify again. So a
- * source that keeps up with the loop costs no notification at all, also where the policy never
- * spins.
+ * The loop is in polling mode from the first event until it has to block, over any number of
+ * iterations. The sources are asked to notify again only then. So a source that has its next event
+ * before the loop blocks sends no notification, even if the policy never spins.
  *
  * What must hold: before the loop blocks, every source in the poll set has re-enabled its
- * notifications (poll_end) and was looked at once more after that, and every other handler is armed
- * in the monitor. Then whatever happens later writes a descriptor that the monitor watches.
+ * notifications (poll_end) and was polled once more after that, and the monitor watches every other
+ * handler. Then each later event writes a descriptor that the monitor watches.
  */
 #include <stdlib.h>
 
-#include "aio/internal.h"
+#include "aio/bh.h"
+#include "aio/loop-clock.h"
+#include "aio/deferred.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/loop.h"
+#include "aio/notifier.h"
+#include "aio/poll-set.h"
+#include "aio/timer.h"
 #include "aio/waits/recorder.h"
 
-static struct aio_handler *handler_of(struct list *source_node)
-{
-    return list_entry(source_node, struct aio_handler, source.node);
-}
+/* Poll callbacks between two readings of the clock, which costs about as much. */
+#define LOOKS_PER_CLOCK 16
+/* Two readings of the clock further apart than this: the thread was not running. */
+#define OFF_CPU_NS 20000
 
 static void take_new_params(AioContext *ctx)
 {
@@ -38,112 +44,6 @@ static void take_new_params(AioContext *ctx)
     free(params);
 }
 
-/* One look at everything that can be polled. */
-static bool poll_pass(AioContext *ctx)
-{
-    bool found = load_relaxed(&ctx->notified);
-    struct list *at;
-
-    list_for_each(at, &ctx->policy.sources)
-    {
-        struct aio_handler *h = handler_of(at);
-
-        if (h->ops->poll(h->opaque)) {
-            aio_handler_ready(h, 0);
-            found = true;
-        }
-    }
-    return found;
-}
-
-static void polling_begin(AioContext *ctx, uint64_t now)
-{
-    struct list *at;
-
-    if (ctx->polling) {
-        return;
-    }
-    ctx->polling = true;
-    ctx->polling_since_ns = now;
-    list_for_each(at, &ctx->policy.sources)
-    {
-        struct aio_handler *h = handler_of(at);
-
-        if (h->ops->poll_begin) {
-            h->ops->poll_begin(h->opaque);
-        }
-    }
-}
-
-/*
- * Stop watching the descriptors of the poll set once polling has lasted AIO_UNWATCH_NS. The loop
- * sees the events of these sources by their poll callbacks. A watched eventfd makes each write()
- * walk the monitor's wait queue, and stays readable, so that every look at the monitor reports it.
- */
-static void unwatch_poll_set(AioContext *ctx)
-{
-    struct list *at;
-
-    ctx->unwatched = true;
-    list_for_each(at, &ctx->policy.sources)
-    {
-        aio_handler_watch(handler_of(at), false);
-    }
-}
-
-/* Return: true if polling was on; the caller must then poll every source once more, for events that
- * came before poll_end. */
-static bool polling_end(AioContext *ctx)
-{
-    struct list *at;
-
-    if (!ctx->polling) {
-        return false;
-    }
-    ctx->polling = false;
-    if (ctx->unwatched) {
-        ctx->unwatched = false;
-        list_for_each(at, &ctx->policy.sources)
-        {
-            aio_handler_watch(handler_of(at), true);
-        }
-    }
-    list_for_each(at, &ctx->policy.sources)
-    {
-        struct aio_handler *h = handler_of(at);
-
-        if (h->ops->poll_end) {
-            h->ops->poll_end(h->opaque);
-        }
-    }
-    return true;
-}
-
-/*
- * Sources that were quiet for long leave the poll set. While polling, an event may have raced with
- * the poll_end of that, so they are looked at once more.
- */
-static void drop_quiet_sources(AioContext *ctx, uint64_t now)
-{
-    struct list *at, *next;
-
-    ctx->quiet_scan_ns = now;
-    for (at = ctx->policy.sources.next; at != &ctx->policy.sources; at = next) {
-        struct aio_handler *h = handler_of(at);
-
-        next = at->next;
-        if (!list_empty(&h->ready_node) || (h->source.expected && *h->source.expected)) {
-            continue; /* its event is there, or will come */
-        }
-        if (now - h->last_event_ns >= AIO_POLL_IDLE_NS) {
-            aio_poll_set_leave(h);
-            if (ctx->polling && h->ops->poll(h->opaque)) {
-                aio_handler_ready(h, 0);
-            }
-        }
-    }
-}
-
 static void look_at_fds(AioContext *ctx, uint64_t now)
 {
     ctx->fds_seen_ns = now;
@@ -157,20 +57,20 @@ static void look_at_fds(AioContext *ctx, uint64_t now)
 static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
 {
     unsigned sources = ctx->nr_handlers - ctx->nr_quiet;
-    unsigned passes = sources < AIO_LOOKS_PER_CLOCK ? AIO_LOOKS_PER_CLOCK / sources : 1;
+    unsigned passes = sources < LOOKS_PER_CLOCK ? LOOKS_PER_CLOCK / sources : 1;
     uint64_t before, now = w->start_ns;
     bool found = false;
 
     do {
         for (unsigned i = 0; i < passes && !found; i++) {
-            found = poll_pass(ctx);
+            found = aio_poll_set_pass(ctx);
         }
         if (found) {
-            break; /* the last look at the clock is near enough, and another is latency */
+            break; /* without another reading of the clock, which would delay the event */
         }
         before = now;
         now = aio_now(ctx);
-        w->off_cpu |= now - before > AIO_OFF_CPU_NS;
+        w->off_cpu |= now - before > OFF_CPU_NS;
         if (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
             look_at_fds(ctx, now);
             found = !list_empty(&ctx->ready);
@@ -183,19 +83,19 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
     return found;
 }
 
-/* Return: false if there was no need to, as something is ready after all. */
+/* Return: false if the loop did not block, because the last poll pass found an event. */
 static bool block(AioContext *ctx, struct poll_wait *w)
 {
-    bool polled = polling_end(ctx); /* which may arm a timer */
+    bool polled = aio_poll_set_end(ctx); /* which may arm a timer */
     int64_t timeout = aio_timers_timeout(ctx, w->end_ns);
     uint64_t began = w->end_ns;
 
     if (aio_notifier_prepare(ctx)) {
         timeout = 0;
     }
-    /* The last thing before the system call: poll_end ended with a full barrier, so this look sees
-     * what raced with it, or its maker sees that notifications are on. */
-    if (polled && poll_pass(ctx)) {
+    /* The last poll pass before the system call. poll_end ends with a full barrier: this pass sees an
+     * event that came before, and the other side of a later event sees that notifications are on. */
+    if (polled && aio_poll_set_pass(ctx)) {
         aio_notifier_awake(ctx);
         return false;
     }
@@ -216,28 +116,28 @@ static bool block(AioContext *ctx, struct poll_wait *w)
     return true;
 }
 
-/* Which of the sources that are ready ended the wait. */
+/* Tells the policy and the recorder which handlers ended the wait. */
 static void note_events(AioContext *ctx, const struct poll_wait *w)
 {
-    uint64_t fired = 0;
+    uint64_t ready = 0;
     struct list *at;
 
     list_for_each(at, &ctx->ready)
     {
         struct aio_handler *h = list_entry(at, struct aio_handler, ready_node);
 
-        /* A descriptor may have fired for what was taken by polling long ago: that is no event. */
+        /* A descriptor may be readable for an event that an earlier poll pass has handled. */
         if (h->ops->poll && (!h->revents || h->ops->poll(h->opaque))) {
             poll_policy_event(&ctx->policy, &h->source);
-            fired |= ctx->recorder ? wait_recorder_bit(ctx->recorder, h) : 0;
+            ready |= ctx->recorder ? wait_recorder_bit(ctx->recorder, h) : 0;
         }
     }
     if (ctx->recorder) {
-        wait_recorder_add(ctx->recorder, w, fired);
+        wait_recorder_add(ctx->recorder, w, ready);
     }
 }
 
-/* Whoever ended the wait is charged for it. */
+/* The handlers that ended the wait are charged for it. */
 static void charge(AioContext *ctx, const struct poll_wait *w)
 {
     struct list *at;
@@ -276,7 +176,7 @@ static void note_window(AioContext *ctx, uint64_t ns)
 static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
 {
     int64_t timeout = aio_timers_timeout(ctx, w->start_ns);
-    bool learn = ctx->policy.params.max_ns && !list_empty(&ctx->policy.sources);
+    bool learn = ctx->policy.params.max_ns && !list_empty(&ctx->poll_set);
     bool found = false;
 
     if (learn) {
@@ -286,7 +186,7 @@ static bool wait_for_event(AioContext *ctx, struct poll_wait *w)
     if (w->window_ns) {
         uint64_t limit = w->window_ns < (uint64_t)timeout ? w->window_ns : (uint64_t)timeout;
 
-        polling_begin(ctx, w->start_ns);
+        aio_poll_set_begin(ctx, w->start_ns);
         trace_run_poll_handlers_begin(ctx->trace, ctx, w->window_ns, timeout);
         found = spin(ctx, w, limit);
         trace_run_poll_handlers_end(ctx->trace, ctx, found, timeout);
@@ -331,10 +231,10 @@ static bool dispatch(AioContext *ctx, uint64_t now)
         }
         trace_dispatch_begin(trace, ctx, h->name, revents);
         if (revents) {
-            stat_add(&h->stats.fired, 1);
+            stat_add(&h->stats.wakeups, 1);
             h->ops->ready(h->opaque, revents);
         } else {
-            stat_add(&h->stats.polled, 1);
+            stat_add(&h->stats.hits, 1);
             h->ops->poll_ready(h->opaque);
         }
         trace_dispatch_end(trace, ctx); /* @h may be gone */
@@ -353,15 +253,10 @@ bool aio_poll(AioContext *ctx, bool blocking)
     ctx->in_poll = true;
     take_new_params(ctx);
 
-    busy = ctx->polling && poll_pass(ctx);
+    busy = ctx->polling && aio_poll_set_pass(ctx);
     now = busy ? aio_recent(ctx) : aio_now(ctx);
     w = (struct poll_wait){.start_ns = now, .end_ns = now, .outcome = POLL_HIT};
-    if (now - ctx->quiet_scan_ns >= AIO_POLL_SCAN_NS) {
-        drop_quiet_sources(ctx, now);
-    }
-    if (ctx->polling && !ctx->unwatched && now - ctx->polling_since_ns >= AIO_UNWATCH_NS) {
-        unwatch_poll_set(ctx);
-    }
+    aio_poll_set_maintain(ctx, now);
     busy |= !blocking || load_relaxed(&ctx->notified) || aio_bh_any(ctx) ||
             !list_empty(&ctx->deferred) || !list_empty(&ctx->ready) ||
             aio_timers_timeout(ctx, now) == 0;
@@ -369,7 +264,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
         learn = wait_for_event(ctx, &w);
         now = w.end_ns;
     }
-    /* However busy the poll set is, it does not starve the rest. */
+    /* A busy poll set does not starve descriptors that cannot be polled. */
     if ((busy && (!ctx->polling || !blocking)) ||
         (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
         look_at_fds(ctx, now);
@@ -377,7 +272,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
 
     aio_notifier_accept(ctx);
     if (!list_empty(&ctx->ready) || aio_bh_any(ctx)) {
-        polling_begin(ctx, now);
+        aio_poll_set_begin(ctx, now);
     }
     ran = dispatch(ctx, now);
     ran |= aio_bh_run(ctx);

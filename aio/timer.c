@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* One-shot timers, in a list by deadline: a loop has few of them. */
-#include "aio/internal.h"
+#include "aio/loop.h"
+#include "aio/timer.h"
 
 void aio_timer_init(AioContext *ctx, struct aio_timer *t, void (*cb)(void *opaque), void *opaque)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Reading a clock in ns. */
 #ifndef POLLUX_BASE_CLOCK_H
 #define POLLUX_BASE_CLOCK_H
 

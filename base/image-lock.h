@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Locks that keep two machines from one disk image: one writer, or many readers. Private to aio/.
+ * Locks that keep two machines from one disk image: one writer, or many readers.
  *
  * They belong to the open file description, so they go when the last descriptor does, however the
  * process ends.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Opens a file for output without damage to a disk image. */
 #include "base/output-file.h"
 
 #include <errno.h>

@@ -182,7 +182,7 @@ bool blk_queue_serve(struct blk_queue *q)
     }
     /* It has been quiet, perhaps: from now on the loop looks by itself, and turns notifications on
      * again. That takes a turn of its own. */
-    aio_handler_expect(&q->kick);
+    aio_handler_in_flight(&q->kick);
     aio_bh_schedule(&q->more);
     return true;
 }

@@ -55,9 +55,9 @@ static void print_handler(const char *id, const struct aio_handler_info *h, FILE
     const struct aio_handler_stats *s = &h->stats;
 
     fprintf(out,
-            "%s:   %-18s %10" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9.3f %9.3f %9" PRIu64 " %5u %-7s",
-            id, h->name, s->polled, s->misses, s->fired, seconds(s->polled_ns),
-            seconds(s->blocked_ns), s->syscalls, h->expected,
+            "%s:   %-18s %10" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9.3f %9.3f %9" PRIu64 " %9u %-7s",
+            id, h->name, s->hits, s->misses, s->wakeups, seconds(s->polled_ns),
+            seconds(s->blocked_ns), s->syscalls, h->in_flight,
             !h->live         ? "gone"
             : h->in_poll_set ? "polled"
             : h->can_poll    ? "quiet"
@@ -81,8 +81,8 @@ void account_print(struct iothread *io, FILE *out)
         return;
     }
     print_loop(id, a, out);
-    fprintf(out, "%s:   %-18s %10s %9s %9s %9s %9s %9s %5s %-7s %s\n", id, "handler", "hits",
-            "misses", "wake-ups", "polled s", "blocked s", "syscalls", "owed", "now",
+    fprintf(out, "%s:   %-18s %10s %9s %9s %9s %9s %9s %9s %-7s %s\n", id, "handler", "hits",
+            "misses", "wake-ups", "polled s", "blocked s", "syscalls", "in flight", "now",
             "requests at once:times");
     for (unsigned i = 0; i < a->nr_handlers; i++) {
         print_handler(id, &a->handlers[i], out);

@@ -37,7 +37,7 @@ const struct option_key iothread_keys[] = {
     {.name = "poll-shrink",
      .kind = OPTION_NUMBER,
      .metavar = "N",
-     .help = "divide it by N when the wait was too long; 0: to zero",
+     .help = "divide it by N when the wait was too long; 0: to zero (weighted: N = 2)",
      .max = 1000,
      OPTION_AT(struct iothread_args, io.poll.shrink)},
     {.name = "poll-weight",

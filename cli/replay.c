@@ -95,7 +95,7 @@ static void print_row(const struct contender *c, const struct replay_result *r)
            (double)r->latency_ns / waits / 1e3, r->hits, r->misses, r->blocks, replay_regret(r));
 }
 
-static int replay_trace(const struct wait_trace *t, struct contender *all, unsigned n)
+static int replay_trace(const struct waits *t, struct contender *all, unsigned n)
 {
     printf("  %-12s %9s %9s %7s %10s %9s %9s %9s %8s\n", "policy", "max ns", "polled us", "CPU %",
            "latency us", "hits", "misses", "blocks", "regret");
@@ -120,13 +120,13 @@ static int replay_trace(const struct wait_trace *t, struct contender *all, unsig
 static int replay_file(const char *name, struct contender *all, unsigned n, struct error *err)
 {
     FILE *in = fopen(name, "r");
-    struct wait_trace t;
+    struct waits t;
     int ret;
 
     if (!in) {
         return error_set(err, -errno, "cannot open %s: %s", name, strerror(errno));
     }
-    ret = wait_trace_read(in, name, &t, err);
+    ret = waits_read(in, name, &t, err);
     fclose(in);
     if (ret < 0) {
         return ret;
@@ -134,7 +134,7 @@ static int replay_file(const char *name, struct contender *all, unsigned n, stru
     printf("%s: %zu waits, blocking costs %.1f us of latency and %.1f us of CPU\n", name,
            t.nr_waits, (double)t.wake_ns / 1e3, (double)t.wake_cpu_ns / 1e3);
     ret = replay_trace(&t, all, n);
-    wait_trace_free(&t);
+    waits_free(&t);
     printf("\n");
     return ret < 0 ? error_set(err, ret, "%s: out of memory", name) : 0;
 }

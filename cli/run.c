@@ -307,6 +307,19 @@ static void close_or_give_up(struct run *r, enum machine_end how)
     sem_destroy(&r->closed);
 }
 
+/* Return: @status, or the status of a failure if recorded waits could not be written. */
+static int end_records(struct run *r, int status)
+{
+    for (unsigned i = 0; i < r->plan.machine.nr_iothreads; i++) {
+        struct error err = {""};
+
+        if (iothread_end_record(machine_iothread(r->machine, i), &err) < 0) {
+            status = command_fail(r->cmd, err.msg);
+        }
+    }
+    return status;
+}
+
 /* The console is given back, and signals are seen again, before we wait for what is in flight. */
 static int run_to_end(struct run *r)
 {
@@ -330,7 +343,7 @@ static int run_to_end(struct run *r)
     if (r->config.stats) {
         stats_print(r->machine, &r->plan.machine, stderr);
     }
-    return exit_status(r, how);
+    return end_records(r, exit_status(r, how));
 }
 
 static int start(struct run *r, struct error *err)

@@ -138,7 +138,7 @@ static void submit_queued(void *opaque)
         reap(u); /* what completed inside the submission need not wait */
     }
     if (u->in_kernel) {
-        aio_handler_expect(&u->handler);
+        aio_handler_in_flight(&u->handler);
     }
 }
 

@@ -214,7 +214,7 @@ static void submit_queued(void *opaque)
         reap_early(l);
     }
     if (l->nr_submitted) {
-        aio_handler_expect(&l->handler); /* and so poll_end is called */
+        aio_handler_in_flight(&l->handler); /* and so poll_end is called */
     }
 }
 

@@ -158,7 +158,7 @@ static __attribute__((noinline)) void submit_delayed(struct null_engine *n, stru
 {
     bool was_empty = list_empty(&n->submitted);
 
-    aio_handler_expect(&n->handler);
+    aio_handler_in_flight(&n->handler);
     *(struct null_req *)req->priv = (struct null_req){.due_ns = aio_now(n->e.ctx) + n->delay_ns};
     list_add_tail(&n->submitted, &req->node);
     if (was_empty && !n->polling) {

@@ -141,7 +141,7 @@ void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
-    aio_handler_expect(&pool->handler);
+    aio_handler_in_flight(&pool->handler);
 }
 
 static void take_finished(struct worker_pool *pool)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* A thread that runs one event loop. */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -187,6 +188,25 @@ int iothread_call(struct iothread *io, int (*fn)(void *opaque), void *opaque)
     wait_for(&call.done);
     sem_destroy(&call.done);
     return call.result;
+}
+
+struct end_record {
+    AioContext *ctx;
+    struct error *err;
+};
+
+static int end_record(void *opaque)
+{
+    const struct end_record *end = opaque;
+
+    return aio_record_end(end->ctx, end->err);
+}
+
+int iothread_end_record(struct iothread *io, struct error *err)
+{
+    struct end_record end = {.ctx = io->ctx, .err = err};
+
+    return iothread_call(io, end_record, &end);
 }
 
 uint64_t iothread_cpu_ns(struct iothread *io)

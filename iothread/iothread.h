@@ -51,6 +51,13 @@ AioContext *iothread_ctx(struct iothread *io);
 int iothread_call(struct iothread *io, int (*fn)(void *opaque), void *opaque);
 
 /**
+ * iothread_end_record - aio_record_end() in the I/O thread
+ * Context: any thread; waits for the end of the turn.
+ * Return: 0, or -errno and @err if the recorded waits are not complete.
+ */
+int iothread_end_record(struct iothread *io, struct error *err);
+
+/**
  * iothread_cpu_ns - CPU time the thread has used so far, ns
  * Context: any thread.
  */

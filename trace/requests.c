@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/engine-op.h"
-#include "trace/json.h"
+#include "trace/chrome-json.h"
 
 struct trace_request {
     uint64_t key; /* address of the request; 0: a free place */

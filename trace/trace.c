@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/barrier.h"
-#include "trace/internal.h"
+#include "trace/track.h"
 
 #define EVENTS_MAX (1u << 24)
 

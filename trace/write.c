@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "trace/json.h"
+#include "trace/chrome-json.h"
 
 static void put_instant(struct trace_writer *w, const struct trace_entry *e, const char *name)
 {

@@ -10,7 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "aio/internal.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/loop.h"
 
 #define EPOLL_FROM  64
 #define EPOLL_UNTIL 32
@@ -129,7 +130,7 @@ static void auto_watch(struct fdmon *m, struct aio_handler *h, bool on)
         return;
     }
     /* Out of epoll altogether: it may fail to get in again, but there is ppoll for that. */
-    stat_add(&m->ctx->stats.syscalls, 1);
+    aio_count_loop_syscall(m->ctx);
     if (!on) {
         fdmon_epoll.remove(a->epoll, h);
     } else if (fdmon_epoll.add(a->epoll, h) < 0) {

@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/ready.h"
 
 #define EVENTS_AT_A_TIME 64
 
@@ -70,7 +71,7 @@ static void epoll_watch(struct fdmon *m, struct aio_handler *h, bool on)
 {
     struct epoll_event event = {.events = on ? h->events : 0, .data.ptr = h};
 
-    stat_add(&m->ctx->stats.syscalls, 1);
+    aio_count_loop_syscall(m->ctx);
     epoll_ctl(epoll_of(m)->fd, EPOLL_CTL_MOD, h->fd, &event);
 }
 
@@ -85,12 +86,12 @@ static void epoll_wait_ns(struct fdmon *m, int64_t timeout)
         struct pollfd pfd = {.fd = e->fd, .events = POLLIN};
         struct timespec ts;
 
-        stat_add(&m->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(m->ctx);
         if (ppoll(&pfd, 1, fdmon_timespec(&ts, timeout), NULL) <= 0) {
             return;
         }
     }
-    stat_add(&m->ctx->stats.syscalls, 1);
+    aio_count_loop_syscall(m->ctx);
     n = epoll_wait(e->fd, events, EVENTS_AT_A_TIME, wait_ms);
     for (int i = 0; i < n; i++) {
         aio_handler_ready(events[i].data.ptr, events[i].events);

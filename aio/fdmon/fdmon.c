@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The table of monitors. */
 #include <string.h>
-#include <time.h>
 
-#include "aio/internal.h"
+#include "aio/fdmon/fdmon.h"
 
 static const struct fdmon_ops *const monitors[] = {
     &fdmon_auto,
@@ -27,14 +26,4 @@ const struct fdmon_ops *fdmon_find(const char *name)
         }
     }
     return NULL;
-}
-
-const struct timespec *fdmon_timespec(struct timespec *ts, int64_t timeout)
-{
-    if (timeout == INT64_MAX) {
-        return NULL;
-    }
-    ts->tv_sec = timeout / 1000000000;
-    ts->tv_nsec = timeout % 1000000000;
-    return ts;
 }

@@ -7,6 +7,7 @@
 #define POLLUX_AIO_FDMON_FDMON_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "aio/aio.h"
 
@@ -51,7 +52,13 @@ extern const struct fdmon_ops fdmon_io_uring;
 const struct fdmon_ops *fdmon_find(const char *name);
 
 /* @timeout in ns, INT64_MAX for none, as ppoll(2) wants it: NULL or @ts. */
-struct timespec;
-const struct timespec *fdmon_timespec(struct timespec *ts, int64_t timeout);
+static inline const struct timespec *fdmon_timespec(struct timespec *ts, int64_t timeout)
+{
+    if (timeout == INT64_MAX) {
+        return NULL;
+    }
+    *ts = (struct timespec){.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
+    return ts;
+}
 
 #endif

@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: MIT
 /*
- * The monitor on io_uring: one multishot poll request a handler, whose completions appear in
- * memory. Looking without waiting costs no system call.
+ * The monitor on io_uring: one multishot poll request for each handler, whose completions appear in
+ * memory. A wait that does not block costs no system call.
  *
- * A multishot poll reports edges: a wake-up of the descriptor after the last report. So ready()
- * must clear the cause completely (aio.h asks that of all handlers). A request ends when the kernel
- * says so (no IORING_CQE_F_MORE), and is then made again, which reports what is ready at that
- * moment.
+ * A multishot poll reports edges: a wake-up of the descriptor after the last report. So a handler
+ * must clear the cause completely, at the latest in its poll_end (struct aio_handler_ops). A request
+ * ends when the kernel says so (no IORING_CQE_F_MORE). The monitor then makes it again, which
+ * reports what is ready at that moment.
  *
  * After a removal, completions of the old request may still be in the ring. A slot is used again
- * only when its last completion was seen, so a stale one never meets another handler.
+ * only after its last completion, so no other handler gets a completion of the old request.
+ *
+ * The kernel may refuse to take requests (-EAGAIN: no memory, -EBUSY: completions wait for room).
+ * They then stay in the submission queue. When this queue is full, too, the monitor is behind: some
+ * slots lack a poll or cancel request. The next wait makes up for it, and lasts at most
+ * BEHIND_WAIT_NS, since events of these slots are not seen.
  */
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
 
-#include "aio/internal.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/ready.h"
 
 #define RING_ENTRIES 64
-#define CQ_ENTRIES                                                                                 \
-    4096 /* a descriptor that nobody reads while the loop polls reports each write                 \
-          */
-#define NO_SLOT UINT64_MAX /* completions of our own removals */
+/* Many: a descriptor that is not read while the loop polls reports each write. */
+#define CQ_ENTRIES     4096
+#define NO_SLOT        UINT64_MAX /* completions of cancel requests */
+#define BEHIND_WAIT_NS 1000000
 
 struct slot {
-    struct aio_handler *handler; /* NULL: free, or waiting for its last completion */
-    bool armed;                  /* a request is in the kernel */
+    struct aio_handler *handler; /* NULL: free, or its last completion is to come */
+    bool armed;                  /* a poll request was made and has not ended */
+    bool cancel;                 /* a cancel request is to be made */
 };
 
 struct fdmon_io_uring {
@@ -33,6 +40,7 @@ struct fdmon_io_uring {
     struct io_uring ring;
     struct slot *slots;
     unsigned nr_slots;
+    bool behind; /* a slot lacks a request */
 };
 
 static struct fdmon_io_uring *uring_of(struct fdmon *m)
@@ -74,15 +82,22 @@ static void uring_close(struct fdmon *m)
     free(u);
 }
 
+static void submit(struct fdmon_io_uring *u)
+{
+    aio_count_loop_syscall(u->m.ctx);
+    io_uring_submit(&u->ring);
+}
+
+/* Return: NULL if the queue is full and the kernel takes nothing; the monitor is behind then. */
 static struct io_uring_sqe *get_sqe(struct fdmon_io_uring *u)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-    while (!sqe) {
-        stat_add(&u->m.ctx->stats.syscalls, 1);
-        io_uring_submit(&u->ring);
+    if (!sqe) {
+        submit(u);
         sqe = io_uring_get_sqe(&u->ring);
     }
+    u->behind |= !sqe;
     return sqe;
 }
 
@@ -90,9 +105,35 @@ static void arm(struct fdmon_io_uring *u, unsigned i)
 {
     struct io_uring_sqe *sqe = get_sqe(u);
 
-    io_uring_prep_poll_multishot(sqe, u->slots[i].handler->fd, u->slots[i].handler->events);
-    io_uring_sqe_set_data64(sqe, i);
-    u->slots[i].armed = true;
+    if (sqe) {
+        io_uring_prep_poll_multishot(sqe, u->slots[i].handler->fd, u->slots[i].handler->events);
+        io_uring_sqe_set_data64(sqe, i);
+        u->slots[i].armed = true;
+    }
+}
+
+static void cancel(struct fdmon_io_uring *u, unsigned i)
+{
+    struct io_uring_sqe *sqe = get_sqe(u);
+
+    u->slots[i].cancel = !sqe;
+    if (sqe) {
+        /* not a poll removal: that gives up (EALREADY) on a poll that fires at this moment */
+        io_uring_prep_cancel64(sqe, i, 0);
+        io_uring_sqe_set_data64(sqe, NO_SLOT);
+    }
+}
+
+static void catch_up(struct fdmon_io_uring *u)
+{
+    u->behind = false;
+    for (unsigned i = 0; i < u->nr_slots && !u->behind; i++) {
+        if (u->slots[i].handler && !u->slots[i].armed) {
+            arm(u, i);
+        } else if (u->slots[i].cancel) {
+            cancel(u, i);
+        }
+    }
 }
 
 static int uring_add(struct fdmon *m, struct aio_handler *h)
@@ -129,14 +170,8 @@ static void uring_remove(struct fdmon *m, struct aio_handler *h)
 
     u->slots[i].handler = NULL;
     if (u->slots[i].armed) {
-        struct io_uring_sqe *sqe = get_sqe(u);
-
-        /* not a poll removal: that gives up (EALREADY) on a poll that fires at this moment */
-        io_uring_prep_cancel64(sqe, i, 0);
-        io_uring_sqe_set_data64(sqe, NO_SLOT);
-        /* The caller may close the descriptor now; the request must not outlive that. */
-        stat_add(&m->ctx->stats.syscalls, 1);
-        io_uring_submit(&u->ring);
+        cancel(u, i);
+        submit(u); /* now: the poll request holds a file that the caller may be about to close */
     }
 }
 
@@ -155,10 +190,27 @@ static void completion(struct fdmon_io_uring *u, const struct io_uring_cqe *cqe)
         aio_handler_ready(slot->handler, cqe->res > 0 ? cqe->res : POLLERR);
     }
     if (!(cqe->flags & IORING_CQE_F_MORE)) {
-        slot->armed = false;
+        slot->armed = slot->cancel = false;
         if (slot->handler) {
             arm(u, i);
         }
+    }
+}
+
+/* Submits, and waits for a completion. */
+static void block(struct fdmon_io_uring *u, int64_t timeout)
+{
+    struct __kernel_timespec ts = {timeout / 1000000000, timeout % 1000000000};
+    struct io_uring_cqe *cqe;
+
+    aio_count_loop_syscall(u->m.ctx);
+    io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, timeout == INT64_MAX ? NULL : &ts, NULL);
+    if (io_uring_sq_ready(&u->ring)) {
+        /* The kernel has refused, and so has not waited. */
+        ts = (struct __kernel_timespec){.tv_nsec =
+                                            timeout < BEHIND_WAIT_NS ? timeout : BEHIND_WAIT_NS};
+        aio_count_loop_syscall(u->m.ctx);
+        io_uring_wait_cqe_timeout(&u->ring, &cqe, &ts);
     }
 }
 
@@ -169,18 +221,16 @@ static void uring_wait(struct fdmon *m, int64_t timeout)
     unsigned head, n = 0;
 
     if (io_uring_cq_has_overflow(&u->ring)) {
-        stat_add(&m->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(m->ctx);
         io_uring_get_events(&u->ring);
     }
+    if (u->behind) {
+        catch_up(u);
+    }
     if (timeout > 0 && !io_uring_cq_ready(&u->ring)) {
-        struct __kernel_timespec ts = {timeout / 1000000000, timeout % 1000000000};
-
-        stat_add(&m->ctx->stats.syscalls, 1);
-        io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, timeout == INT64_MAX ? NULL : &ts,
-                                         NULL);
+        block(u, u->behind && timeout > BEHIND_WAIT_NS ? BEHIND_WAIT_NS : timeout);
     } else if (io_uring_sq_ready(&u->ring)) {
-        stat_add(&m->ctx->stats.syscalls, 1);
-        io_uring_submit(&u->ring);
+        submit(u);
     }
     io_uring_for_each_cqe(&u->ring, head, cqe)
     {

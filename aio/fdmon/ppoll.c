@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "aio/internal.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/ready.h"
 
 struct fdmon_ppoll {
     struct fdmon m;
@@ -95,7 +96,7 @@ static void ppoll_wait(struct fdmon *m, int64_t timeout)
     struct timespec ts;
     int n;
 
-    stat_add(&m->ctx->stats.syscalls, 1);
+    aio_count_loop_syscall(m->ctx);
     n = ppoll(p->fds, p->nr, fdmon_timespec(&ts, timeout), NULL);
     for (unsigned i = 0; n > 0; i++) {
         if (p->fds[i].revents) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The token bucket of poll-cpu-max. */
 #include "aio/policy/budget.h"
 
 /* Units: a token is 1/800 ns of polling, so that neither percent nor eighths need a division. */

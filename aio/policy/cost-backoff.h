@@ -42,7 +42,7 @@ static inline void cost_backoff_hit(struct cost_backoff *v)
     v->pause /= 2;
 }
 
-/* A window worth mention that ran out. */
+/* A window of a useful length ran out. */
 static inline void cost_backoff_miss(struct cost_backoff *v)
 {
     if (++v->score < BACKOFF_MAX) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Expected cost of each possible window, from hazards. */
 #include "aio/policy/cost-curve.h"
 
 /* Of Pareto(1), in a bucket a quarter of an octave wide: 1 - 2^(-1/4). */

@@ -2,15 +2,15 @@
 /*
  * What each possible poll window would cost, from what was seen of the sources.
  *
- * Sources race: the loop waits for the first of them, and a wait that another one ended says of
- * this one only that it took longer. So what is estimated per source is its hazard in each bucket
- * of time: of the waits that had lasted until there with this source in the race, the share in
- * which it fired there. Hazards of sources that race add up, whichever set of them is in the race
- * now, and from the sum follows the distribution of the next wait.
+ * The first event of any source ends a wait. If another source ended it, the event of this source
+ * would have come later: the observation is censored. So the estimate for a source is its hazard in
+ * each bucket of time: of the waits that lasted until the bucket with this source as a candidate,
+ * the share in which its event came there. The hazards of the candidates of a wait add up, and the
+ * sum gives the distribution of the wait.
  *
- * Where no wait has ever come, the hazard is taken as that of a Pareto distribution with exponent
- * 1, for which the best window is exactly the cost of blocking: with nothing known, this is the
- * classical answer to the ski-rental problem, never worse than twice the clairvoyant's cost.
+ * In buckets that no wait has reached, the hazard is taken as that of a Pareto distribution with exponent
+ * 1, for which the best window is exactly the cost of blocking. Without observations this is the
+ * ski-rental window, which costs at most twice what the clairvoyant policy pays.
  */
 #ifndef POLLUX_AIO_POLICY_COST_CURVE_H
 #define POLLUX_AIO_POLICY_COST_CURVE_H
@@ -18,15 +18,15 @@
 #include "base/histogram.h"
 
 struct cost_curve {
-    float hazard[HIST_BUCKETS]; /* sum over the sources in the race */
+    float hazard[HIST_BUCKETS]; /* sum over the candidates */
     float seen[HIST_BUCKETS];   /* waits that lasted until the bucket, largest of any source */
 };
 
 /**
- * cost_curve_add - put a source, or several that are always in the race together, into the race
+ * cost_curve_add - add a candidate, or several that are always candidates together
  * @c:      zeroed before the first one
- * @events: when it fired
- * @ended:  when the waits ended in which it was in the race, whatever ended them
+ * @events: when its events came
+ * @ended:  when the waits ended in which it was a candidate, whatever ended them
  */
 void cost_curve_add(struct cost_curve *c, const uint16_t events[HIST_BUCKETS],
                     const uint16_t ended[HIST_BUCKETS]);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Probes, and the estimate of W. */
 #include "aio/policy/cost-wake.h"
 
 #define WAKE_MIN_NS 500

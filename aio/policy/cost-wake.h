@@ -2,13 +2,11 @@
 /*
  * What blocking costs, measured while the loop works.
  *
- * When an event was signalled is not known to a loop that blocks: it only sees that it woke up. But
- * a source that is steady gives it away: the same wait, blocked for instead of polled for, is
- * longer by the cost of blocking, with all there is to it: the notification that the other side
- * must send, the wake-up, the system calls. So now and then one wait is done the other way round,
- * and the difference to the mean of the others is a sample. Two bounds come free with each wait
- * that blocked: an event that polling had not seen came after that, and none comes before the wait
- * began.
+ * A loop that blocks knows when it woke up, not when the event came. With a steady source, a wait
+ * that blocks is longer than a wait that polls by the cost of blocking: the notification of the other
+ * side, the wake-up and the system calls. So from time to time the policy does one wait the other
+ * way round (a probe), and the difference to the mean of the other waits is a sample. Each wait that
+ * blocked also gives an upper bound: its event came after polling had ended.
  */
 #ifndef POLLUX_AIO_POLICY_COST_WAKE_H
 #define POLLUX_AIO_POLICY_COST_WAKE_H

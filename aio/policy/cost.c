@@ -12,7 +12,7 @@
  * notices without polling when a workload becomes worth polling.
  *
  * There are two regimes, each with its own histograms and its own W. While no request is in flight,
- * only sources that may fire at any time (kicks) can end a wait. While requests are in flight,
+ * only sources whose event may come at any time (kicks) can end a wait. While requests are in flight,
  * completions can end it, too. With a guest at depth 1 the regimes have nothing in common: its kick
  * never comes while its request is in flight.
  *
@@ -68,12 +68,12 @@ struct regime {
     uint32_t waits;     /* since the last halving */
     uint32_t novelty;
     uint32_t skipped;    /* quick waits left out since one was looked at */
-    bool quick;          /* the newest wait was quick, and nothing out of the ordinary */
-    uint32_t search;     /* number of the newest search; found from older ones are stale */
+    bool quick;          /* the newest wait was quick, without novelty or back-off */
+    uint32_t search;     /* number of the newest search; windows found by older ones are stale */
     uint32_t search_gap; /* waits between searches, and until the next one */
     uint32_t search_in;
     uint64_t learned_cost, safe_cost;       /* recent mean cost of a wait under either window */
-    struct found_window found[1 << GROUPS]; /* by which groups of owed sources are in the race */
+    struct found_window found[1 << GROUPS]; /* by which groups of counted sources are candidates */
 };
 
 struct cost {
@@ -81,13 +81,13 @@ struct cost {
     enum regime_kind kind; /* of the present wait */
     enum wake_probe probe;
     uint64_t learned; /* what the search says for the present wait */
-    bool fired;       /* a source did, in the present wait */
+    bool had_event;   /* a source did, in the present wait */
 };
 
 struct cost_source {
     struct histogram events[REGIMES];
-    struct histogram ended; /* an owed source: waits by length in which it was in the race */
-    bool candidate;         /* an owed source: in the race in the present wait */
+    struct histogram ended; /* of a counted source: waits by length in which it was a candidate */
+    bool candidate;         /* a counted source: requests of it are in flight, and it is polled */
 };
 
 static uint64_t block_cost(const struct poll_policy *p, const struct regime *g)
@@ -127,7 +127,7 @@ static uint64_t search(struct poll_policy *p, struct regime *g, enum regime_kind
         struct histogram *h = &cs->events[kind];
 
         hist_forget(h, g->forgotten);
-        if (!s->expected) {
+        if (!s->in_flight) {
             for (unsigned i = 0; i < HIST_BUCKETS; i++) {
                 unsigned sum = events[i] + h->n[i];
 
@@ -142,18 +142,19 @@ static uint64_t search(struct poll_policy *p, struct regime *g, enum regime_kind
     return cost_curve_best(&curve, block_cost(p, g), p->params.max_ns, now_ns);
 }
 
-/* Which owed sources are in the race now. Return: the choice that depends on it. */
+/* Marks the candidates: counted sources whose event may end the wait.
+ * Return: the window that was found for this set of candidates. */
 static struct found_window *find_candidates(struct poll_policy *p, struct cost *c)
 {
     unsigned key = 0, i = 0;
     struct list *pos;
 
-    list_for_each(pos, &p->owed)
+    list_for_each(pos, &p->counted)
     {
-        struct poll_source *s = list_entry(pos, struct poll_source, owed_node);
+        struct poll_source *s = list_entry(pos, struct poll_source, counted_node);
         struct cost_source *cs = s->data;
 
-        cs->candidate = *s->expected && !list_empty(&s->node);
+        cs->candidate = *s->in_flight && !list_empty(&s->node);
         key |= (unsigned)cs->candidate << i;
         i = i + 1 < GROUPS ? i + 1 : 0;
     }
@@ -161,14 +162,14 @@ static struct found_window *find_candidates(struct poll_policy *p, struct cost *
     return &c->regimes[c->kind].found[key];
 }
 
-/* Is a source in the poll set that may fire at any time? Usually the first one is. */
+/* Is a source in the poll set whose event may come at any time? Usually the first one is. */
 static bool any_spontaneous(const struct poll_policy *p)
 {
     struct list *pos;
 
     list_for_each(pos, &p->sources)
     {
-        if (!list_entry(pos, struct poll_source, node)->expected) {
+        if (!list_entry(pos, struct poll_source, node)->in_flight) {
             return true;
         }
     }
@@ -178,25 +179,25 @@ static bool any_spontaneous(const struct poll_policy *p)
 static uint64_t cost_window(struct poll_policy *p, uint64_t now)
 {
     struct cost *c = p->data;
-    struct found_window *choice = find_candidates(p, c);
+    struct found_window *found = find_candidates(p, c);
     struct regime *g = &c->regimes[c->kind];
     uint64_t window, probe_ns = 0;
 
-    c->fired = false;
+    c->had_event = false;
     c->learned = 0;
     c->probe = WAKE_PROBE_NONE;
     if (c->kind == REGIME_IDLE && !any_spontaneous(p)) {
         return 0;
     }
-    if (choice->search != g->search) {
-        window = search(p, g, c->kind, choice->window);
-        if (window != choice->window) {
+    if (found->search != g->search) {
+        window = search(p, g, c->kind, found->window);
+        if (window != found->window) {
             g->search_gap = g->search_gap > 32 ? 32 : g->search_gap;
         }
-        choice->window = window;
-        choice->search = g->search;
+        found->window = window;
+        found->search = g->search;
     }
-    c->learned = window = choice->window;
+    c->learned = window = found->window;
     if (g->learned_cost > g->safe_cost + g->safe_cost / 2) {
         window = block_cost(p, g);
     }
@@ -210,7 +211,7 @@ static uint64_t cost_window(struct poll_policy *p, uint64_t now)
     return c->probe == WAKE_PROBE_NONE ? window : probe_ns;
 }
 
-/* When the event came, as well as it can be known, ns after the loop went idle. */
+/* Estimate of when the event came, ns after the loop went idle. */
 static uint64_t came_at(const struct regime *g, const struct poll_wait *w)
 {
     uint64_t wait = w->end_ns - w->start_ns;
@@ -227,7 +228,7 @@ static bool quick(const struct regime *g, const struct poll_wait *w)
            !g->backoff.score;
 }
 
-/* How many waits this one stands for; 0: it teaches nothing. */
+/* How many waits this one stands for; 0: the policy does not learn from it. */
 static unsigned sample_weight(const struct regime *g, const struct poll_wait *w)
 {
     if (w->off_cpu) {
@@ -246,9 +247,9 @@ static void cost_event(struct poll_policy *p, struct poll_source *s, const struc
     struct cost_source *cs = s->data;
     unsigned n = sample_weight(g, w);
 
-    if (n && (!s->expected || cs->candidate)) {
+    if (n && (!s->in_flight || cs->candidate)) {
         hist_add(&cs->events[c->kind], g->forgotten, hist_bucket(came_at(g, w)), n);
-        c->fired = true;
+        c->had_event = true;
     }
 }
 
@@ -294,7 +295,7 @@ static void age(struct regime *g, unsigned bucket, unsigned waits)
     }
 }
 
-/* Both windows pay for a wait of @ns. */
+/* Adds what a wait of @ns costs under either window to the mean costs. */
 static void charge(struct poll_policy *p, struct cost *c, struct regime *g, uint64_t ns)
 {
     uint64_t block = block_cost(p, g);
@@ -325,19 +326,19 @@ static void learn(struct poll_policy *p, const struct poll_wait *w, unsigned n)
     }
     ns = came_at(g, w);
     bucket = hist_bucket(ns);
-    if (c->fired) {
+    if (c->had_event) {
         charge(p, c, g, ns);
         cost_wake_learn(&g->wake, w, c->probe);
     } else if (bucket) {
-        bucket--; /* nobody fired: of the bucket in which it ended, nothing is known */
+        bucket--; /* no event: whether one would have come in this bucket is not known */
     }
     hist_add(&g->ended, g->forgotten, bucket, n);
     if (c->kind == REGIME_IN_FLIGHT) {
         struct list *pos;
 
-        list_for_each(pos, &p->owed)
+        list_for_each(pos, &p->counted)
         {
-            struct cost_source *cs = list_entry(pos, struct poll_source, owed_node)->data;
+            struct cost_source *cs = list_entry(pos, struct poll_source, counted_node)->data;
 
             if (cs->candidate) {
                 hist_add(&cs->ended, g->forgotten, bucket, n);

@@ -5,7 +5,7 @@
  * A source's window grows while its waits are longer than the window and would still fit under
  * the cap, and shrinks when one did not fit. The loop spins for the largest window of any source.
  * A wait inside the window changes nothing, so a window that has grown stays until a wait
- * overruns the cap: that is what makes the rule cheap, and what makes it spin in vain.
+ * is longer than the cap. So the rule is cheap, and it may spin for windows that run out.
  */
 #include "aio/policy/policy.h"
 

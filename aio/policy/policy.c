@@ -19,18 +19,6 @@ const struct poll_policy_ops *poll_policy_at(unsigned i)
     return i < sizeof(policies) / sizeof(policies[0]) ? policies[i] : NULL;
 }
 
-const struct poll_policy_ops *poll_policy_find(const char *name)
-{
-    const struct poll_policy_ops *ops;
-
-    for (unsigned i = 0; (ops = poll_policy_at(i)); i++) {
-        if (!strcmp(ops->name, name)) {
-            return ops;
-        }
-    }
-    return NULL;
-}
-
 void poll_params_default(struct poll_params *p)
 {
     *p = (struct poll_params){
@@ -66,8 +54,8 @@ static size_t source_data_size(void)
 int poll_policy_init(struct poll_policy *p, const struct poll_params *params)
 {
     list_init(&p->sources);
-    list_init(&p->owed);
-    list_init(&p->fired);
+    list_init(&p->counted);
+    list_init(&p->ready);
     p->data = malloc(data_size());
     if (!p->data) {
         return -ENOMEM;
@@ -112,16 +100,16 @@ uint64_t poll_policy_window(struct poll_policy *p, uint64_t now)
 void poll_policy_event(struct poll_policy *p, struct poll_source *s)
 {
     s->was_polled = !list_empty(&s->node);
-    list_add_tail(&p->fired, &s->fired_node);
+    list_add_tail(&p->ready, &s->ready_node);
 }
 
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w)
 {
     poll_budget_spend(&p->budget, w->polled_ns);
-    while (!list_empty(&p->fired)) {
-        struct poll_source *s = list_entry(p->fired.next, struct poll_source, fired_node);
+    while (!list_empty(&p->ready)) {
+        struct poll_source *s = list_entry(p->ready.next, struct poll_source, ready_node);
 
-        list_del(&s->fired_node);
+        list_del(&s->ready_node);
         if (p->asked && p->ops->event) {
             p->ops->event(p, s, w);
         }
@@ -142,20 +130,20 @@ int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len)
     return p->ops->describe ? p->ops->describe(p, buf, len) : snprintf(buf, len, "%s", "");
 }
 
-int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *expected)
+int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *in_flight)
 {
     list_init(&s->node);
-    list_init(&s->owed_node);
-    list_init(&s->fired_node);
-    s->expected = expected;
+    list_init(&s->counted_node);
+    list_init(&s->ready_node);
+    s->in_flight = in_flight;
     s->record_id = 0;
     s->was_polled = false;
     s->data = calloc(1, source_data_size());
     if (!s->data) {
         return -ENOMEM;
     }
-    if (expected) {
-        list_add_tail(&p->owed, &s->owed_node);
+    if (in_flight) {
+        list_add_tail(&p->counted, &s->counted_node);
     }
     return 0;
 }
@@ -165,11 +153,21 @@ void poll_source_reset(struct poll_source *s)
     memset(s->data, 0, source_data_size());
 }
 
+void poll_source_join(struct poll_source *s, struct poll_policy *p)
+{
+    list_add_tail(&p->sources, &s->node);
+}
+
+void poll_source_leave(struct poll_source *s)
+{
+    list_del(&s->node);
+}
+
 void poll_source_destroy(struct poll_source *s)
 {
     list_del(&s->node);
-    list_del(&s->owed_node);
-    list_del(&s->fired_node);
+    list_del(&s->counted_node);
+    list_del(&s->ready_node);
     free(s->data);
     s->data = NULL;
 }

@@ -2,10 +2,9 @@
 /*
  * Poll policies: how long to spin before blocking.
  *
- * A policy is asked once per loop iteration and told afterwards what the wait was and how it
- * ended. It is pure code: it reads no clock, makes no system call, takes no lock and allocates
- * nothing; every time comes in as an argument, so the same code runs in the loop, in a unit test
- * and in a replay on a virtual clock.
+ * The loop asks a policy once for each wait, and tells it afterwards how long the wait was and what
+ * ended it. A policy is pure code: no clock, system call, lock or allocation. Every time is an
+ * argument, so the same code runs in the loop, in a unit test and in a replay on a virtual clock.
  *
  * A wait is the time from the moment when the loop found nothing to do until something was ready.
  * All times are nanoseconds.
@@ -33,10 +32,10 @@ struct poll_policy_ops;
 /* What a user sets; each policy reads what concerns it. */
 struct poll_params {
     const struct poll_policy_ops *policy;
-    uint64_t max_ns;         /* cap of every window; 0: never poll */
-    uint32_t grow;           /* grow-shrink, weighted: multiply the window by this; 0 means 2 */
-    uint32_t shrink;         /* grow-shrink, weighted: divide the window by this; 0: to zero */
-    uint32_t weight;         /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
+    uint64_t max_ns; /* cap of every window; 0: never poll */
+    uint32_t grow;   /* grow-shrink, weighted: multiply the window by this; 0 means 2 */
+    uint32_t shrink; /* divide the window by this; 0: to zero (grow-shrink), means 2 (weighted) */
+    uint32_t weight; /* weighted: the newest interval counts 1/2^weight; 0 means 3 */
     uint32_t latency_weight; /* cost: ns of spinning worth one ns of latency; 0 means the default */
     uint32_t wake_ns;        /* cost: first guess of W, what blocking costs; 0 means the default */
     uint32_t cpu_max; /* percent of a CPU that polling may take in 100 ms; 0 means no limit */
@@ -45,7 +44,7 @@ struct poll_params {
 enum poll_outcome {
     POLL_HIT,     /* a poll callback saw the event inside the window */
     POLL_BLOCKED, /* the window was over (or 0); the file descriptor monitor was waited for */
-    POLL_TIMER,   /* a timer ended the wait: it was known in advance and teaches nothing */
+    POLL_TIMER, /* a timer ended the wait; its time was known before, so a policy learns nothing from it */
 };
 
 /* One wait. */
@@ -56,7 +55,8 @@ struct poll_wait {
     uint64_t polled_ns;  /* of end - start, spent spinning */
     uint64_t blocked_ns; /* of end - start, spent in the monitor */
     enum poll_outcome outcome;
-    bool off_cpu; /* the thread was preempted meanwhile: the wait is no measure of the source */
+    bool
+        off_cpu; /* the thread was preempted in the wait, so its length says nothing about the source */
 };
 
 /*
@@ -65,25 +65,26 @@ struct poll_wait {
  */
 struct poll_source {
     struct list node;         /* in poll_policy.sources while the source is in the poll set */
-    struct list owed_node;    /* in poll_policy.owed, if @expected is known */
-    struct list fired_node;   /* in poll_policy.fired, between event and wait_done */
-    const unsigned *expected; /* how many events are owed (requests in flight); NULL: not known */
-    unsigned record_id;       /* private to the recorder of waits; 0: none yet */
-    bool was_polled;          /* in the poll set at its last event, which may bring it back there */
+    struct list counted_node; /* in poll_policy.counted, if @in_flight is known */
+    struct list ready_node;   /* in poll_policy.ready, between event and wait_done */
+    const unsigned
+        *in_flight;     /* requests in flight; NULL: not known, an event may come at any time */
+    unsigned record_id; /* private to the recorder of waits; 0: none yet */
+    bool was_polled;    /* it was in the poll set when its last event came */
     void *data;
 };
 
 /*
  * A policy's instance for one loop. @data: ops->size bytes, zeroed, then ops->init.
- * A source with @expected is on @owed from init to destroy, in the poll set or not, so that what is
- * in flight is found without a walk over all sources.
+ * A source with @in_flight is on @counted from init to destroy, in the poll set or not, so that a policy
+ * finds the requests in flight without a walk over all sources.
  */
 struct poll_policy {
     const struct poll_policy_ops *ops;
     struct poll_params params;
     struct list sources; /* of struct poll_source, by node */
-    struct list owed;    /* of struct poll_source, by owed_node */
-    struct list fired;   /* of struct poll_source, by fired_node: what ended the present wait */
+    struct list counted; /* of struct poll_source, by counted_node */
+    struct list ready;   /* of struct poll_source, by ready_node: what ended the present wait */
     struct poll_budget budget;
     bool asked; /* the policy was asked for the present wait and will be told how it ended */
     void *data;
@@ -137,12 +138,6 @@ extern const struct poll_policy_ops poll_policy_fixed;
 extern const struct poll_policy_ops poll_policy_grow_shrink;
 extern const struct poll_policy_ops poll_policy_weighted;
 extern const struct poll_policy_ops poll_policy_cost;
-
-/**
- * poll_policy_find - a policy by its name
- * Return: its ops, or NULL.
- */
-const struct poll_policy_ops *poll_policy_find(const char *name);
 
 /**
  * poll_policy_at - the @i-th policy, for lists
@@ -206,8 +201,16 @@ int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len);
  * It is in no poll set yet.
  * Return: 0 or -ENOMEM. poll_source_destroy() frees and unlinks, before poll_policy_destroy().
  */
-int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *expected);
+int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *in_flight);
 void poll_source_reset(struct poll_source *s);
+
+/**
+ * poll_source_join - the loop polls the source from now on: it is in @p->sources
+ * poll_source_leave - the loop does not poll it any more
+ */
+void poll_source_join(struct poll_source *s, struct poll_policy *p);
+void poll_source_leave(struct poll_source *s);
+
 void poll_source_destroy(struct poll_source *s);
 
 #endif

@@ -24,7 +24,7 @@ struct weighted_source {
     uint64_t mean;
     /* In the wait that is being accounted: */
     bool had_event;
-    bool came_back; /* by its event: it was not in the poll set, and the wait is none of its */
+    bool came_back; /* it was not in the poll set, so the wait says nothing about it */
 };
 
 static uint64_t weighted_window(struct poll_policy *p, uint64_t now)

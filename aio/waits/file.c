@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Reads and writes files of recorded waits (docs/traces.md). */
 #include "aio/waits/file.h"
 
 #include <errno.h>
@@ -57,32 +58,32 @@ static bool parse_u64(const char *s, int base, uint64_t max, uint64_t *out)
     return !errno && !*end && end != s && *out <= max;
 }
 
-static int parse_source(struct reader *r, struct wait_trace *t, const char *line)
+static int parse_source(struct reader *r, struct waits *t, const char *line)
 {
-    struct wait_trace_source *s = &t->sources[t->nr_sources];
+    struct waits_source *s = &t->sources[t->nr_sources];
     char kind[8] = "";
 
-    if (t->nr_sources == WAIT_TRACE_SOURCES) {
+    if (t->nr_sources == WAITS_SOURCES_MAX) {
         return bad(r, "too many sources");
     }
     if (sscanf(line, "source %31s %7s", s->name, kind) < 1 || (*kind && strcmp(kind, "owed"))) {
         return bad(r, "expected: source NAME [owed]");
     }
-    s->owed = *kind;
+    s->counted = *kind;
     t->nr_sources++;
     return 0;
 }
 
 /* What is not a wait. @line is neither empty nor a comment. */
-static int parse_setting(struct reader *r, struct wait_trace *t, const char *line)
+static int parse_setting(struct reader *r, struct waits *t, const char *line)
 {
     static const struct {
         const char *key;
         size_t offset;
     } settings[] = {
-        {"wake-ns ", offsetof(struct wait_trace, wake_ns)},
-        {"wake-cpu-ns ", offsetof(struct wait_trace, wake_cpu_ns)},
-        {"busy-ns ", offsetof(struct wait_trace, busy_ns)},
+        {"wake-ns ", offsetof(struct waits, wake_ns)},
+        {"wake-cpu-ns ", offsetof(struct waits, wake_cpu_ns)},
+        {"busy-ns ", offsetof(struct waits, busy_ns)},
     };
 
     if (!strncmp(line, "source ", 7)) {
@@ -100,13 +101,13 @@ static int parse_setting(struct reader *r, struct wait_trace *t, const char *lin
     return bad(r, "neither a wait nor a known setting");
 }
 
-static bool parse_wait(const struct wait_trace *t, char *line, struct wait_record *w)
+static bool parse_wait(const struct waits *t, char *line, struct wait_record *w)
 {
     uint64_t all = t->nr_sources == 64 ? UINT64_MAX : (1ull << t->nr_sources) - 1;
     char *save, *word = strtok_r(line, " ", &save);
     bool ok;
 
-    *w = (struct wait_record){.busy_ns = t->busy_ns, .fired = 1};
+    *w = (struct wait_record){.busy_ns = t->busy_ns, .ready = 1};
     ok = word && parse_u64(word, 10, NS_MAX, &w->wait_ns);
     while (ok && (word = strtok_r(NULL, " ", &save))) {
         switch (*word) {
@@ -118,10 +119,10 @@ static bool parse_wait(const struct wait_trace *t, char *line, struct wait_recor
             ok = parse_u64(word + 1, 10, w->wait_ns, &w->polled_ns);
             break;
         case 'f':
-            ok = parse_u64(word + 1, 16, all, &w->fired);
+            ok = parse_u64(word + 1, 16, all, &w->ready);
             break;
         case 'o':
-            ok = parse_u64(word + 1, 16, all, &w->owed);
+            ok = parse_u64(word + 1, 16, all, &w->in_flight);
             break;
         case 'x':
             w->off_cpu = true;
@@ -131,10 +132,10 @@ static bool parse_wait(const struct wait_trace *t, char *line, struct wait_recor
             ok = false;
         }
     }
-    return ok && !(w->fired & ~all);
+    return ok && !(w->ready & ~all);
 }
 
-static int append(struct reader *r, struct wait_trace *t, const struct wait_record *w)
+static int append(struct reader *r, struct waits *t, const struct wait_record *w)
 {
     if (t->nr_waits == r->room) {
         size_t room = r->room ? r->room * 2 : 1024;
@@ -150,7 +151,7 @@ static int append(struct reader *r, struct wait_trace *t, const struct wait_reco
     return 0;
 }
 
-static int parse_line(struct reader *r, struct wait_trace *t, char *line)
+static int parse_line(struct reader *r, struct waits *t, char *line)
 {
     struct wait_record w;
 
@@ -166,54 +167,54 @@ static int parse_line(struct reader *r, struct wait_trace *t, char *line)
     return append(r, t, &w);
 }
 
-int wait_trace_read(FILE *in, const char *name, struct wait_trace *out, struct error *err)
+int waits_read(FILE *in, const char *name, struct waits *out, struct error *err)
 {
     struct reader r = {.in = in, .name = name, .err = err};
     char line[LINE_MAX];
     int got = next_line(&r, line);
 
-    *out = (struct wait_trace){0};
+    *out = (struct waits){0};
     if (got >= 0 && (!got || strcmp(line, MAGIC))) {
-        got = bad(&r, "not a trace of waits: does not begin with \"" MAGIC "\"");
+        got = bad(&r, "not a file of waits: does not begin with \"" MAGIC "\"");
     }
     while (got >= 0 && (got = next_line(&r, line)) > 0) {
         got = parse_line(&r, out, line);
     }
     if (got < 0) {
-        wait_trace_free(out);
+        waits_free(out);
     }
     return got;
 }
 
-void wait_trace_free(struct wait_trace *t)
+void waits_free(struct waits *t)
 {
     free(t->waits);
-    *t = (struct wait_trace){0};
+    *t = (struct waits){0};
 }
 
-int wait_trace_write_header(FILE *out, const struct wait_trace *t)
+int waits_write_header(FILE *out, const struct waits *t)
 {
     fprintf(out, MAGIC "\nwake-ns %" PRIu64 "\nwake-cpu-ns %" PRIu64 "\nbusy-ns %" PRIu64 "\n",
             t->wake_ns, t->wake_cpu_ns, t->busy_ns);
     for (unsigned i = 0; i < t->nr_sources; i++) {
-        wait_trace_write_source(out, &t->sources[i]);
+        waits_write_source(out, &t->sources[i]);
     }
     return ferror(out) ? -EIO : 0;
 }
 
-int wait_trace_write_wake_ns(FILE *out, uint64_t ns)
+int waits_write_wake_ns(FILE *out, uint64_t ns)
 {
     fprintf(out, "wake-ns %" PRIu64 "\n", ns);
     return ferror(out) ? -EIO : 0;
 }
 
-int wait_trace_write_source(FILE *out, const struct wait_trace_source *s)
+int waits_write_source(FILE *out, const struct waits_source *s)
 {
-    fprintf(out, "source %s%s\n", s->name, s->owed ? " owed" : "");
+    fprintf(out, "source %s%s\n", s->name, s->counted ? " owed" : "");
     return ferror(out) ? -EIO : 0;
 }
 
-int wait_trace_write(FILE *out, const struct wait_trace *t, const struct wait_record *w)
+int waits_write(FILE *out, const struct waits *t, const struct wait_record *w)
 {
     fprintf(out, "%" PRIu64, w->wait_ns);
     if (w->busy_ns != t->busy_ns) {
@@ -222,11 +223,11 @@ int wait_trace_write(FILE *out, const struct wait_trace *t, const struct wait_re
     if (w->blocked) {
         fprintf(out, " p%" PRIu64, w->polled_ns);
     }
-    if (w->fired != 1) {
-        fprintf(out, " f%" PRIx64, w->fired);
+    if (w->ready != 1) {
+        fprintf(out, " f%" PRIx64, w->ready);
     }
-    if (w->owed) {
-        fprintf(out, " o%" PRIx64, w->owed);
+    if (w->in_flight) {
+        fprintf(out, " o%" PRIx64, w->in_flight);
     }
     fprintf(out, "%s\n", w->off_cpu ? " x" : "");
     return ferror(out) ? -EIO : 0;

@@ -14,53 +14,53 @@
 
 #include "base/error.h"
 
-#define WAIT_TRACE_SOURCES  64
-#define WAIT_TRACE_NAME_MAX 31
+#define WAITS_SOURCES_MAX 64
+#define WAITS_NAME_MAX    31
 
 struct wait_record {
     uint64_t busy_ns;   /* from the end of the wait before to the start of this one */
     uint64_t wait_ns;   /* how long it was, as the loop saw it */
     uint64_t polled_ns; /* of these, spent polling; means something only if blocked */
-    uint64_t fired;     /* bit i: source i was ready at the end; 0: something else ended it */
-    uint64_t owed;      /* bit i: source i had requests in flight when the wait began */
+    uint64_t ready;     /* bit i: source i was ready at the end; 0: something else ended it */
+    uint64_t in_flight; /* bit i: source i had requests in flight when the wait began */
     bool blocked;       /* the loop blocked: wait_ns includes a wake-up */
     bool off_cpu;       /* the thread was preempted meanwhile */
 };
 
-struct wait_trace_source {
-    char name[WAIT_TRACE_NAME_MAX + 1];
-    bool owed; /* fires only when something is in flight */
+struct waits_source {
+    char name[WAITS_NAME_MAX + 1];
+    bool counted; /* "owed" in the file: an event comes only while requests are in flight */
 };
 
-struct wait_trace {
+struct waits {
     uint64_t wake_ns;     /* what blocking adds to the latency of an event */
     uint64_t wake_cpu_ns; /* CPU time that blocking once takes */
     uint64_t busy_ns;     /* for waits that do not say */
     unsigned nr_sources;
-    struct wait_trace_source sources[WAIT_TRACE_SOURCES];
+    struct waits_source sources[WAITS_SOURCES_MAX];
     size_t nr_waits;
     struct wait_record *waits;
 };
 
 /**
- * wait_trace_read - read a whole trace
+ * waits_read - read a whole file
  * @name: of the file, for messages
- * @out:  filled on success; wait_trace_free() frees
- * Return: 0; -EINVAL when it is not a trace, -ENOMEM or -EIO, and @err says where and why.
+ * @out:  filled on success; waits_free() frees
+ * Return: 0; -EINVAL when it is not a file of waits, -ENOMEM or -EIO, and @err says where and why.
  */
-int wait_trace_read(FILE *in, const char *name, struct wait_trace *out, struct error *err);
-void wait_trace_free(struct wait_trace *t);
+int waits_read(FILE *in, const char *name, struct waits *out, struct error *err);
+void waits_free(struct waits *t);
 
 /**
- * wait_trace_write_header - begin a trace: settings, and the sources that are known
- * wait_trace_write_wake_ns - what blocking cost, in place of what the header says; anywhere after
- * it wait_trace_write_source - name a source, before the first wait that it has to do with
- * wait_trace_write - one wait; of @t only busy_ns is used, which must be as in the header
+ * waits_write_header - begin a file: settings, and the sources that are known
+ * waits_write_wake_ns - what blocking cost, in place of the header's figure; any time later
+ * waits_write_source - name a source, before the first wait that it has to do with
+ * waits_write - one wait; of @t only busy_ns is used, which must be as in the header
  * Return: 0 or -EIO.
  */
-int wait_trace_write_header(FILE *out, const struct wait_trace *t);
-int wait_trace_write_wake_ns(FILE *out, uint64_t ns);
-int wait_trace_write_source(FILE *out, const struct wait_trace_source *s);
-int wait_trace_write(FILE *out, const struct wait_trace *t, const struct wait_record *w);
+int waits_write_header(FILE *out, const struct waits *t);
+int waits_write_wake_ns(FILE *out, uint64_t ns);
+int waits_write_source(FILE *out, const struct waits_source *s);
+int waits_write(FILE *out, const struct waits *t, const struct wait_record *w);
 
 #endif

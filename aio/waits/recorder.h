@@ -31,16 +31,16 @@ uint64_t wait_recorder_bit(struct wait_recorder *r, struct aio_handler *h);
 
 /**
  * wait_recorder_add - a wait is over
- * @fired: bits of the handlers that were ready
+ * @ready: bits of the handlers that were ready
  * Context: owner of the loop, before anything is dispatched.
  */
-void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint64_t fired);
+void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint64_t ready);
 
 /**
  * wait_recorder_close - write what is left, and what blocking cost if the policy has measured it
  * Context: the owner of the loop, or after it has ended.
- * Return: 0, or -EIO if the file is not complete.
+ * Return: 0, or -errno and @err if the file is not complete.
  */
-int wait_recorder_close(struct wait_recorder *r);
+int wait_recorder_close(struct wait_recorder *r, struct error *err);
 
 #endif

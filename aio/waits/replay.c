@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+/* Runs a poll policy over recorded waits. */
 #include "aio/waits/replay.h"
 
 #include <errno.h>
 
-int replay_init(struct replay *r, const struct poll_params *params, const struct wait_trace *t)
+int replay_init(struct replay *r, const struct poll_params *params, const struct waits *t)
 {
     *r = (struct replay){
         .nr_sources = t->nr_sources,
@@ -14,14 +15,14 @@ int replay_init(struct replay *r, const struct poll_params *params, const struct
         return -ENOMEM;
     }
     for (unsigned i = 0; i < t->nr_sources; i++) {
-        const unsigned *expected = t->sources[i].owed ? &r->owed[i] : NULL;
+        const unsigned *in_flight = t->sources[i].counted ? &r->in_flight[i] : NULL;
 
-        if (poll_source_init(&r->sources[i], &r->policy, expected) < 0) {
+        if (poll_source_init(&r->sources[i], &r->policy, in_flight) < 0) {
             r->nr_sources = i;
             replay_destroy(r);
             return -ENOMEM;
         }
-        list_add_tail(&r->policy.sources, &r->sources[i].node);
+        poll_source_join(&r->sources[i], &r->policy);
     }
     return 0;
 }
@@ -61,7 +62,7 @@ static void count(struct replay *r, const struct wait_record *w, const struct po
         out->misses += pw->polled_ns > 0;
         out->cpu_ns += r->wake_cpu_ns;
     }
-    if (w->fired) {
+    if (w->ready) {
         out->best_cost += came < block_cost ? came : block_cost;
         if (pw->outcome != POLL_HIT) {
             out->latency_ns += r->wake_ns;
@@ -77,11 +78,11 @@ void replay_wait(struct replay *r, const struct wait_record *w)
 
     r->now += w->busy_ns;
     for (unsigned i = 0; i < r->nr_sources; i++) {
-        r->owed[i] = w->owed >> i & 1;
+        r->in_flight[i] = w->in_flight >> i & 1;
     }
     pw.start_ns = r->now;
     pw.window_ns = r->window_ns = poll_policy_window(&r->policy, r->now);
-    if (w->fired && came <= pw.window_ns) {
+    if (w->ready && came <= pw.window_ns) {
         pw.outcome = POLL_HIT;
         pw.polled_ns = came;
         r->now += came;
@@ -93,7 +94,7 @@ void replay_wait(struct replay *r, const struct wait_record *w)
     }
     pw.end_ns = r->now;
     for (unsigned i = 0; i < r->nr_sources; i++) {
-        if (w->fired >> i & 1) {
+        if (w->ready >> i & 1) {
             poll_policy_event(&r->policy, &r->sources[i]);
         }
     }
@@ -104,8 +105,7 @@ void replay_wait(struct replay *r, const struct wait_record *w)
     r->result.total_ns = r->now;
 }
 
-int replay_run(const struct poll_params *params, const struct wait_trace *t,
-               struct replay_result *out)
+int replay_run(const struct poll_params *params, const struct waits *t, struct replay_result *out)
 {
     struct replay r;
     int ret = replay_init(&r, params, t);

@@ -29,8 +29,8 @@ struct replay_result {
 
 struct replay {
     struct poll_policy policy;
-    struct poll_source sources[WAIT_TRACE_SOURCES];
-    unsigned owed[WAIT_TRACE_SOURCES]; /* what sources[].expected points to */
+    struct poll_source sources[WAITS_SOURCES_MAX];
+    unsigned in_flight[WAITS_SOURCES_MAX]; /* what sources[].in_flight points to */
     unsigned nr_sources;
     uint64_t wake_ns, wake_cpu_ns;
     uint64_t now;
@@ -43,7 +43,7 @@ struct replay {
  * @t: its header only: sources, and what blocking costs
  * Return: 0 or -ENOMEM. replay_destroy() frees.
  */
-int replay_init(struct replay *r, const struct poll_params *params, const struct wait_trace *t);
+int replay_init(struct replay *r, const struct poll_params *params, const struct waits *t);
 void replay_destroy(struct replay *r);
 
 /**
@@ -55,8 +55,7 @@ void replay_wait(struct replay *r, const struct wait_record *w);
  * replay_run - a whole trace
  * Return: 0 or -ENOMEM.
  */
-int replay_run(const struct poll_params *params, const struct wait_trace *t,
-               struct replay_result *out);
+int replay_run(const struct poll_params *params, const struct waits *t, struct replay_result *out);
 
 /**
  * replay_regret - cost over the clairvoyant's, at least 1; 1 if the trace is free of cost

@@ -66,22 +66,22 @@ static size_t mutate(uint8_t *data, size_t size, size_t max, uint32_t *random)
     return fuzz_mutate_words(data, size, max, words, sizeof(words) / sizeof(words[0]), random);
 }
 
-static int read_text(const char *text, size_t size, struct wait_trace *t, struct error *err)
+static int read_text(const char *text, size_t size, struct waits *t, struct error *err)
 {
     FILE *in = fmemopen((void *)text, size, "r");
     int ret;
 
     FUZZ_CHECK(in, "fmemopen");
-    ret = wait_trace_read(in, "fuzz", t, err);
+    ret = waits_read(in, "fuzz", t, err);
     fclose(in);
     return ret;
 }
 
-static void check_bounds(const struct wait_trace *t)
+static void check_bounds(const struct waits *t)
 {
     uint64_t all = t->nr_sources == 64 ? UINT64_MAX : (1ull << t->nr_sources) - 1;
 
-    FUZZ_CHECK(t->nr_sources <= WAIT_TRACE_SOURCES, "%u sources", t->nr_sources);
+    FUZZ_CHECK(t->nr_sources <= WAITS_SOURCES_MAX, "%u sources", t->nr_sources);
     FUZZ_CHECK(t->wake_ns <= HOUR_NS && t->wake_cpu_ns <= HOUR_NS && t->busy_ns <= HOUR_NS,
                "settings");
     for (size_t i = 0; i < t->nr_waits; i++) {
@@ -89,21 +89,22 @@ static void check_bounds(const struct wait_trace *t)
 
         FUZZ_CHECK(w->wait_ns <= HOUR_NS && w->busy_ns <= HOUR_NS, "wait %zu is too long", i);
         FUZZ_CHECK(w->polled_ns <= w->wait_ns, "wait %zu polled longer than it waited", i);
-        FUZZ_CHECK(!((w->fired | w->owed) & ~all), "wait %zu names sources that are not there", i);
+        FUZZ_CHECK(!((w->ready | w->in_flight) & ~all), "wait %zu names sources that are not there",
+                   i);
     }
 }
 
-static void check_rewritten(const struct wait_trace *t)
+static void check_rewritten(const struct waits *t)
 {
-    struct wait_trace again;
+    struct waits again;
     struct error err;
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
-    FUZZ_CHECK(wait_trace_write_header(out, t) == 0, "header");
+    FUZZ_CHECK(waits_write_header(out, t) == 0, "header");
     for (size_t i = 0; i < t->nr_waits; i++) {
-        FUZZ_CHECK(wait_trace_write(out, t, &t->waits[i]) == 0, "wait %zu", i);
+        FUZZ_CHECK(waits_write(out, t, &t->waits[i]) == 0, "wait %zu", i);
     }
     fclose(out);
     FUZZ_CHECK(read_text(text, size, &again, &err) == 0, "%s, in what was written:\n%s", err.msg,
@@ -114,22 +115,22 @@ static void check_rewritten(const struct wait_trace *t)
                "the header changed");
     for (unsigned i = 0; i < t->nr_sources; i++) {
         FUZZ_CHECK(!strcmp(t->sources[i].name, again.sources[i].name) &&
-                       t->sources[i].owed == again.sources[i].owed,
+                       t->sources[i].counted == again.sources[i].counted,
                    "source %u changed", i);
     }
     for (size_t i = 0; i < t->nr_waits; i++) {
         const struct wait_record *a = &t->waits[i], *b = &again.waits[i];
 
-        FUZZ_CHECK(a->busy_ns == b->busy_ns && a->wait_ns == b->wait_ns && a->fired == b->fired &&
-                       a->owed == b->owed && a->blocked == b->blocked && a->off_cpu == b->off_cpu &&
-                       (!a->blocked || a->polled_ns == b->polled_ns),
+        FUZZ_CHECK(a->busy_ns == b->busy_ns && a->wait_ns == b->wait_ns && a->ready == b->ready &&
+                       a->in_flight == b->in_flight && a->blocked == b->blocked &&
+                       a->off_cpu == b->off_cpu && (!a->blocked || a->polled_ns == b->polled_ns),
                    "wait %zu changed", i);
     }
-    wait_trace_free(&again);
+    waits_free(&again);
     free(text);
 }
 
-static void check_replay(const struct wait_trace *t)
+static void check_replay(const struct waits *t)
 {
     const struct poll_policy_ops *policy;
     size_t counted = 0;
@@ -156,7 +157,7 @@ static void check_replay(const struct wait_trace *t)
 static void run(const uint8_t *data, size_t size)
 {
     struct error err = {""};
-    struct wait_trace t;
+    struct waits t;
 
     if (size == 0 || size > TEXT_MAX) {
         return;
@@ -168,7 +169,7 @@ static void run(const uint8_t *data, size_t size)
     check_bounds(&t);
     check_rewritten(&t);
     check_replay(&t);
-    wait_trace_free(&t);
+    waits_free(&t);
 }
 
 const struct fuzz_target fuzz_target = {.seed = seed, .mutate = mutate, .run = run};

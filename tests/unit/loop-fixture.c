@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/loop-fixture.h"
 
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+const struct poll_policy_ops *policy_named(const char *name)
+{
+    const struct poll_policy_ops *ops;
+
+    for (unsigned i = 0; (ops = poll_policy_at(i)); i++) {
+        if (!strcmp(ops->name, name)) {
+            break;
+        }
+    }
+    return ops;
+}
 
 int monitor_count(void)
 {

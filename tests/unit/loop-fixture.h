@@ -18,6 +18,9 @@
 /* How many file descriptor monitors there are; loop tests run on each, by its index. */
 int monitor_count(void);
 
+/* The policy of that name, or NULL. */
+const struct poll_policy_ops *policy_named(const char *name);
+
 /* --- the virtual clock; each test runs in a process of its own --- */
 
 uint64_t virtual_clock(void);

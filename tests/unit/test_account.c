@@ -37,7 +37,7 @@ START_TEST(a_hit_is_charged_to_the_handler_that_ended_it)
     busy.event_after_looks = 40;
     aio_poll(ctx, true);
     info = info_of(ctx, "busy");
-    ck_assert_uint_eq(info.stats.polled, 1);
+    ck_assert_uint_eq(info.stats.hits, 1);
     ck_assert_uint_eq(info.stats.misses, 0);
     ck_assert_uint_eq(info.stats.polled_ns, loop_stats(ctx).polled_ns);
     ck_assert_uint_gt(info.stats.polled_ns, 0);
@@ -60,7 +60,7 @@ START_TEST(a_miss_is_charged_to_the_handler_that_ended_it)
     source_fire(&s);
     aio_poll(ctx, true);
     info = info_of(ctx, "source");
-    ck_assert_uint_eq(info.stats.fired, 1);
+    ck_assert_uint_eq(info.stats.wakeups, 1);
     ck_assert_uint_eq(info.stats.misses, 1);
     ck_assert_uint_ge(info.stats.polled_ns, WINDOW_NS);
     ck_assert_uint_eq(info.stats.blocked_ns, loop_stats(ctx).blocked_ns);
@@ -80,7 +80,7 @@ START_TEST(without_polling_a_wait_is_no_miss)
     source_fire(&s);
     aio_poll(ctx, true);
     info = info_of(ctx, "source");
-    ck_assert_uint_eq(info.stats.fired, 1);
+    ck_assert_uint_eq(info.stats.wakeups, 1);
     ck_assert_uint_eq(info.stats.misses + info.stats.polled_ns, 0);
     ck_assert_uint_gt(info.stats.blocked_ns, 0);
     source_remove(&s);
@@ -98,11 +98,11 @@ START_TEST(what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name)
         source_fire(&s);
         aio_poll(ctx, true);
         aio_count_syscall(&s.h);
-        ck_assert_uint_eq(s.h.stats.fired, 1); /* its own figures are its own */
-        ck_assert_uint_eq(info_of(ctx, "source").stats.fired, round);
+        ck_assert_uint_eq(s.h.stats.wakeups, 1); /* its own figures are its own */
+        ck_assert_uint_eq(info_of(ctx, "source").stats.wakeups, round);
         ck_assert(info_of(ctx, "source").live);
         source_remove(&s);
-        ck_assert_uint_eq(info_of(ctx, "source").stats.fired, round);
+        ck_assert_uint_eq(info_of(ctx, "source").stats.wakeups, round);
         ck_assert_uint_eq(info_of(ctx, "source").stats.syscalls, round);
         ck_assert(!info_of(ctx, "source").live);
     }

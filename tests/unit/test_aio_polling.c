@@ -2,7 +2,9 @@
 /* The poll phase: when the loop spins, when it stops, who is looked at, what the policy is told. */
 #include <string.h>
 
-#include "aio/internal.h"
+#include "aio/loop-clock.h"
+#include "aio/fdmon/fdmon.h"
+#include "aio/poll-set.h"
 #include "tests/unit/loop-fixture.h"
 
 #define WINDOW_NS 10000 /* shorter than the slice in which descriptors are looked at */
@@ -32,8 +34,8 @@ START_TEST(an_event_is_seen_without_its_fd_and_without_system_calls)
     ck_assert_uint_gt(after.poll_hits, 90);
     ck_assert_uint_gt(after.polled_ns, 0);
     ck_assert_uint_eq(after.dispatches, 100);
-    ck_assert_uint_eq(s.h.stats.polled, 100);
-    ck_assert_uint_eq(s.h.stats.fired, 0);
+    ck_assert_uint_eq(s.h.stats.hits, 100);
+    ck_assert_uint_eq(s.h.stats.wakeups, 0);
 
     ck_assert_msg(s.begins == 1 && s.ends == 0, "polling mode lasts over iterations");
     source_remove(&s);
@@ -395,8 +397,8 @@ START_TEST(a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_wh
     ck_assert(!aio_in_poll_set(&idle.h));
     ck_assert(!idle.polling);
 
-    aio_handler_expect(&idle.h);
-    aio_handler_expect(&idle.h);
+    aio_handler_in_flight(&idle.h);
+    aio_handler_in_flight(&idle.h);
     ck_assert(idle.polling);
     idle.event_after_looks = idle.looks + 100;
     ck_assert(aio_poll(ctx, true));
@@ -501,7 +503,7 @@ START_TEST(a_source_that_owes_an_event_stays_in_the_poll_set)
     unsigned expected = 1;
 
     source_add(&owing, ctx);
-    owing.h.source.expected = &expected;
+    owing.h.source.in_flight = &expected;
     source_add(&busy, ctx);
     make_quiet(&owing, &busy);
     ck_assert(aio_in_poll_set(&owing.h));

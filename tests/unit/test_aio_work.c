@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/loop.h"
+#include "aio/notifier.h"
 #include "engine/internal.h"
 #include "tests/unit/loop-fixture.h"
 

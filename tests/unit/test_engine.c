@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/loop.h"
 #include "engine/internal.h"
 #include "engine/aio-ring.h"
 #include "tests/unit/loop-fixture.h"

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/loop.h"
 #include "engine/internal.h"
 #include "engine/internal.h"
 #include "base/guarded-copy.h"

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/loop.h"
 #include "engine/internal.h"
 #include "engine/internal.h"
 #include "tests/unit/loop-fixture.h"

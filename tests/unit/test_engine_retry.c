@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/internal.h"
+#include "aio/loop.h"
 #include "engine/internal.h"
 #include "engine/internal.h"
 

@@ -7,21 +7,22 @@
 #include "aio/policy/policy.h"
 #include "aio/waits/replay.h"
 #include "base/histogram.h"
+#include "loop-fixture.h"
 
 #define US 1000
 #define MS 1000000
 
-static const struct wait_trace one_source = {
+static const struct waits one_source = {
     .wake_ns = 30 * US,
     .wake_cpu_ns = 5 * US,
     .nr_sources = 1,
     .sources = {{.name = "kick"}},
 };
-static const struct wait_trace kick_and_disk = {
+static const struct waits kick_and_disk = {
     .wake_ns = 30 * US,
     .wake_cpu_ns = 5 * US,
     .nr_sources = 2,
-    .sources = {{.name = "kick"}, {.name = "disk", .owed = true}},
+    .sources = {{.name = "kick"}, {.name = "disk", .counted = true}},
 };
 
 static struct poll_params params_of(const char *name, uint64_t max_ns)
@@ -29,7 +30,7 @@ static struct poll_params params_of(const char *name, uint64_t max_ns)
     struct poll_params params;
 
     poll_params_default(&params);
-    params.policy = poll_policy_find(name);
+    params.policy = policy_named(name);
     ck_assert_ptr_nonnull(params.policy);
     params.max_ns = max_ns;
     return params;
@@ -45,7 +46,7 @@ static void start(struct replay *r, const char *name, uint64_t max_ns)
 /* One wait whose event, from source 0, comes after @ns. Return: the window it had. */
 static uint64_t wait_for(struct replay *r, uint64_t ns)
 {
-    replay_wait(r, &(struct wait_record){.busy_ns = 2 * US, .wait_ns = ns, .fired = 1});
+    replay_wait(r, &(struct wait_record){.busy_ns = 2 * US, .wait_ns = ns, .ready = 1});
     return r->window_ns;
 }
 
@@ -62,10 +63,9 @@ START_TEST(policies_are_found_by_name)
     unsigned n = 0;
 
     for (const struct poll_policy_ops *ops; (ops = poll_policy_at(n)); n++) {
-        ck_assert_ptr_eq(poll_policy_find(ops->name), ops);
+        ck_assert_ptr_eq(policy_named(ops->name), ops); /* names are unique */
     }
     ck_assert_uint_eq(n, 5);
-    ck_assert_ptr_null(poll_policy_find("no-such-policy"));
 }
 END_TEST
 
@@ -116,7 +116,7 @@ START_TEST(a_wait_off_cpu_teaches_nothing)
         uint64_t now = preempted.now;
 
         replay_wait(&preempted,
-                    &(struct wait_record){.wait_ns = 5 * MS, .fired = 1, .off_cpu = true});
+                    &(struct wait_record){.wait_ns = 5 * MS, .ready = 1, .off_cpu = true});
         preempted.now = now;
         wait_for(&calm, 20 * US);
         wait_for(&preempted, 20 * US);
@@ -264,9 +264,9 @@ START_TEST(weighted_does_not_count_the_wait_that_brings_a_source_back)
     back = &r.sources[1];
     wait_for(&r, 10 * US);
     ck_assert_uint_eq(ask(&r), 40 * US);
-    list_del(&back->node);
+    poll_source_leave(back);
     poll_policy_event(&r.policy, back);
-    list_add_tail(&r.policy.sources, &back->node);
+    poll_source_join(back, &r.policy);
     poll_policy_wait_done(&r.policy, &away);
     ck_assert_uint_eq(ask(&r), 40 * US);
     replay_destroy(&r);
@@ -501,11 +501,11 @@ START_TEST(cost_does_not_spin_for_completions_when_nothing_is_in_flight)
 
     ck_assert_int_eq(replay_init(&r, &params, &kick_and_disk), 0);
     for (unsigned i = 0; i < 2000; i++) {
-        replay_wait(&r, &(struct wait_record){.wait_ns = 500 * US, .fired = 1});
+        replay_wait(&r, &(struct wait_record){.wait_ns = 500 * US, .ready = 1});
         if (i > 300) {
             ck_assert_uint_lt(r.window_ns, US);
         }
-        replay_wait(&r, &(struct wait_record){.wait_ns = 15 * US, .fired = 2, .owed = 2});
+        replay_wait(&r, &(struct wait_record){.wait_ns = 15 * US, .ready = 2, .in_flight = 2});
         ck_assert(i < 300 || r.window_ns >= 15 * US || r.window_ns == 0);
     }
     ck_assert_uint_ge(r.result.hits, 1900);
@@ -518,13 +518,13 @@ START_TEST(cost_never_spins_when_nothing_can_fire)
     struct poll_params params = params_of("cost", 200 * US);
     struct poll_policy p;
     struct poll_source disk;
-    unsigned expected = 0;
+    unsigned in_flight = 0;
 
     ck_assert_int_eq(poll_policy_init(&p, &params), 0);
-    ck_assert_int_eq(poll_source_init(&disk, &p, &expected), 0);
-    list_add_tail(&p.sources, &disk.node);
+    ck_assert_int_eq(poll_source_init(&disk, &p, &in_flight), 0);
+    poll_source_join(&disk, &p);
     ck_assert_uint_eq(poll_policy_window(&p, 0), 0);
-    expected = 1;
+    in_flight = 1;
     ck_assert_uint_gt(poll_policy_window(&p, 0), 0);
     poll_source_destroy(&disk);
     poll_policy_destroy(&p);
@@ -533,20 +533,20 @@ END_TEST
 
 START_TEST(cost_knows_which_of_two_disks_is_in_flight)
 {
-    struct wait_trace disks = kick_and_disk;
+    struct waits disks = kick_and_disk;
     struct poll_params params = params_of("cost", 200 * US);
     struct replay r;
     unsigned long fast = 0;
 
     disks.nr_sources = 3;
-    disks.sources[2].owed = true;
+    disks.sources[2].counted = true;
     ck_assert_int_eq(replay_init(&r, &params, &disks), 0);
     for (unsigned i = 0; i < 1000; i++) {
-        replay_wait(&r, &(struct wait_record){.wait_ns = 900 * US, .fired = 4, .owed = 4});
+        replay_wait(&r, &(struct wait_record){.wait_ns = 900 * US, .ready = 4, .in_flight = 4});
         ck_assert(i < 300 || r.window_ns < US);
-        replay_wait(&r, &(struct wait_record){.wait_ns = 15 * US, .fired = 2, .owed = 2});
+        replay_wait(&r, &(struct wait_record){.wait_ns = 15 * US, .ready = 2, .in_flight = 2});
         fast += r.window_ns >= 15 * US;
-        replay_wait(&r, &(struct wait_record){.wait_ns = 15 * US, .fired = 2, .owed = 6});
+        replay_wait(&r, &(struct wait_record){.wait_ns = 15 * US, .ready = 2, .in_flight = 6});
         fast += r.window_ns >= 15 * US;
     }
     ck_assert_uint_ge(fast, 1900);

@@ -7,18 +7,19 @@
 #include <string.h>
 
 #include "aio/waits/replay.h"
+#include "loop-fixture.h"
 
 #define US 1000
 
 #define HEAD "pollux-waits 1\nwake-ns 30000\nwake-cpu-ns 5000\nbusy-ns 2000\n"
 
-static int read_text(const char *text, struct wait_trace *t, struct error *err)
+static int read_text(const char *text, struct waits *t, struct error *err)
 {
     FILE *in = fmemopen((void *)text, strlen(text), "r");
     int r;
 
     ck_assert_ptr_nonnull(in);
-    r = wait_trace_read(in, "test", t, err);
+    r = waits_read(in, "test", t, err);
     fclose(in);
     return r;
 }
@@ -28,23 +29,28 @@ static int read_text(const char *text, struct wait_trace *t, struct error *err)
 START_TEST(a_trace_is_read_as_written)
 {
     static const struct wait_record records[] = {
-        {.busy_ns = 2000, .wait_ns = 123, .fired = 1},
-        {.busy_ns = 7, .wait_ns = 90000, .polled_ns = 4000, .fired = 3, .owed = 2, .blocked = true},
-        {.busy_ns = 2000, .wait_ns = 5, .fired = 0, .off_cpu = true},
+        {.busy_ns = 2000, .wait_ns = 123, .ready = 1},
+        {.busy_ns = 7,
+         .wait_ns = 90000,
+         .polled_ns = 4000,
+         .ready = 3,
+         .in_flight = 2,
+         .blocked = true},
+        {.busy_ns = 2000, .wait_ns = 5, .ready = 0, .off_cpu = true},
     };
-    struct wait_trace t, header = {.wake_ns = 30000,
-                                   .wake_cpu_ns = 5000,
-                                   .busy_ns = 2000,
-                                   .nr_sources = 2,
-                                   .sources = {{.name = "kick"}, {.name = "disk", .owed = true}}};
+    struct waits t, header = {.wake_ns = 30000,
+                              .wake_cpu_ns = 5000,
+                              .busy_ns = 2000,
+                              .nr_sources = 2,
+                              .sources = {{.name = "kick"}, {.name = "disk", .counted = true}}};
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
     struct error err;
 
-    ck_assert_int_eq(wait_trace_write_header(out, &header), 0);
+    ck_assert_int_eq(waits_write_header(out, &header), 0);
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert_int_eq(wait_trace_write(out, &header, &records[i]), 0);
+        ck_assert_int_eq(waits_write(out, &header, &records[i]), 0);
     }
     fclose(out);
     ck_assert_int_eq(read_text(text, &t, &err), 0);
@@ -52,16 +58,17 @@ START_TEST(a_trace_is_read_as_written)
     ck_assert_uint_eq(t.wake_cpu_ns, 5000);
     ck_assert_uint_eq(t.nr_sources, 2);
     ck_assert_str_eq(t.sources[1].name, "disk");
-    ck_assert(t.sources[1].owed && !t.sources[0].owed);
+    ck_assert(t.sources[1].counted && !t.sources[0].counted);
     ck_assert_uint_eq(t.nr_waits, 3);
     for (unsigned i = 0; i < 3; i++) {
         const struct wait_record *a = &records[i], *b = &t.waits[i];
 
         ck_assert(a->busy_ns == b->busy_ns && a->wait_ns == b->wait_ns &&
-                  a->polled_ns == b->polled_ns && a->fired == b->fired && a->owed == b->owed &&
-                  a->blocked == b->blocked && a->off_cpu == b->off_cpu);
+                  a->polled_ns == b->polled_ns && a->ready == b->ready &&
+                  a->in_flight == b->in_flight && a->blocked == b->blocked &&
+                  a->off_cpu == b->off_cpu);
     }
-    wait_trace_free(&t);
+    waits_free(&t);
     free(text);
 }
 END_TEST
@@ -84,7 +91,7 @@ START_TEST(what_is_not_a_trace_is_refused_with_the_line)
         {HEAD "source kick\n5 xx\n", "test:6:"},
         {HEAD "source kick\n99999999999999999999\n", "test:6:"},
     };
-    struct wait_trace t;
+    struct waits t;
     struct error err;
 
     ck_assert_int_eq(read_text(cases[_i].text, &t, &err), -EINVAL);
@@ -107,12 +114,12 @@ START_TEST(replay_counts_what_the_model_says)
     };
     struct replay_result out;
     struct poll_params params;
-    struct wait_trace t;
+    struct waits t;
     struct error err;
 
     ck_assert_int_eq(read_text(HEAD "source kick\n10000\n40000\n500000\n", &t, &err), 0);
     poll_params_default(&params);
-    params.policy = poll_policy_find(cases[_i].policy);
+    params.policy = policy_named(cases[_i].policy);
     params.max_ns = 50 * US;
     params.latency_weight = 5;
     ck_assert_int_eq(replay_run(&params, &t, &out), 0);
@@ -126,7 +133,7 @@ START_TEST(replay_counts_what_the_model_says)
     ck_assert_uint_eq(out.cost, cases[_i].cost);
     ck_assert_uint_eq(out.best_cost, 200 * US);
     ck_assert_double_eq(replay_regret(&out), (double)cases[_i].cost / (200 * US));
-    wait_trace_free(&t);
+    waits_free(&t);
 }
 END_TEST
 
@@ -134,18 +141,18 @@ START_TEST(a_recorded_wake_up_is_taken_off_a_wait)
 {
     struct replay_result out;
     struct poll_params params;
-    struct wait_trace t;
+    struct waits t;
     struct error err;
 
     /* Blocked for: came after 70; not before polling ended at 20; preempted: not counted. */
     ck_assert_int_eq(read_text(HEAD "source kick\n100000 p0\n40000 p20000\n9000 x\n", &t, &err), 0);
     poll_params_default(&params);
-    params.policy = poll_policy_find("fixed");
+    params.policy = policy_named("fixed");
     params.max_ns = 200 * US;
     ck_assert_int_eq(replay_run(&params, &t, &out), 0);
     ck_assert_uint_eq(out.hits, 2);
     ck_assert_uint_eq(out.polled_ns, 90 * US);
-    wait_trace_free(&t);
+    waits_free(&t);
 }
 END_TEST
 
@@ -194,7 +201,7 @@ static double regret(const char *trace, const struct poll_policy_ops *ops)
 {
     struct poll_params params;
     struct replay_result out;
-    struct wait_trace t;
+    struct waits t;
     struct error err;
     char path[256];
     FILE *in;
@@ -203,13 +210,13 @@ static double regret(const char *trace, const struct poll_policy_ops *ops)
     in = fopen(path, "r");
     ck_assert_msg(in != NULL,
                   "cannot open %s (made by `make traces`; run from the root of the tree)", path);
-    ck_assert_msg(wait_trace_read(in, path, &t, &err) == 0, "%s", err.msg);
+    ck_assert_msg(waits_read(in, path, &t, &err) == 0, "%s", err.msg);
     fclose(in);
     poll_params_default(&params);
     params.policy = ops;
     params.max_ns = 200 * US;
     ck_assert_int_eq(replay_run(&params, &t, &out), 0);
-    wait_trace_free(&t);
+    waits_free(&t);
     return replay_regret(&out);
 }
 
@@ -271,13 +278,13 @@ static void wait_beyond_the_window(struct replay *r)
     uint64_t window = poll_policy_window(&r->policy, r->now + 2 * US);
 
     replay_wait(r,
-                &(struct wait_record){.busy_ns = 2 * US, .wait_ns = window + 5 * US, .fired = 1});
+                &(struct wait_record){.busy_ns = 2 * US, .wait_ns = window + 5 * US, .ready = 1});
 }
 
 /* As on a host where the loop spins on the CPU that the other side needs. */
 START_TEST(cost_gives_up_when_events_wait_for_it_to_block)
 {
-    struct wait_trace t = {.wake_ns = 30 * US, .nr_sources = 1};
+    struct waits t = {.wake_ns = 30 * US, .nr_sources = 1};
     struct poll_params params;
     struct replay r;
     unsigned i = 0;
@@ -295,7 +302,7 @@ START_TEST(cost_gives_up_when_events_wait_for_it_to_block)
 
     /* And it tries again. */
     for (i = 0; i < 1200; i++) {
-        replay_wait(&r, &(struct wait_record){.busy_ns = 2 * US, .wait_ns = 20 * US, .fired = 1});
+        replay_wait(&r, &(struct wait_record){.busy_ns = 2 * US, .wait_ns = 20 * US, .ready = 1});
     }
     ck_assert_uint_ge(r.window_ns, 20 * US);
     replay_destroy(&r);

@@ -2,18 +2,21 @@
 /* What a loop records of its waits, and that it can be read back. */
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "aio/aio.h"
 #include "aio/waits/file.h"
+#include "iothread/iothread.h"
 
 /* A source that has an event when it was looked at often enough, so that every wait is a hit. */
 struct source {
     struct aio_handler handler;
-    unsigned looks, expected;
+    unsigned looks, in_flight;
     bool armed;
 };
 
@@ -70,19 +73,19 @@ static void setup(void)
     ck_assert_msg(aio_context_new(&config, &ctx, &err) == 0, "%s", err.msg);
     ck_assert_int_eq(aio_handler_add(ctx, &kick.handler, fd, POLLIN, &ops, &kick, "vq 0", NULL), 0);
     ck_assert_int_eq(
-        aio_handler_add(ctx, &disk.handler, fd, POLLIN, &ops, &disk, "disk", &disk.expected), 0);
+        aio_handler_add(ctx, &disk.handler, fd, POLLIN, &ops, &disk, "disk", &disk.in_flight), 0);
 }
 
 static void run(struct source *s, unsigned n)
 {
     s->armed = true;
-    for (uint64_t polled = s->handler.stats.polled; s->handler.stats.polled < polled + n;) {
+    for (uint64_t polled = s->handler.stats.hits; s->handler.stats.hits < polled + n;) {
         aio_poll(ctx, true);
     }
     s->armed = false;
 }
 
-static void read_back(struct wait_trace *t)
+static void read_back(struct waits *t)
 {
     struct error err;
     FILE *in;
@@ -93,47 +96,47 @@ static void read_back(struct wait_trace *t)
     close(fd);
     in = fopen(path, "r");
     ck_assert_ptr_nonnull(in);
-    ck_assert_msg(wait_trace_read(in, path, t, &err) == 0, "%s", err.msg);
+    ck_assert_msg(waits_read(in, path, t, &err) == 0, "%s", err.msg);
     fclose(in);
     unlink(path);
 }
 
 START_TEST(waits_are_recorded_with_who_fired_and_what_was_in_flight)
 {
-    struct wait_trace t;
+    struct waits t;
 
     run(&kick, 10);
-    disk.expected = 3;
+    disk.in_flight = 3;
     run(&disk, 5);
-    disk.expected = 0;
+    disk.in_flight = 0;
     run(&kick, 1);
     read_back(&t);
 
     ck_assert_uint_eq(t.nr_sources, 2);
     ck_assert_str_eq(t.sources[0].name, "vq_0");
     ck_assert_str_eq(t.sources[1].name, "disk");
-    ck_assert(!t.sources[0].owed && t.sources[1].owed);
+    ck_assert(!t.sources[0].counted && t.sources[1].counted);
     ck_assert_uint_eq(t.nr_waits, 16);
     for (unsigned i = 0; i < 16; i++) {
         bool of_disk = i >= 10 && i < 15;
 
-        ck_assert_uint_eq(t.waits[i].fired, of_disk ? 2 : 1);
-        ck_assert_uint_eq(t.waits[i].owed, of_disk ? 2 : 0);
+        ck_assert_uint_eq(t.waits[i].ready, of_disk ? 2 : 1);
+        ck_assert_uint_eq(t.waits[i].in_flight, of_disk ? 2 : 0);
         ck_assert(!t.waits[i].blocked);
     }
-    wait_trace_free(&t);
+    waits_free(&t);
 }
 END_TEST
 
 START_TEST(a_long_record_is_written_while_the_loop_runs)
 {
-    struct wait_trace t;
+    struct waits t;
 
     run(&kick, 100000); /* three times the ring */
     read_back(&t);
     ck_assert_uint_le(t.nr_waits, 100000);
     ck_assert_uint_gt(t.nr_waits, 40000); /* more than fits at once */
-    wait_trace_free(&t);
+    waits_free(&t);
 }
 END_TEST
 
@@ -151,7 +154,7 @@ START_TEST(what_blocking_cost_is_written_if_it_was_measured)
     name_the_file();
     for (unsigned i = 0; i < 2; i++) {
         struct aio_context_config config = {.record = path, .clock = clock_of_looks};
-        struct wait_trace t;
+        struct waits t;
         struct error err;
         FILE *in;
 
@@ -161,11 +164,11 @@ START_TEST(what_blocking_cost_is_written_if_it_was_measured)
         ck_assert_int_eq(aio_context_free(ctx), 0);
         in = fopen(path, "r");
         ck_assert_ptr_nonnull(in);
-        ck_assert_msg(wait_trace_read(in, path, &t, &err) == 0, "%s", err.msg);
+        ck_assert_msg(waits_read(in, path, &t, &err) == 0, "%s", err.msg);
         fclose(in);
         unlink(path);
         ck_assert_uint_eq(t.wake_ns, wake_ns[i]);
-        wait_trace_free(&t);
+        waits_free(&t);
     }
 }
 END_TEST
@@ -182,6 +185,42 @@ START_TEST(a_file_that_cannot_be_written_is_reported)
 }
 END_TEST
 
+/* A full disk shows when the buffer is written: at the end, or while the loop runs. */
+START_TEST(a_disk_that_is_full_is_reported_at_the_end)
+{
+    struct iothread_config config = {.id = "io0", .record = "/dev/full"};
+    struct error err = {""};
+    struct iothread *io;
+
+    poll_params_default(&config.poll);
+    ck_assert_msg(iothread_new(&config, &io, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(iothread_end_record(io, &err), -ENOSPC);
+    ck_assert_msg(strstr(err.msg, "'/dev/full'") && strstr(err.msg, strerror(ENOSPC)), "%s",
+                  err.msg);
+    ck_assert_int_eq(iothread_end_record(io, &err), 0); /* reported once */
+    iothread_free(io);
+}
+END_TEST
+
+START_TEST(a_file_that_may_not_grow_is_reported_at_the_end)
+{
+    const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
+    struct error err = {""};
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    run(&kick, 50000);
+    ck_assert_int_eq(aio_record_end(ctx, &err), -EFBIG);
+    ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, strerror(EFBIG)), "%s", err.msg);
+    run(&kick, 10); /* no longer recorded */
+    aio_handler_remove(&kick.handler);
+    aio_handler_remove(&disk.handler);
+    ck_assert_int_eq(aio_context_free(ctx), 0);
+    close(fd);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("wait-recorder");
@@ -192,9 +231,11 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, waits_are_recorded_with_who_fired_and_what_was_in_flight);
     tcase_add_test(tc, a_long_record_is_written_while_the_loop_runs);
+    tcase_add_test(tc, a_file_that_may_not_grow_is_reported_at_the_end);
     suite_add_tcase(s, tc);
     tcase_add_test(plain, what_blocking_cost_is_written_if_it_was_measured);
     tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
+    tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
     suite_add_tcase(s, plain);
 
     runner = srunner_create(s);

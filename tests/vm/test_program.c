@@ -294,6 +294,16 @@ START_TEST(output_that_is_lost_is_no_success)
 }
 END_TEST
 
+START_TEST(recorded_waits_that_are_lost_are_no_success)
+{
+    struct outcome o;
+
+    run(&o, "run --kernel guest --iothread id=io0,record=/dev/full", "abcq", NULL);
+    ck_assert_int_eq(o.status, 1);
+    ck_assert_ptr_nonnull(strstr(o.err, "record: cannot write '/dev/full'"));
+}
+END_TEST
+
 /* --- advise --- */
 
 START_TEST(advise_reads_a_disk_that_it_may_not_write_and_changes_nothing)
@@ -611,6 +621,7 @@ int main(void)
     tcase_add_test(t, a_triple_fault_has_its_own_status);
     tcase_add_test(t, stats_say_where_the_time_of_requests_went);
     tcase_add_loop_test(t, output_that_is_lost_is_no_success, 0, 4);
+    tcase_add_test(t, recorded_waits_that_are_lost_are_no_success);
     tcase_add_test(t, advise_says_who_writes_the_disk);
     tcase_add_test(t, ctrl_a_is_an_escape);
     tcase_add_loop_test(t, the_terminal_is_restored_when_the_guest_ends, 0, 2);

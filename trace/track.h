@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* What recording (trace/trace.c) and writing (write.c) share; nobody else includes it. */
-#ifndef POLLUX_TRACE_INTERNAL_H
-#define POLLUX_TRACE_INTERNAL_H
+/* A track as trace.c records it and write.c reads it. Private to trace/. */
+#ifndef POLLUX_TRACE_TRACK_H
+#define POLLUX_TRACE_TRACK_H
 
 #include <pthread.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* What the files that write a trace share: the state of a track, and pieces of JSON. */
-#ifndef POLLUX_TRACE_JSON_H
-#define POLLUX_TRACE_JSON_H
+#ifndef POLLUX_TRACE_CHROME_JSON_H
+#define POLLUX_TRACE_CHROME_JSON_H
 
 #include <stddef.h>
 
-#include "trace/internal.h"
+#include "trace/track.h"
 
 #define TRACE_DEPTH_MAX 16
 
@@ -34,7 +34,7 @@ struct trace_writer {
     uint64_t *next_request; /* of the whole file */
 };
 
-/* --- json.c --- */
+/* --- chrome-json.c --- */
 
 const char *trace_event_name(unsigned event);
 

@@ -2,7 +2,7 @@
 /* Pieces of Chrome trace-event JSON. */
 #include <inttypes.h>
 
-#include "trace/json.h"
+#include "trace/chrome-json.h"
 
 enum arg_kind { ARG_NONE, ARG_POINTER, ARG_TEXT, ARG_SIGNED, ARG_UNSIGNED, ARG_BOOL };
 

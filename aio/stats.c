@@ -1,26 +1,32 @@
 // SPDX-License-Identifier: MIT
 /*
- * The account: who the loop worked for.
+ * Figures of the loop and of its handlers.
  *
- * Figures of a handler are in the handler, written by the owner only. When a handler is removed
- * they are added to what earlier handlers of its name did, so that a queue that the guest resets,
- * or that is gone when the figures are printed, is not forgotten. There are few names.
+ * The figures of a handler are in the handler, written by the owner only. When a handler is removed
+ * they are added to those of earlier handlers of its name, so that the figures of a queue outlive a
+ * reset and the end of the device. There are few names.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/internal.h"
+#include "aio/stats.h"
+#include "aio/poll-set.h"
 
 struct removed_handlers {
     struct list node; /* ctx->removed */
     struct aio_handler_info info;
 };
 
+void aio_count_loop_syscall(AioContext *ctx)
+{
+    stat_add(&ctx->stats.syscalls, 1);
+}
+
 void aio_count_syscall(struct aio_handler *h)
 {
     stat_add(&h->stats.syscalls, 1);
     if (h->ctx) {
-        stat_add(&h->ctx->stats.syscalls, 1);
+        aio_count_loop_syscall(h->ctx);
     }
 }
 
@@ -50,7 +56,7 @@ static struct removed_handlers *find_removed(AioContext *ctx, const char *name)
     return NULL;
 }
 
-void aio_account_close(const struct aio_handler *h)
+void aio_stats_close(const struct aio_handler *h)
 {
     AioContext *ctx = h->ctx;
     struct removed_handlers *p = find_removed(ctx, h->name);
@@ -67,7 +73,7 @@ void aio_account_close(const struct aio_handler *h)
     add(&p->info.stats, &h->stats);
 }
 
-void aio_account_destroy(AioContext *ctx)
+void aio_stats_destroy(AioContext *ctx)
 {
     while (!list_empty(&ctx->removed)) {
         struct removed_handlers *p = list_entry(ctx->removed.next, struct removed_handlers, node);
@@ -105,7 +111,7 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
             .live = true,
             .can_poll = h->ops->poll,
             .in_poll_set = aio_in_poll_set(h),
-            .expected = h->source.expected ? *h->source.expected : 0,
+            .in_flight = h->source.in_flight ? *h->source.in_flight : 0,
             .stats = h->stats,
         };
         strncpy(out[n].name, h->name, sizeof(out[n].name) - 1);
@@ -125,8 +131,15 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
     return n;
 }
 
-int aio_describe_policy(AioContext *ctx, char *buf, size_t len)
+void aio_get_stats(AioContext *ctx, struct aio_stats *out)
 {
-    aio_assert_owner(ctx);
-    return poll_policy_describe(&ctx->policy, buf, len);
+    const uint64_t *from = (const uint64_t *)&ctx->stats;
+    uint64_t *to = (uint64_t *)out;
+
+    _Static_assert(sizeof(*out) % sizeof(*to) == 0, "only counters in struct aio_stats");
+    for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++) {
+        to[i] = load_relaxed(&from[i]);
+    }
+    out->notify_sent += load_relaxed(&ctx->notify_sent);
+    out->notify_elided += load_relaxed(&ctx->notify_elided);
 }
