@@ -2,8 +2,8 @@
 /*
  * To stop a vCPU, another thread sets @stop and immediate_exit, then sends a signal. The signal
  * ends a KVM_RUN in progress, halted or not; immediate_exit ends the next KVM_RUN. A pause does the
- * same with @pause, and the thread then waits outside KVM_RUN; vcpu_resume() clears immediate_exit. The
- * signal handler is empty and has no state, so that several machines can share it.
+ * same with @pause, and the thread then waits outside KVM_RUN; vcpu_resume() clears immediate_exit.
+ * The signal handler is empty and has no state, so that several machines can share it.
  */
 #include <errno.h>
 #include <linux/kvm.h>
