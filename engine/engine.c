@@ -105,6 +105,7 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     }
     if (r < 0) {
         engine_close(e);
+        *out = NULL;
     }
     return r;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The tables follow the RSDP one after another. Section numbers are those of ACPI 6.5. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,7 +48,7 @@ struct gas {
     uint64_t address;
 } PACKED;
 
-/* What hardware-reduced ACPI leaves unused is folded into the unused fields. */
+/* Fields that hardware-reduced ACPI does not use are merged into the unused ones. */
 struct fadt {
     struct header h;
     uint32_t facs;
@@ -78,7 +79,7 @@ enum {
     FADT_FLAG_RESET_REG = 1u << 10,
     FADT_FLAG_HW_REDUCED = 1u << 20,
 
-    /* No VGA and no CMOS clock; that the keyboard controller bit is clear says there is none. */
+    /* No VGA, no CMOS clock. The bit of the keyboard controller stays clear: there is none. */
     FADT_BOOT_NO_VGA = 1u << 2,
     FADT_BOOT_NO_CMOS = 1u << 5,
 };
@@ -86,7 +87,7 @@ enum {
 struct madt {
     struct header h;
     uint32_t lapic;
-    uint32_t flags; /* 1: there are 8259s too */
+    uint32_t flags; /* 1: the machine also has 8259s */
 } PACKED;
 
 struct madt_lapic {
@@ -131,41 +132,41 @@ static struct header header(const char *signature, uint8_t revision)
     return h;
 }
 
-/* Where the next table goes: guest memory, filled from the start. */
-struct room {
+/* Guest memory for the tables, filled from the start. */
+struct table_area {
     uint8_t *buf;
     uint64_t gpa;
     size_t used, size;
 };
 
 /* @used is rounded up and may be past the end. */
-static size_t left(const struct room *room)
+static size_t bytes_left(const struct table_area *area)
 {
-    return room->used < room->size ? room->size - room->used : 0;
+    return area->used < area->size ? area->size - area->used : 0;
 }
 
-/* Closes the table that begins at @at: length, checksum. Return: its guest address. */
-static uint64_t finish(struct room *room, size_t at, size_t len)
+/* Sets length and checksum of the table at offset @at. Return: its guest address. */
+static uint64_t finish_table(struct table_area *area, size_t at, size_t len)
 {
-    struct header *h = (void *)(room->buf + at);
+    struct header *h = (void *)(area->buf + at);
 
     h->length = (uint32_t)len;
     h->checksum = 0;
     h->checksum = checksum(h, len);
-    room->used = (at + len + 15) & ~(size_t)15;
-    return room->gpa + at;
+    area->used = (at + len + 15) & ~(size_t)15;
+    return area->gpa + at;
 }
 
-/* Appends a table as it is. Return: its guest address, 0 if it does not fit. */
-static uint64_t append(struct room *room, const void *table, size_t len)
+/* Copies a complete table. Return: its guest address, 0 if it does not fit. */
+static uint64_t append_table(struct table_area *area, const void *table, size_t len)
 {
-    size_t at = room->used;
+    size_t at = area->used;
 
-    if (len > left(room)) {
+    if (len > bytes_left(area)) {
         return 0;
     }
-    memcpy(room->buf + at, table, len);
-    return finish(room, at, len);
+    memcpy(area->buf + at, table, len);
+    return finish_table(area, at, len);
 }
 
 static void serial_port(struct aml *a)
@@ -196,14 +197,14 @@ static void virtio_mmio(struct aml *a, unsigned i, const struct acpi_device *dev
     aml_end(a);
 }
 
-static uint64_t add_dsdt(struct room *room, const struct acpi_device *devices, unsigned nr)
+static uint64_t add_dsdt(struct table_area *area, const struct acpi_device *devices, unsigned nr)
 {
     const struct header h = header("DSDT", 2);
     const uint8_t s5[] = {LAYOUT_S5_TYPE, 0, 0, 0};
-    size_t at = room->used;
+    size_t at = area->used;
     struct aml a;
 
-    aml_init(&a, room->buf + at, left(room));
+    aml_init(&a, area->buf + at, bytes_left(area));
     aml_raw(&a, &h, sizeof(h));
     aml_name_package(&a, "\\_S5", s5, sizeof(s5));
     aml_scope_begin(&a, "\\_SB");
@@ -212,19 +213,19 @@ static uint64_t add_dsdt(struct room *room, const struct acpi_device *devices, u
         virtio_mmio(&a, i, &devices[i]);
     }
     aml_end(&a);
-    return a.overflow ? 0 : finish(room, at, a.len);
+    return a.overflow ? 0 : finish_table(area, at, a.len);
 }
 
-static uint64_t add_madt(struct room *room, unsigned cpus)
+static uint64_t add_madt(struct table_area *area, unsigned cpus)
 {
     const struct madt_ioapic ioapic = {
         .type = 1, .length = sizeof(ioapic), .address = LAYOUT_IOAPIC};
     const struct madt_lapic_nmi nmi = {.type = 4, .length = sizeof(nmi), .uid = 0xff, .lint = 1};
     const struct madt madt = {.h = header("APIC", 5), .lapic = LAYOUT_LAPIC, .flags = 1};
-    size_t at = room->used;
-    struct aml a; /* of which only the bounded appending is used */
+    size_t at = area->used;
+    struct aml a; /* only for its bounded appending */
 
-    aml_init(&a, room->buf + at, left(room));
+    aml_init(&a, area->buf + at, bytes_left(area));
     aml_raw(&a, &madt, sizeof(madt));
     for (unsigned i = 0; i < cpus; i++) {
         const struct madt_lapic lapic = {
@@ -234,7 +235,7 @@ static uint64_t add_madt(struct room *room, unsigned cpus)
     }
     aml_raw(&a, &ioapic, sizeof(ioapic));
     aml_raw(&a, &nmi, sizeof(nmi));
-    return a.overflow ? 0 : finish(room, at, a.len);
+    return a.overflow ? 0 : finish_table(area, at, a.len);
 }
 
 static struct gas io_byte(uint16_t port)
@@ -242,7 +243,7 @@ static struct gas io_byte(uint16_t port)
     return (struct gas){.space = 1, .bit_width = 8, .access_size = 1, .address = port};
 }
 
-static uint64_t add_fadt(struct room *room, uint64_t dsdt)
+static uint64_t add_fadt(struct table_area *area, uint64_t dsdt)
 {
     const struct fadt fadt = {
         .h = header("FACP", 6),
@@ -257,24 +258,25 @@ static uint64_t add_fadt(struct room *room, uint64_t dsdt)
         .sleep_status = io_byte(LAYOUT_SLEEP_STATUS),
     };
 
-    return append(room, &fadt, sizeof(fadt));
+    return append_table(area, &fadt, sizeof(fadt));
 }
 
 int acpi_build(void *buf, uint64_t gpa, size_t size, unsigned cpus,
                const struct acpi_device *devices, unsigned nr_devices)
 {
-    struct room room = {.buf = buf, .gpa = gpa, .used = 48, .size = size}; /* RSDP, rounded up */
+    struct table_area area = {
+        .buf = buf, .gpa = gpa, .used = 48, .size = size}; /* RSDP, rounded up */
     struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp)};
     struct xsdt xsdt = {.h = header("XSDT", 1)};
     uint64_t dsdt;
 
-    if (size < room.used) {
+    if (size < area.used) {
         return -ENOSPC;
     }
-    dsdt = add_dsdt(&room, devices, nr_devices);
-    xsdt.tables[0] = dsdt ? add_fadt(&room, dsdt) : 0;
-    xsdt.tables[1] = xsdt.tables[0] ? add_madt(&room, cpus) : 0;
-    rsdp.xsdt = xsdt.tables[1] ? append(&room, &xsdt, sizeof(xsdt)) : 0;
+    dsdt = add_dsdt(&area, devices, nr_devices);
+    xsdt.tables[0] = dsdt ? add_fadt(&area, dsdt) : 0;
+    xsdt.tables[1] = xsdt.tables[0] ? add_madt(&area, cpus) : 0;
+    rsdp.xsdt = xsdt.tables[1] ? append_table(&area, &xsdt, sizeof(xsdt)) : 0;
     if (!rsdp.xsdt) {
         return -ENOSPC;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * ACPI tables for a machine without firmware (ACPI 6.5): hardware-reduced, so that a guest looks
- * for no timer, no 8259 and no power button, and finds its devices in the DSDT.
+ * ACPI tables for a machine without firmware (ACPI 6.5). The tables are hardware-reduced: a guest
+ * does not look for an ACPI timer, 8259s or a power button, and finds its devices in the DSDT.
  */
 #ifndef POLLUX_KVM_ACPI_H
 #define POLLUX_KVM_ACPI_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A virtio-mmio device as the guest must know it. */
+/* Resources of a virtio-mmio device. */
 struct acpi_device {
     uint32_t base, size;
     uint32_t gsi; /* edge */

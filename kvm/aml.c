@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Section numbers are those of ACPI 6.5. */
 #include <assert.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static void byte(struct aml *a, uint8_t b)
     aml_raw(a, &b, 1);
 }
 
-/* A name segment is four characters, filled up with '_' (20.2.2). */
+/* A name segment is four characters, padded with '_' (20.2.2). */
 static void name_string(struct aml *a, const char *name)
 {
     if (*name == '\\') {
@@ -187,8 +188,8 @@ void aml_name_package(struct aml *a, const char *name, const uint8_t *values, un
 }
 
 /*
- * _CRS is a buffer, whose size stands before its bytes; it is a term of its own and is written as
- * a word, always, so that it can be filled in afterwards.
+ * The size of the _CRS buffer precedes its bytes. The size is a term of its own, always encoded as
+ * a word, so that aml_crs_end() can fill it in.
  */
 void aml_crs_begin(struct aml *a)
 {

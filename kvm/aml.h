@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A writer of ACPI machine language (ACPI 6.5, chapter 20): as much of it as a table of devices
- * needs. Terms are appended in order; a term with a body is opened with aml_*_begin() and closed
- * with aml_end(), which fills in its length. What does not fit is dropped and remembered in
- * @overflow, so only the end has to be checked.
+ * An encoder of ACPI machine language (ACPI 6.5, chapter 20), limited to the terms of a device
+ * table. Terms are appended in order; a term with a body is opened with aml_*_begin() and closed
+ * with aml_end(), which inserts its length. A term that does not fit is dropped and sets @overflow,
+ * so that a caller checks once, at the end.
  */
 #ifndef POLLUX_KVM_AML_H
 #define POLLUX_KVM_AML_H
@@ -19,7 +19,7 @@ struct aml {
     size_t len, size;
     bool overflow;
     unsigned depth;
-    size_t open[AML_DEPTH_MAX]; /* where the lengths of the open terms go */
+    size_t open[AML_DEPTH_MAX]; /* offsets at which the lengths of open terms are inserted */
 };
 
 void aml_init(struct aml *a, void *buf, size_t size);
@@ -36,7 +36,7 @@ void aml_name_string(struct aml *a, const char *name, const char *value);
 /* @id: a PNP id such as "PNP0501", stored in its compressed form */
 void aml_name_eisaid(struct aml *a, const char *name, const char *id);
 
-/* Name (@name, Package () { values... }), as _S5 wants it; @count at most 8 */
+/* Name (@name, Package () { values... }), the form of _S5; @count at most 8 */
 void aml_name_package(struct aml *a, const char *name, const uint8_t *values, unsigned count);
 
 /* Resource descriptors (ACPI 6.5, 6.4), between begin and end. */

@@ -21,7 +21,7 @@
 #define PROTOCOL_64     0x020c /* 2.12, Linux 3.8: xloadflags */
 #define LOADER_UNKNOWN  0xff
 #define ENTRY_64        0x200ull
-#define CMDLINE_DEFAULT 255 /* of a kernel that says 0 */
+#define CMDLINE_DEFAULT 255 /* limit of a kernel whose header has 0 */
 
 static int read_header(const struct boot_file *kernel, struct setup_header *hdr)
 {
@@ -46,13 +46,12 @@ static int check_header(const struct boot_file *kernel, const struct setup_heade
                          kernel->name, hdr->version >> 8, hdr->version & 0xff);
     }
     if (hdr->syssize == 0 || hdr->init_size == 0) {
-        return error_set(err, -EINVAL, "kernel %s: damaged: its header says it is empty",
+        return error_set(err, -EINVAL, "kernel %s: damaged: its header has a size of 0",
                          kernel->name);
     }
     /* The last 16-byte unit may be cut short. */
     if (kernel->size + 15 < need) {
-        return error_set(err, -ENODATA,
-                         "kernel %s: truncated: %" PRIu64 " bytes, its header says %" PRIu64,
+        return error_set(err, -ENODATA, "kernel %s: truncated: %" PRIu64 " bytes of %" PRIu64,
                          kernel->name, kernel->size, need);
     }
     return 0;
@@ -82,13 +81,13 @@ int bzimage_load(const struct ram *ram, const struct boot_file *kernel, struct b
     base = hdr.pref_address;
     if (base < LAYOUT_HIGH || base >= LAYOUT_HOLE || size <= ENTRY_64) {
         return error_set(err, -EINVAL,
-                         "kernel %s: damaged: it wants to be loaded at 0x%" PRIx64 " with %" PRIu64
+                         "kernel %s: damaged: its load address is 0x%" PRIx64 ", its size %" PRIu64
                          " bytes",
                          kernel->name, base, size);
     }
     if (span > LAYOUT_HOLE - base) {
         return error_set(err, -EINVAL,
-                         "kernel %s: damaged: it wants %" PRIu64 " MiB at 0x%" PRIx64
+                         "kernel %s: damaged: it needs %" PRIu64 " MiB at 0x%" PRIx64
                          ", more than a guest has below 3 GiB",
                          kernel->name, span >> 20, base);
     }
@@ -126,7 +125,7 @@ static void write_page_tables(const struct ram *ram)
     }
 }
 
-/* __BOOT_CS and __BOOT_DS, the selectors that the protocol asks for: 0x10 and 0x18. */
+/* The protocol requires __BOOT_CS and __BOOT_DS, selectors 0x10 and 0x18. */
 static void write_gdt(const struct ram *ram)
 {
     static const uint64_t gdt[] = {0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff};
@@ -135,7 +134,7 @@ static void write_gdt(const struct ram *ram)
 }
 
 int bzimage_finish(const struct ram *ram, const struct boot_file *kernel,
-                   const struct boot_placed *placed)
+                   const struct boot_data *data)
 {
     struct boot_params *zero = guest_memory_at(&ram->mem, LAYOUT_ZERO_PAGE, sizeof(*zero));
     struct boot_range ranges[BOOT_RANGES_MAX];
@@ -148,10 +147,10 @@ int bzimage_finish(const struct ram *ram, const struct boot_file *kernel,
     }
     zero->hdr.type_of_loader = LOADER_UNKNOWN;
     zero->hdr.setup_data = 0;
-    zero->hdr.cmd_line_ptr = (uint32_t)placed->cmdline;
-    zero->hdr.ramdisk_image = (uint32_t)placed->initrd;
-    zero->hdr.ramdisk_size = (uint32_t)placed->initrd_size;
-    zero->acpi_rsdp_addr = placed->rsdp;
+    zero->hdr.cmd_line_ptr = (uint32_t)data->cmdline;
+    zero->hdr.ramdisk_image = (uint32_t)data->initrd;
+    zero->hdr.ramdisk_size = (uint32_t)data->initrd_size;
+    zero->acpi_rsdp_addr = data->rsdp;
     zero->e820_entries = (uint8_t)boot_memory_map(ram, ranges);
     for (unsigned i = 0; i < zero->e820_entries; i++) {
         zero->e820_table[i].addr = ranges[i].addr;

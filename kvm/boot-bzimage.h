@@ -21,6 +21,6 @@ int bzimage_load(const struct ram *ram, const struct boot_file *kernel, struct b
  * Return: 0, or -errno if the setup header cannot be read a second time.
  */
 int bzimage_finish(const struct ram *ram, const struct boot_file *kernel,
-                   const struct boot_placed *placed);
+                   const struct boot_data *data);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Files are read with pread(), so that a loader can read parts in any order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A kernel or initrd to load: a file, or bytes in memory. Reads are checked, so a loader can't run
- * past the end. */
+/* A kernel or initrd: a file, or bytes in memory. Reads past the end fail. */
 #ifndef POLLUX_KVM_BOOT_FILE_H
 #define POLLUX_KVM_BOOT_FILE_H
 
@@ -25,14 +24,15 @@ struct boot_file {
 int boot_file_open(struct boot_file *b, const char *what, const char *path, struct error *err);
 
 /**
- * boot_file_init - wrap bytes that stay the caller's
+ * boot_file_init - use bytes in memory, which the caller frees
+ * Return: 0, or -EINVAL and @err if @size is 0.
  */
 int boot_file_init(struct boot_file *b, const char *name, const void *data, size_t size,
                    struct error *err);
 
 /**
  * boot_file_read - copy @len bytes from @offset
- * Return: 0; -ENODATA if they are not all inside the blob, or another -errno of the host.
+ * Return: 0; -ENODATA if the range exceeds the file, or another -errno of the host.
  */
 int boot_file_read(const struct boot_file *b, uint64_t offset, void *buf, uint64_t len);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What boot_load() and the loader of a kernel format tell each other. */
+/* Data exchanged between boot_load() and the loader of a kernel format. */
 #ifndef POLLUX_KVM_BOOT_IMAGE_H
 #define POLLUX_KVM_BOOT_IMAGE_H
 
@@ -13,8 +13,8 @@ struct boot_image {
     uint32_t cmdline_max; /* characters, without the final 0 */
 };
 
-/* Guest addresses of what boot_load() placed beside the kernel. */
-struct boot_placed {
+/* Guest addresses of the data that boot_load() placed beside the kernel. */
+struct boot_data {
     uint64_t initrd, initrd_size; /* size 0: none */
     uint64_t cmdline;
     uint64_t rsdp;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The kernel may reuse the RAM of the boot data, below 1 MiB; the map does not list the device hole. */
+/* The map has no entry for the device hole; boot data lies in RAM below 1 MiB. */
 #include "kvm/boot-memory-map.h"
 #include "kvm/layout.h"
 

@@ -18,9 +18,10 @@
 
 #define SEGMENTS_MAX 64
 #define NOTES_MAX    16384 /* bytes in one note segment */
-#define CMDLINE_MAX  2047  /* Linux cuts a longer one without a word */
+#define CMDLINE_MAX  2047  /* Linux truncates a longer one silently */
 
-static int bad(const struct boot_file *kernel, int num, const char *what, struct error *err)
+static int kernel_error(const struct boot_file *kernel, int num, const char *what,
+                        struct error *err)
 {
     return error_set(err, num, "kernel %s: %s", kernel->name, what);
 }
@@ -29,20 +30,20 @@ static int check_header(const struct boot_file *kernel, const Elf64_Ehdr *eh, st
 {
     if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
         eh->e_machine != EM_X86_64) {
-        return bad(kernel, -ENOTSUP, "an ELF file, but not for x86-64", err);
+        return kernel_error(kernel, -ENOTSUP, "an ELF file, but not for x86-64", err);
     }
     if ((eh->e_type != ET_EXEC && eh->e_type != ET_DYN) || eh->e_phnum == 0) {
-        return bad(kernel, -EINVAL, "an ELF file that cannot be run: it has no program headers",
-                   err);
+        return kernel_error(kernel, -EINVAL,
+                            "an ELF file that cannot be run: it has no program headers", err);
     }
     if (eh->e_phentsize != sizeof(Elf64_Phdr) || eh->e_phnum > SEGMENTS_MAX) {
-        return bad(kernel, -EINVAL, "damaged: bad ELF program header table", err);
+        return kernel_error(kernel, -EINVAL, "damaged: bad ELF program header table", err);
     }
     return 0;
 }
 
-/* Could a guest have free memory there, if it had enough? */
-static bool can_be_memory(uint64_t addr, uint64_t size)
+/* Is the range usable RAM in a guest with enough memory? */
+static bool can_be_ram(uint64_t addr, uint64_t size)
 {
     return size <= UINT64_MAX - addr &&
            (addr >= LAYOUT_HOLE_END || (addr >= LAYOUT_HIGH && addr + size <= LAYOUT_HOLE));
@@ -55,10 +56,10 @@ static int load_segment(const struct ram *ram, const struct boot_file *kernel, c
     int ret;
 
     if (ph->p_filesz > ph->p_memsz) {
-        return bad(kernel, -EINVAL, "damaged: an ELF segment is larger in the file than in memory",
-                   err);
+        return kernel_error(kernel, -EINVAL,
+                            "damaged: an ELF segment is larger in the file than in memory", err);
     }
-    if (!can_be_memory(ph->p_paddr, ph->p_memsz)) {
+    if (!can_be_ram(ph->p_paddr, ph->p_memsz)) {
         return error_set(err, -EINVAL,
                          "kernel %s: its segment of %" PRIu64 " bytes at 0x%" PRIx64
                          " is where no guest has free memory: that is from 1 MiB to 3 GiB, and "
@@ -75,9 +76,10 @@ static int load_segment(const struct ram *ram, const struct boot_file *kernel, c
     /* The rest, up to p_memsz, is zero already: the memory is fresh. */
     ret = boot_file_read(kernel, ph->p_offset, to, ph->p_filesz);
     if (ret == -ENODATA) {
-        return bad(kernel, ret, "truncated: an ELF segment goes past the end of the file", err);
+        return kernel_error(kernel, ret, "truncated: an ELF segment goes past the end of the file",
+                            err);
     }
-    return ret < 0 ? bad(kernel, ret, strerror(-ret), err) : 0;
+    return ret < 0 ? kernel_error(kernel, ret, strerror(-ret), err) : 0;
 }
 
 static size_t align_up(size_t offset, size_t align)
@@ -86,9 +88,9 @@ static size_t align_up(size_t offset, size_t align)
 }
 
 /*
- * Looks through @len bytes of notes. The descriptor of a note and the next note begin at multiples
- * of @align from the segment's start (gABI, "Note Section").
- * Return: true and *@entry if the PVH entry is among them.
+ * Searches @len bytes of notes for the PVH entry. The descriptor of a note and the next note begin
+ * at multiples of @align from the segment's start (gABI, "Note Section").
+ * Return: true and *@entry if it was found.
  */
 static bool find_entry(const uint8_t *notes, size_t len, size_t align, uint64_t *entry)
 {
@@ -120,11 +122,11 @@ static int read_notes(const struct boot_file *kernel, const Elf64_Phdr *ph, uint
     int ret;
 
     if (ph->p_filesz > sizeof(notes)) {
-        return bad(kernel, -EINVAL, "damaged: its ELF notes are too large", err);
+        return kernel_error(kernel, -EINVAL, "damaged: its ELF notes are too large", err);
     }
     ret = boot_file_read(kernel, ph->p_offset, notes, ph->p_filesz);
     if (ret < 0) {
-        return bad(kernel, ret, "truncated: its ELF notes are not in the file", err);
+        return kernel_error(kernel, ret, "truncated: its ELF notes are not in the file", err);
     }
     *found = find_entry(notes, ph->p_filesz, ph->p_align == 8 ? 8 : 4, entry);
     return 0;
@@ -143,14 +145,15 @@ int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_
         return -ENOEXEC;
     }
     if (boot_file_read(kernel, 0, &eh, sizeof(eh)) < 0) {
-        return bad(kernel, -ENODATA, "truncated: the file ends in the ELF header", err);
+        return kernel_error(kernel, -ENODATA, "truncated: the file ends in the ELF header", err);
     }
     ret = check_header(kernel, &eh, err);
     if (ret < 0) {
         return ret;
     }
     if (boot_file_read(kernel, eh.e_phoff, ph, eh.e_phnum * sizeof(ph[0])) < 0) {
-        return bad(kernel, -ENODATA, "truncated: its ELF program headers are not in the file", err);
+        return kernel_error(kernel, -ENODATA,
+                            "truncated: its ELF program headers are not in the file", err);
     }
     *image = (struct boot_image){
         .end = LAYOUT_HIGH, .initrd_max = UINT64_MAX, .cmdline_max = CMDLINE_MAX};
@@ -160,10 +163,11 @@ int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_
         }
     }
     if (ret == 0 && !found) {
-        ret = bad(kernel, -ENOTSUP,
-                  "an ELF file without a PVH note (XEN_ELFNOTE_PHYS32_ENTRY); a Linux kernel has "
-                  "one when built with CONFIG_PVH",
-                  err);
+        ret = kernel_error(
+            kernel, -ENOTSUP,
+            "an ELF file without a PVH note (XEN_ELFNOTE_PHYS32_ENTRY); a Linux kernel has "
+            "one when built with CONFIG_PVH",
+            err);
     }
     for (unsigned i = 0; ret == 0 && i < eh.e_phnum; i++) {
         if (ph[i].p_type != PT_LOAD || ph[i].p_memsz == 0) {
@@ -185,7 +189,7 @@ int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_
     return ret;
 }
 
-void pvh_finish(const struct ram *ram, const struct boot_placed *placed)
+void pvh_finish(const struct ram *ram, const struct boot_data *data)
 {
     struct start {
         struct pvh_start_info info;
@@ -197,14 +201,14 @@ void pvh_finish(const struct ram *ram, const struct boot_placed *placed)
     s->info = (struct pvh_start_info){
         .magic = PVH_MAGIC,
         .version = 1,
-        .nr_modules = placed->initrd_size ? 1 : 0,
+        .nr_modules = data->initrd_size ? 1 : 0,
         .modlist_paddr = LAYOUT_START_INFO + offsetof(struct start, initrd),
-        .cmdline_paddr = placed->cmdline,
-        .rsdp_paddr = placed->rsdp,
+        .cmdline_paddr = data->cmdline,
+        .rsdp_paddr = data->rsdp,
         .memmap_paddr = LAYOUT_START_INFO + offsetof(struct start, map),
         .memmap_entries = boot_memory_map(ram, ranges),
     };
-    s->initrd = (struct pvh_module){.paddr = placed->initrd, .size = placed->initrd_size};
+    s->initrd = (struct pvh_module){.paddr = data->initrd, .size = data->initrd_size};
     for (unsigned i = 0; i < s->info.memmap_entries; i++) {
         s->map[i] = (struct pvh_memmap){
             .addr = ranges[i].addr, .size = ranges[i].size, .type = ranges[i].type};

@@ -19,6 +19,6 @@ int pvh_load(const struct ram *ram, const struct boot_file *kernel, struct boot_
 /**
  * pvh_finish - write the start info, its module list and its memory map
  */
-void pvh_finish(const struct ram *ram, const struct boot_placed *placed);
+void pvh_finish(const struct ram *ram, const struct boot_data *data);
 
 #endif

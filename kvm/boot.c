@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Placement of kernel, command line and initrd in guest memory. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -13,7 +14,7 @@
 
 #define PAGE 4096ull
 
-/* Device parameters go first: what follows a lone "--" is not for the kernel. */
+/* Device parameters go first: the kernel does not read options after a lone "--". */
 static int place_cmdline(const struct ram *ram, const struct boot_config *config,
                          enum boot_protocol protocol, uint32_t max, struct error *err)
 {
@@ -45,11 +46,11 @@ static bool fits_between(uint64_t begin, uint64_t end, uint64_t size)
     return size <= end && (end - size) / PAGE * PAGE >= begin;
 }
 
-/* As high as kernel and memory allow, so that the kernel has room to unpack itself below. */
+/* The initrd lies as high as kernel and memory allow: the kernel unpacks itself below. */
 static int place_initrd(const struct ram *ram, const char *path, const struct boot_image *image,
-                        struct boot_placed *placed, struct error *err)
+                        struct boot_data *data, struct error *err)
 {
-    /* Where it has to end, however much memory the guest has. */
+    /* The highest end address, whatever the size of guest memory. */
     uint64_t limit = image->initrd_max < LAYOUT_HOLE ? image->initrd_max + 1 : LAYOUT_HOLE;
     uint64_t top = limit < ram->low ? limit : ram->low;
     struct boot_file b;
@@ -70,9 +71,9 @@ static int place_initrd(const struct ram *ram, const char *path, const struct bo
                         "guest more memory (--memory)",
                         path, (b.size >> 20) + 1);
     } else {
-        placed->initrd = (top - b.size) / PAGE * PAGE;
-        placed->initrd_size = b.size;
-        ret = boot_file_read(&b, 0, guest_memory_at(&ram->mem, placed->initrd, b.size), b.size);
+        data->initrd = (top - b.size) / PAGE * PAGE;
+        data->initrd_size = b.size;
+        ret = boot_file_read(&b, 0, guest_memory_at(&ram->mem, data->initrd, b.size), b.size);
         if (ret < 0) {
             error_set(err, ret, "initrd %s: cannot be read: %s", path,
                       ret == -ENODATA ? "it became shorter" : strerror(-ret));
@@ -85,7 +86,7 @@ static int place_initrd(const struct ram *ram, const char *path, const struct bo
 static int load(const struct ram *ram, const struct boot_config *config,
                 const struct boot_file *kernel, struct boot_entry *entry, struct error *err)
 {
-    struct boot_placed placed = {.cmdline = LAYOUT_CMDLINE, .rsdp = config->rsdp};
+    struct boot_data data = {.cmdline = LAYOUT_CMDLINE, .rsdp = config->rsdp};
     struct boot_image image;
     int ret;
 
@@ -99,8 +100,8 @@ static int load(const struct ram *ram, const struct boot_config *config,
     }
     if (ret == -ENOEXEC) {
         return error_set(err, -ENOEXEC,
-                         "kernel %s: neither a bzImage nor an ELF file; a distribution's "
-                         "/boot/vmlinuz is what is wanted",
+                         "kernel %s: neither a bzImage nor an ELF file; use the "
+                         "/boot/vmlinuz of a distribution",
                          kernel->name);
     }
     if (ret < 0) {
@@ -109,16 +110,16 @@ static int load(const struct ram *ram, const struct boot_config *config,
     entry->rip = image.entry;
     ret = place_cmdline(ram, config, entry->protocol, image.cmdline_max, err);
     if (ret == 0 && config->initrd) {
-        ret = place_initrd(ram, config->initrd, &image, &placed, err);
+        ret = place_initrd(ram, config->initrd, &image, &data, err);
     }
     if (ret < 0) {
         return ret;
     }
     if (entry->protocol == BOOT_PVH) {
-        pvh_finish(ram, &placed);
+        pvh_finish(ram, &data);
         return 0;
     }
-    ret = bzimage_finish(ram, kernel, &placed);
+    ret = bzimage_finish(ram, kernel, &data);
     return ret < 0
                ? error_set(err, ret, "kernel %s: cannot be read: %s", kernel->name, strerror(-ret))
                : 0;

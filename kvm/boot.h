@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Loading a guest: which protocol, what goes where in its memory, and how its first vCPU begins.
+ * Loading of a guest: boot protocol, contents of guest memory, entry state of the first vCPU.
  *
- * How guests learn of their disks: the ACPI tables always describe them. On the command line they
- * stand as virtio_mmio.device= parameters when the guest can be expected to lack ACPI: an ELF
- * kernel (a bare-metal guest has none), or a bzImage that is told acpi=off. A Linux that is booted
- * as ELF and reads both finds each disk once: its driver claims the registers for the first and
- * refuses the second.
+ * The ACPI tables always describe the disks. virtio_mmio.device= parameters on the command line
+ * describe the disks as well if the guest may not use ACPI: an ELF kernel (a bare-metal guest reads
+ * no tables), or a bzImage with acpi=off. A Linux that is booted as ELF reads both descriptions.
+ * Its driver claims the registers of a disk once and refuses the second description.
  */
 #ifndef POLLUX_KVM_BOOT_H
 #define POLLUX_KVM_BOOT_H
@@ -28,11 +27,11 @@ struct boot_config {
     size_t kernel_size;
     const char *initrd;  /* NULL: none */
     const char *append;  /* NULL: empty */
-    const char *devices; /* virtio_mmio.device= parameters, may be empty */
+    const char *devices; /* virtio_mmio.device= parameters; may be empty */
     uint64_t rsdp;       /* guest address of the ACPI root pointer */
 };
 
-/* How the first vCPU begins. */
+/* Entry state of the first vCPU. */
 struct boot_entry {
     enum boot_protocol protocol;
     uint64_t rip;
@@ -40,9 +39,9 @@ struct boot_entry {
 };
 
 /**
- * boot_load - load kernel and initrd, lay out everything they expect to find
- * @ram:  fresh: all zero
- * Return: 0, or -errno and @err: one line that names the file and what is wrong with it.
+ * boot_load - load kernel and initrd, write the tables of the boot protocol
+ * @ram: all bytes are 0
+ * Return: 0, or -errno and @err: one line with the file and the cause.
  */
 int boot_load(const struct ram *ram, const struct boot_config *config, struct boot_entry *entry,
               struct error *err);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Options are separated by blanks; quotes are not interpreted. */
 #include <string.h>
 
 #include "kvm/cmdline.h"
@@ -25,8 +26,8 @@ bool cmdline_has(const char *line, const char *word)
 }
 
 /*
- * There is nothing but ACPI to describe vCPUs, I/O APIC and power register. Disks can be described
- * by virtio_mmio.device=, which boot_load() adds for acpi=off.
+ * Only ACPI describes vCPUs, I/O APIC and power registers. For acpi=off boot_load() describes disks
+ * by virtio_mmio.device=.
  */
 static const struct {
     const char *word, *warning;

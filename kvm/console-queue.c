@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
+/* A ring buffer. The thread copies a batch and writes it without the lock. */
 #include <string.h>
 
 #include "base/thread-mask.h"
 #include "kvm/console-queue.h"
 
-/* Takes what is there up to the ring's end, so that it can be written in one piece. */
-static size_t take(struct console_queue *q, uint8_t *buf)
+/* Removes the queued bytes up to the end of the ring. Return: their number. */
+static size_t take_batch(struct console_queue *q, uint8_t *buf)
 {
     size_t n = q->len < CONSOLE_QUEUE_SIZE - q->head ? q->len : CONSOLE_QUEUE_SIZE - q->head;
 
@@ -15,7 +16,7 @@ static size_t take(struct console_queue *q, uint8_t *buf)
     return n;
 }
 
-static void *out_thread(void *opaque)
+static void *console_thread(void *opaque)
 {
     uint8_t buf[CONSOLE_QUEUE_SIZE];
     struct console_queue *q = opaque;
@@ -30,7 +31,7 @@ static void *out_thread(void *opaque)
         if (q->len == 0) {
             break;
         }
-        n = take(q, buf);
+        n = take_batch(q, buf);
         pthread_cond_broadcast(&q->drained);
         pthread_mutex_unlock(&q->lock);
         q->write(q->opaque, buf, n);
@@ -54,7 +55,7 @@ int console_queue_init(struct console_queue *q,
     pthread_cond_init(&q->filled, NULL);
     pthread_cond_init(&q->drained, NULL);
     thread_mask_enter(&old);
-    num = pthread_create(&q->thread, NULL, out_thread, q);
+    num = pthread_create(&q->thread, NULL, console_thread, q);
     thread_mask_leave(&old);
     if (num) {
         return error_set(err, -num, "thread for the console: %s", strerror(num));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bytes on their way to a console, written by a thread of their own: a slow terminal does not stop
- * a vCPU until the queue is full, and while one write goes on the next batch gathers.
+ * A queue of console output. A thread of its own writes the bytes, so that a slow terminal stops a
+ * vCPU only when the queue is full. Bytes that are queued during a write form the next batch.
  */
-#ifndef POLLUX_KVM_OUT_QUEUE_H
-#define POLLUX_KVM_OUT_QUEUE_H
+#ifndef POLLUX_KVM_CONSOLE_QUEUE_H
+#define POLLUX_KVM_CONSOLE_QUEUE_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -22,7 +22,7 @@ struct console_queue {
     pthread_mutex_t lock;
     pthread_cond_t filled, drained;
     bool stop;      /* the thread ends when the queue is empty */
-    bool cancelled; /* nobody waits for room any more */
+    bool cancelled; /* console_queue_put() does not wait */
     size_t head, len;
     uint8_t ring[CONSOLE_QUEUE_SIZE];
 };
@@ -43,13 +43,13 @@ int console_queue_init(struct console_queue *q,
 void console_queue_put(struct console_queue *q, uint8_t byte);
 
 /**
- * console_queue_cancel - from now on, what does not fit is dropped, and nobody waits
+ * console_queue_cancel - drop bytes that do not fit, from now on, and end all waits
  * Context: any thread.
  */
 void console_queue_cancel(struct console_queue *q);
 
 /**
- * console_queue_destroy - write what is left, join the thread
+ * console_queue_destroy - write the queued bytes, join the thread
  */
 void console_queue_destroy(struct console_queue *q);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Entry states: long mode for the 64-bit boot protocol, protected mode without paging for PVH. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static void long_mode(struct kvm_sregs *sregs)
     sregs->efer = EFER_LME | EFER_LMA;
 }
 
-/* The selectors mean nothing, there is no GDT; a nonzero one shows in a crash report. */
+/* Without a GDT any selector will do; nonzero ones stand out in a crash report. */
 static void protected_mode(struct kvm_sregs *sregs)
 {
     segments(sregs, 0x08, 0x10);
@@ -104,7 +105,7 @@ int cpu_state_msrs(int vcpu_fd)
     }
     msrs->nmsrs = sizeof(entries) / sizeof(entries[0]);
     memcpy(msrs->entries, entries, sizeof(entries));
-    /* A host that does not know one of them stops there and says how many it has set: fine. */
+    /* KVM stops at an MSR that it does not know and returns the number set. Guests run without. */
     if (ioctl(vcpu_fd, KVM_SET_MSRS, msrs) < 0) {
         ret = -errno;
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Topology: APIC ids and cache sharing are rewritten, all other leaves stay as KVM returns them. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,7 +43,7 @@ int cpuid_query(int kvm_fd, struct kvm_cpuid2 **out, struct error *err)
     return error_set(err, -errno, "/dev/kvm: KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
 }
 
-/* How many bits an APIC id of @cpus takes. */
+/* Width of an APIC id for @cpus, in bits. */
 static unsigned id_bits(unsigned cpus)
 {
     unsigned bits = 0;
@@ -70,7 +71,7 @@ static void features(struct kvm_cpuid_entry2 *e, unsigned index, unsigned cpus, 
     e->ecx |= tsc_deadline ? LEAF1_ECX_TSC_DEADLINE : 0;
 }
 
-/* Leaf 4 and its AMD twin: the last level is shared by all, the others by none. */
+/* Leaf 4, on AMD 0x8000001d: all vCPUs share the last level, the others are private. */
 static void cache(struct kvm_cpuid_entry2 *e, unsigned cpus)
 {
     unsigned level = e->eax >> 5 & 7;
@@ -84,7 +85,7 @@ static void cache(struct kvm_cpuid_entry2 *e, unsigned cpus)
     }
 }
 
-/* Leaves 0xb and 0x1f. KVM may list one subleaf only, so they are written anew. */
+/* Leaves 0xb and 0x1f. KVM may list one subleaf only, so all are rewritten. */
 static struct kvm_cpuid_entry2 topology(uint32_t leaf, uint32_t sub, unsigned index, unsigned cpus)
 {
     struct kvm_cpuid_entry2 e = {
@@ -111,7 +112,7 @@ static bool is_topology(uint32_t leaf)
     return leaf == 0xb || leaf == 0x1f;
 }
 
-/* Replaces what is there of leaves 0xb and 0x1f; TOPOLOGY_ROOM is the room for it. */
+/* Replaces leaves 0xb and 0x1f; cpuid_query() allocated TOPOLOGY_ROOM spare entries. */
 static void rewrite_topology(struct kvm_cpuid2 *c, unsigned index, unsigned cpus)
 {
     uint32_t basic_max = 0;
@@ -134,7 +135,7 @@ static void rewrite_topology(struct kvm_cpuid2 *c, unsigned index, unsigned cpus
     c->nent = n;
 }
 
-/* AuthenticAMD or HygonGenuine: those leaves are reserved on others. */
+/* AuthenticAMD or HygonGenuine; on other CPUs the leaves below are reserved. */
 static bool is_amd(const struct kvm_cpuid2 *c)
 {
     for (unsigned i = 0; i < c->nent; i++) {

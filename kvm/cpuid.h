@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* CPUID as the guest sees it: what KVM supports, with the topology of this machine. */
+/* The guest's CPUID: the leaves that KVM supports, with the topology of this machine. */
 #ifndef POLLUX_KVM_CPUID_H
 #define POLLUX_KVM_CPUID_H
 
@@ -8,13 +8,13 @@
 #include "base/error.h"
 
 /**
- * cpuid_query - what KVM supports on this host
+ * cpuid_query - get the leaves that KVM supports on this host
  * Return: 0 and *@out, which the caller frees, or -errno and @err.
  */
 int cpuid_query(int kvm_fd, struct kvm_cpuid2 **out, struct error *err);
 
 /**
- * cpuid_adapt - make the table that of vCPU @index of @cpus
+ * cpuid_adapt - set the fields of vCPU @index of @cpus
  * One package, one core per vCPU, one thread per core; the APIC id is @index.
  * @tsc_deadline: the in-kernel local APIC has a TSC deadline timer
  */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Formatting of crash reports. */
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 
 #define CODE_BYTES 16
 
-/* Text that grows and is cut at the end of its room. */
+/* A text buffer; text past its end is dropped. */
 struct text {
     char *out;
     size_t size, len;
@@ -121,7 +122,7 @@ static void add_system_registers(struct text *t, const struct kvm_sregs *s)
         (uint64_t)s->cr0, (uint64_t)s->cr2, (uint64_t)s->cr3, (uint64_t)s->cr4, (uint64_t)s->efer);
 }
 
-/* One byte at a time: the instruction may cross into a page that is not there. */
+/* One byte at a time: the instruction may cross into a page that is not mapped. */
 static bool read_byte(int vcpu_fd, const struct ram *ram, uint64_t linear, uint8_t *out)
 {
     struct kvm_translation tr = {.linear_address = linear};
@@ -167,7 +168,8 @@ void crash_report(char *out, size_t size, int vcpu_fd, unsigned index, const str
         return;
     }
     if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000) {
-        add(&t, "(this CPU resets its registers on such a fault: they tell nothing)\n");
+        add(&t,
+            "(this CPU resets its registers on a triple fault: the values are those of a reset)\n");
     }
     add_registers(&t, &regs);
     add_system_registers(&t, &sregs);

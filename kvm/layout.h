@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where everything is in the guest's physical address space.
+ * The guest's physical address map.
  *
  *     0x0000_0000   boot data: GDT, start info, zero page, page tables, command line
  *     0x0009_fc00   reserved up to 1 MiB; the ACPI tables lie where a BIOS would have put them
@@ -37,7 +37,7 @@
 #define LAYOUT_COM1     0x3f8
 #define LAYOUT_COM1_IRQ 4
 
-/* ACPI fixed hardware of our own (ACPI 6.5, 4.8.3.6 and 4.8.3.7) */
+/* ACPI sleep and reset registers, at ports chosen here (ACPI 6.5, 4.8.3.6 and 4.8.3.7) */
 #define LAYOUT_SLEEP_CONTROL 0x600
 #define LAYOUT_SLEEP_STATUS  0x601
 #define LAYOUT_ACPI_RESET    0x602

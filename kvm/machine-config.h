@@ -27,7 +27,7 @@ struct machine_config {
     uint64_t memory;         /* bytes, a multiple of 4096 */
     bool memory_shared;      /* from a memfd, MAP_SHARED */
     const char *kernel;      /* bzImage or ELF with a PVH note; NULL: kernel_data */
-    const void *kernel_data; /* an ELF image in memory; stays the caller's */
+    const void *kernel_data; /* an ELF image in memory, which the caller frees */
     size_t kernel_size;
     const char *initrd; /* NULL: none */
     const char *append; /* guest command line; NULL: empty */
@@ -39,14 +39,13 @@ struct machine_config {
     /* The serial port's output, in batches. Context: a thread of its own, one call at a time. The
      * machine does not end before the last call has returned. NULL: dropped. */
     void (*console_out)(void *opaque, const void *data, size_t len);
-    /* One line about a fault of a guest or a disk, or what the command line takes from the guest.
+    /* One line about a fault of a guest or a disk, or about a kernel option that disables hardware.
      * Context: any thread. NULL: dropped. */
     void (*log)(void *opaque, const char *line);
-    /* A disk of rerror or werror stop failed a request, and the machine pauses; what is to be
-     * mended is in @why. machine_resume() tries again. Context: an I/O thread. NULL: nobody is
-     * told. */
+    /* A disk with rerror or werror stop failed a request, and the machine pauses. @why is the
+     * cause. machine_resume() retries. Context: an I/O thread. NULL: not reported. */
     void (*paused)(void *opaque, const char *why);
-    void *opaque;        /* for the functions above */
+    void *opaque;        /* first argument of the functions above */
     struct trace *trace; /* vCPUs and I/O threads record there; NULL: none; outlives the machine */
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Composition and lifetime. The parts are made in the order of struct machine and released in the
- * opposite one; each is safe to release when it was never made. What ends the machine first, be it
- * a vCPU or another thread, is recorded under @lock together with its message; then all vCPUs are
- * told to stop.
+ * Composition and lifetime of a machine. The parts are created in the order of struct machine and
+ * released in the opposite order; a part that was never created can be released. The first reason
+ * to end the machine, from a vCPU or another thread, is recorded under @lock with its message. Then
+ * all vCPU threads are stopped.
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,30 +29,31 @@
 #include "kvm/vcpu.h"
 #include "kvm/vm.h"
 
-#define PARAMETERS_MAX 1024 /* "virtio_mmio.device=4K@0xd0000000:16 " times the most disks */
+#define PARAMETERS_MAX 1024 /* MACHINE_DISKS_MAX times "virtio_mmio.device=4K@0xd0000000:16 " */
 
 struct machine {
     struct ram ram;
     struct vm vm;
     struct storage storage;
     struct serial serial;
-    struct console_queue out;
-    bool out_running;
+    struct console_queue console;
+    bool console_running;
     struct machine_ports ports;                      /* count 0: none */
-    void (*on_pause)(void *opaque, const char *why); /* of a pause; NULL: nobody */
+    void (*on_pause)(void *opaque, const char *why); /* NULL: not reported */
     void *on_pause_opaque;
     unsigned nr_vcpus;
     struct vcpu vcpus[MACHINE_CPUS_MAX];
     int end_fd;
 
-    pthread_mutex_t lock; /* what follows, and vcpu_start() against vcpu_stop() */
+    pthread_mutex_t
+        lock; /* protects the fields below, and serialises vcpu_start() and vcpu_stop() */
     bool started;
     bool paused;
     enum machine_end end;
     char message[CRASH_MESSAGE_MAX];
 };
 
-static void end_with(struct machine *m, enum machine_end why, const char *message)
+static void end_machine(struct machine *m, enum machine_end why, const char *message)
 {
     pthread_mutex_lock(&m->lock);
     if (m->end == MACHINE_RUNNING) {
@@ -61,22 +62,22 @@ static void end_with(struct machine *m, enum machine_end why, const char *messag
         for (unsigned i = 0; i < m->nr_vcpus; i++) {
             vcpu_stop(&m->vcpus[i]);
         }
-        if (m->out_running) {
-            console_queue_cancel(&m->out);
+        if (m->console_running) {
+            console_queue_cancel(&m->console);
         }
         eventfd_write(m->end_fd, 1);
     }
     pthread_mutex_unlock(&m->lock);
 }
 
-/* --- what the guest reaches --- */
+/* --- ports and MMIO --- */
 
 static void serial_transmit(void *opaque, uint8_t byte)
 {
     struct machine *m = opaque;
 
-    if (m->out_running) {
-        console_queue_put(&m->out, byte);
+    if (m->console_running) {
+        console_queue_put(&m->console, byte);
     }
 }
 
@@ -92,7 +93,7 @@ static const struct serial_ops serial_ops = {
     .interrupt = serial_interrupt,
 };
 
-static void byte_port(struct machine *m, uint16_t port, uint8_t *value, bool write)
+static void access_byte_port(struct machine *m, uint16_t port, uint8_t *value, bool write)
 {
     enum machine_end end = MACHINE_RUNNING;
     unsigned reg = (unsigned)port - LAYOUT_COM1;
@@ -105,7 +106,7 @@ static void byte_port(struct machine *m, uint16_t port, uint8_t *value, bool wri
         }
     } else if (power_port_access(port, value, write, &end)) {
         if (end != MACHINE_RUNNING) {
-            end_with(m, end, "");
+            end_machine(m, end, "");
         }
     } else if (!write) {
         *value = 0xff;
@@ -122,7 +123,7 @@ static void on_port(void *opaque, uint16_t port, void *data, unsigned size, bool
         memcpy(&value, data, size);
         m->ports.out(m->ports.opaque, port, value, size);
     } else if (size == 1) {
-        byte_port(m, port, data, write);
+        access_byte_port(m, port, data, write);
     } else if (!write) {
         memset(data, 0xff, size);
     }
@@ -139,7 +140,7 @@ static void on_mmio(void *opaque, uint64_t gpa, void *data, unsigned size, bool 
 
 static void on_ended(void *opaque, enum machine_end why, const char *message)
 {
-    end_with(opaque, why, message);
+    end_machine(opaque, why, message);
 }
 
 static const struct vcpu_ops vcpu_ops = {.port = on_port, .mmio = on_mmio, .ended = on_ended};
@@ -154,7 +155,7 @@ static void disk_stopped(void *opaque, const char *why)
     }
 }
 
-/* --- building --- */
+/* --- creation --- */
 
 static int check_config(const struct machine_config *config, struct error *err)
 {
@@ -164,8 +165,8 @@ static int check_config(const struct machine_config *config, struct error *err)
     }
     if (config->memory < MACHINE_MEMORY_MIN || config->memory % 4096) {
         return error_set(err, -EINVAL,
-                         "guest memory of %llu bytes: at least %llu MiB are needed, in multiples "
-                         "of 4 KiB (--memory)",
+                         "guest memory of %llu bytes: the minimum is %llu MiB, in multiples of "
+                         "4 KiB (--memory)",
                          (unsigned long long)config->memory, MACHINE_MEMORY_MIN >> 20);
     }
     return 0;
@@ -189,7 +190,7 @@ static int load_guest(struct machine *m, const struct machine_config *config,
     int ret;
 
     for (unsigned i = 0; i < m->storage.nr_disks; i++) {
-        devices[i] = m->storage.disks[i].place;
+        devices[i] = m->storage.disks[i].resources;
     }
     ret = acpi_build(guest_memory_at(&m->ram.mem, LAYOUT_ACPI, LAYOUT_ACPI_SIZE), LAYOUT_ACPI,
                      LAYOUT_ACPI_SIZE, config->cpus, devices, m->storage.nr_disks);
@@ -228,8 +229,8 @@ static int build(struct machine *m, const struct machine_config *config, struct 
         ret = load_guest(m, config, &entry, err);
     }
     if (ret == 0 && config->console_out) {
-        ret = console_queue_init(&m->out, config->console_out, config->opaque, err);
-        m->out_running = ret == 0;
+        ret = console_queue_init(&m->console, config->console_out, config->opaque, err);
+        m->console_running = ret == 0;
     }
     for (unsigned i = 0; ret == 0 && i < config->cpus; i++) {
         ret = vcpu_init(&m->vcpus[i], &m->vm, i, config->cpus, i == 0 ? &entry : NULL, &m->ram,
@@ -281,13 +282,13 @@ int machine_start(struct machine *m, struct error *err)
 
     pthread_mutex_lock(&m->lock);
     m->started = true;
-    /* The first vCPU last: until it runs, the others wait, so a failure leaves nothing behind. */
+    /* The boot vCPU starts last. The others wait for it, so no guest code runs after a failure. */
     for (unsigned i = m->nr_vcpus; ret == 0 && i-- > 0;) {
         ret = vcpu_start(&m->vcpus[i], err);
     }
     pthread_mutex_unlock(&m->lock);
     if (ret < 0) {
-        end_with(m, MACHINE_STOPPED, "");
+        end_machine(m, MACHINE_STOPPED, "");
     }
     return ret;
 }
@@ -306,19 +307,19 @@ void machine_pause(struct machine *m)
 
 void machine_resume(struct machine *m)
 {
-    bool was;
+    bool was_paused;
 
     pthread_mutex_lock(&m->lock);
-    was = m->paused && m->end == MACHINE_RUNNING;
-    if (was) {
+    was_paused = m->paused && m->end == MACHINE_RUNNING;
+    if (was_paused) {
         m->paused = false;
         for (unsigned i = 0; i < m->nr_vcpus; i++) {
             vcpu_resume(&m->vcpus[i]);
         }
     }
     pthread_mutex_unlock(&m->lock);
-    /* Last: what fails again pauses again. */
-    if (was) {
+    /* After the vCPUs resumed: a request that fails again pauses the machine again. */
+    if (was_paused) {
         storage_retry(&m->storage);
     }
 }
@@ -335,7 +336,7 @@ int machine_end_fd(const struct machine *m)
 
 void machine_stop(struct machine *m, enum machine_end why)
 {
-    end_with(m, why, "");
+    end_machine(m, why, "");
 }
 
 enum machine_end machine_end(struct machine *m, char *message, size_t size)
@@ -345,7 +346,7 @@ enum machine_end machine_end(struct machine *m, char *message, size_t size)
 
     while (poll(&pfd, 1, -1) < 0 && errno == EINTR) {
     }
-    pthread_mutex_lock(&m->lock); /* so that end_with() is done with the threads */
+    pthread_mutex_lock(&m->lock); /* end_machine() has then stopped all vCPU threads */
     end = m->end;
     if (size) {
         snprintf(message, size, "%s", m->message);
@@ -362,9 +363,9 @@ enum machine_end machine_wait(struct machine *m, char *message, size_t size)
         vcpu_join(&m->vcpus[i]);
     }
     storage_stop(&m->storage);
-    if (m->out_running) {
-        console_queue_destroy(&m->out);
-        m->out_running = false;
+    if (m->console_running) {
+        console_queue_destroy(&m->console);
+        m->console_running = false;
     }
     return end;
 }
@@ -375,14 +376,14 @@ void machine_free(struct machine *m)
         return;
     }
     if (m->started) {
-        end_with(m, MACHINE_STOPPED, "");
+        end_machine(m, MACHINE_STOPPED, "");
         machine_wait(m, NULL, 0);
     }
     for (unsigned i = 0; i < m->nr_vcpus; i++) {
         vcpu_destroy(&m->vcpus[i]);
     }
-    if (m->out_running) {
-        console_queue_destroy(&m->out);
+    if (m->console_running) {
+        console_queue_destroy(&m->console);
     }
     storage_destroy(&m->storage);
     vm_destroy(&m->vm);
@@ -395,7 +396,7 @@ void machine_free(struct machine *m)
     free(m);
 }
 
-/* --- looking in --- */
+/* --- console, watchdog, statistics --- */
 
 size_t machine_console_in(struct machine *m, const void *data, size_t len)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A virtual machine: memory, vCPUs, boot, console and disks put together. What cli/ builds on.
+ * A virtual machine: memory, vCPUs, boot, console and disks.
  *
- * machine_new() either makes everything or nothing; no guest instruction runs before
- * machine_start().
+ * machine_new() creates all parts or none. No guest instruction runs before machine_start().
  */
 #ifndef POLLUX_KVM_MACHINE_H
 #define POLLUX_KVM_MACHINE_H
@@ -18,9 +17,9 @@
 struct machine;
 
 /**
- * machine_new - build a machine; everything the guest needs is in place, nothing runs
+ * machine_new - create a machine that is ready to start
  * @config: copied where needed; strings need not outlive the call
- * Return: 0 and *@out, or -errno and @err: one clear line, and nothing half-started is left.
+ * Return: 0 and *@out, or -errno and @err: one line; then all parts are released.
  */
 int machine_new(const struct machine_config *config, struct machine **out, struct error *err);
 
@@ -37,8 +36,8 @@ int machine_end_fd(const struct machine *m);
 
 /**
  * machine_stop - end the machine from outside
- * @why: MACHINE_STOPPED, or MACHINE_POWEROFF when a port handler means just that
- * The first end wins. Context: any thread, vCPU threads too; does not wait.
+ * @why: MACHINE_STOPPED, or MACHINE_POWEROFF from a port handler
+ * Only the first call counts. Context: any thread, vCPU threads too; does not wait.
  */
 void machine_stop(struct machine *m, enum machine_end why);
 
@@ -46,7 +45,7 @@ void machine_stop(struct machine *m, enum machine_end why);
  * machine_end - wait for the end
  * @message: as of machine_wait()
  * Context: any thread.
- * Return: how it ended; vCPUs may still be on their way out, and requests in flight.
+ * Return: how it ended; vCPU threads may still run, and requests be in flight.
  */
 enum machine_end machine_end(struct machine *m, char *message, size_t size);
 
@@ -61,43 +60,43 @@ enum machine_end machine_end(struct machine *m, char *message, size_t size);
 enum machine_end machine_wait(struct machine *m, char *message, size_t size);
 
 /**
- * machine_pause - stop the vCPUs soon; disks complete what they were given
- * machine_resume - let them run, and try again what disks have kept since they failed
- * Context: any thread; machine_resume() any but the I/O threads. Do not wait. Nothing happens where
- * the machine is in that state already, or has ended.
+ * machine_pause - stop the vCPUs soon; requests in flight complete
+ * machine_resume - let the vCPUs run, and retry the failed requests that disks hold
+ * Context: any thread; machine_resume() any but the I/O threads. Neither call waits. A call has no
+ * effect if the machine is in that state already, or has ended.
  */
 void machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 
 /**
- * machine_resize_disk - look whether the image of a disk has grown or shrunk, and tell the guest
- * @i: by its place in the configuration
+ * machine_resize_disk - notify the guest if the image of a disk has grown or shrunk
+ * @i: the index in the configuration
  * @name: of the image, for the message
  * Context: the thread that called machine_new.
- * Return: 1 it has another size now, 0 it has not, or -errno and @err.
+ * Return: 1 if the size changed, 0 if not, or -errno and @err.
  */
 int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err);
 
 /**
- * machine_watch - the watchdog: call it about once a second while the machine runs
- * Serves queues whose I/O thread sleeps though the driver made something available, and logs it.
+ * machine_watch - the watchdog, to be called about once a second while the machine runs
+ * Serves and logs queues whose I/O thread sleeps although the driver made requests available.
  * Context: the thread that called machine_new.
  */
 void machine_watch(struct machine *m);
 
 /**
- * machine_free - release everything; the machine has ended or was never started. NULL is allowed.
+ * machine_free - release a machine that has ended or was never started; NULL is allowed
  */
 void machine_free(struct machine *m);
 
 /**
- * machine_console_in - characters typed at the serial port
- * Context: any thread. Return: how many were taken; the rest does not fit yet: offer it again.
+ * machine_console_in - put characters into the receive queue of the serial port
+ * Context: any thread. Return: the number queued; the caller offers the others again.
  */
 size_t machine_console_in(struct machine *m, const void *data, size_t len);
 
-/* By their place in the configuration; NULL past the last one, and for a disk that the embedder
- * made. They live as long as the machine. */
+/* @i is the index in the configuration. Return: NULL past the last one, and for a disk that the
+ * embedder made. The objects live as long as the machine. */
 struct iothread *machine_iothread(struct machine *m, unsigned i);
 struct virtio_device *machine_disk(struct machine *m, unsigned i);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The probe's guest is a loop and single instructions, run at CPL 0 and CPL 3. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdint.h>
@@ -28,11 +29,11 @@
 /* Three pages that some CPUs need to run real-mode code. */
 #define TSS_ADDR 0xfffbd000
 
-/* A write there leaves the guest, at any privilege: the probe's way to say how it went. */
-#define EXIT_ADDR 0x100000
-#define SAYS_DONE 1
+/* A write to this address exits to user space at any privilege level; the value is the result. */
+#define EXIT_ADDR   0x100000
+#define RESULT_DONE 1
 
-/* Selectors as Linux has them. */
+/* The selectors of Linux. */
 #define KERNEL_CS 0x10
 #define KERNEL_DS 0x18
 #define USER_DS   0x2b
@@ -49,7 +50,7 @@ enum {
 };
 
 /*
- * Copied to CODE as a whole. rcx: how often to spin; rbx: EXIT_ADDR; rsi: a free aligned place.
+ * Copied to CODE as a whole. rcx: loop count; rbx: EXIT_ADDR; rsi: 16 aligned bytes.
  */
 __asm__(".pushsection .rodata\n"
         ".globl probe_code, probe_user, probe_int3, probe_cmpxchg16b, probe_done, probe_fault\n"
@@ -61,9 +62,9 @@ __asm__(".pushsection .rodata\n"
         "   movl $1, (%rbx)\n"
         "   jmp probe_done\n"
         "probe_fault:\n"
-        "   movl $2, (%rbx)\n" /* anything but SAYS_DONE */
+        "   movl $2, (%rbx)\n" /* anything but RESULT_DONE */
         "   jmp probe_fault\n"
-        "probe_user:\n" /* rdi: where to go on, at CPL 3 */
+        "probe_user:\n" /* rdi: address to continue at, at CPL 3 */
         "   pushq $0x2b\n"
         "   pushq $0xe000\n"
         "   pushq $2\n"
@@ -170,7 +171,7 @@ static int set_registers(struct probe *p, uint64_t rip, uint64_t rcx, uint64_t r
     return 0;
 }
 
-/* Return: 1 if the guest said that it is done, 0 if it ended in any other way, or -errno. */
+/* Return: 1 if the guest wrote RESULT_DONE, 0 after any other exit, or -errno. */
 static int run(struct probe *p, uint64_t rip, uint64_t rcx, uint64_t rdi)
 {
     int ret = set_registers(p, rip, rcx, rdi);
@@ -185,10 +186,10 @@ static int run(struct probe *p, uint64_t rip, uint64_t rcx, uint64_t rdi)
         return -errno;
     }
     return p->run->exit_reason == KVM_EXIT_MMIO && p->run->mmio.is_write &&
-           p->run->mmio.phys_addr == EXIT_ADDR && p->run->mmio.data[0] == SAYS_DONE;
+           p->run->mmio.phys_addr == EXIT_ADDR && p->run->mmio.data[0] == RESULT_DONE;
 }
 
-/* The write that left the guest counts as complete only when KVM_RUN is called again. */
+/* KVM completes the write of an MMIO exit in the next KVM_RUN. */
 static void finish_exit(struct probe *p)
 {
     p->run->immediate_exit = 1;
@@ -196,7 +197,7 @@ static void finish_exit(struct probe *p)
     p->run->immediate_exit = 0;
 }
 
-/* Shortest time of some runs, ns; -ENOTSUP if the guest did not come through. */
+/* Return: the shortest time of ROUNDS runs, ns; -ENOTSUP if a run did not finish. */
 static int64_t time_spins(struct probe *p, bool user, uint64_t spins)
 {
     int64_t best = INT64_MAX;
@@ -221,7 +222,7 @@ static int64_t time_spins(struct probe *p, bool user, uint64_t spins)
     return best;
 }
 
-/* The difference of two lengths leaves out what entering and leaving costs. */
+/* The difference of two loop counts cancels the cost of guest entry and exit. */
 static int time_instruction(struct probe *p, bool user, double *ns, struct error *err)
 {
     int64_t few = time_spins(p, user, SPINS_FEW);
@@ -256,7 +257,7 @@ static int make_vcpu(struct probe *p)
     return p->run == MAP_FAILED ? -errno : 0;
 }
 
-/* KVM_SET_SREGS checks EFER against the CPUID of the vCPU: without it there is no long mode. */
+/* KVM_SET_SREGS checks EFER against the CPUID of the vCPU: without CPUID long mode is refused. */
 static int set_cpuid(struct probe *p, struct error *err)
 {
     struct kvm_cpuid2 *cpuid;
@@ -301,7 +302,7 @@ static int open_probe(struct probe *p, struct error *err)
     p->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ret = p->ram == MAP_FAILED ? -errno : make_vcpu(p);
     if (ret < 0) {
-        error_set(err, ret, "/dev/kvm: cannot make a machine: %s", strerror(-ret));
+        error_set(err, ret, "/dev/kvm: cannot create a VM: %s", strerror(-ret));
     } else {
         ret = set_cpuid(p, err);
     }
@@ -313,7 +314,7 @@ static int open_probe(struct probe *p, struct error *err)
     return 0;
 }
 
-/* In a machine of its own: after an internal error a vCPU is of no more use. */
+/* In a VM of its own: a vCPU cannot be used after an internal error. */
 static int try_instruction(const char *label, bool *works, struct error *err)
 {
     struct probe p;

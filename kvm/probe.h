@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What kind of KVM this host has: hardware behind it, or kernel code emulated one instruction after
- * the other. Found out by running a few instructions in a machine of their own.
+ * Detection of a KVM without virtualisation hardware, which emulates guest kernel code instruction
+ * by instruction. The probe times a few instructions in a small VM.
  */
 #ifndef POLLUX_KVM_PROBE_H
 #define POLLUX_KVM_PROBE_H
@@ -10,15 +10,15 @@
 
 #include "base/error.h"
 
-/* An instruction that takes longer is emulated; real ones take 0.1 to 3 ns, emulated ones 300. */
+/* The limit for hardware: an instruction takes 0.1 to 3 ns there and 300 ns when emulated. */
 #define KVM_PROBE_EMULATED_NS 50
 
 struct kvm_probe {
     double kernel_ns;    /* per instruction at CPL 0 */
     double user_ns;      /* per instruction at CPL 3 */
-    bool int3;           /* works at CPL 0; Linux patches its code with it while it boots */
-    bool cmpxchg16b;     /* works at CPL 0; Linux uses it for its memory allocator */
-    bool can_boot_linux; /* all of this is as on hardware */
+    bool int3;           /* works at CPL 0; Linux patches its code with it during boot */
+    bool cmpxchg16b;     /* works at CPL 0; the memory allocator of Linux uses it */
+    bool can_boot_linux; /* all of the above are as on hardware */
 };
 
 /**

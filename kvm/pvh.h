@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The PVH start info, version 1 (Xen's public/arch-x86/hvm/start_info.h). All little-endian. */
+/* The PVH boot ABI: start info version 1, Xen's public/arch-x86/hvm/start_info.h. */
 #ifndef POLLUX_KVM_PVH_H
 #define POLLUX_KVM_PVH_H
 

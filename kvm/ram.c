@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Memory is aligned to 2 MiB on the host so that a huge page of the host is one of the guest, and
- * is never reserved in advance: pages come when the guest touches them. So that a size with a zero
- * too many is refused at the start and not met by the OOM killer later, more than the host's RAM
- * and swap together is an error.
+ * The mapping is aligned to 2 MiB, so that a huge page of the host backs a huge page of the guest.
+ * Pages are allocated when the guest touches them. A size above the host's RAM and swap is refused
+ * at the start: otherwise the OOM killer would end the guest later.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,7 +29,7 @@ static int check_size(uint64_t size, struct error *err)
     if (size > have) {
         return error_set(err, -ENOMEM,
                          "guest memory of %" PRIu64 " MiB: this host has %" PRIu64
-                         " MiB of RAM and swap; ask for less (--memory)",
+                         " MiB of RAM and swap; use a smaller size (--memory)",
                          MIB(size), MIB(have));
     }
     return 0;
@@ -40,8 +39,8 @@ static int map_failed(uint64_t size, int num, struct error *err)
 {
     return error_set(err, -num,
                      "guest memory of %" PRIu64
-                     " MiB cannot be mapped: %s; ask for less (--memory), or look at ulimit -v "
-                     "and vm.overcommit_memory",
+                     " MiB cannot be mapped: %s; use a smaller size (--memory), or check "
+                     "ulimit -v and vm.overcommit_memory",
                      MIB(size), strerror(num));
 }
 
@@ -114,7 +113,7 @@ int ram_init(struct ram *ram, uint64_t size, bool shared, struct error *err)
         ram_destroy(ram);
         return ret;
     }
-    /* Only a wish: a kernel without transparent huge pages refuses it. */
+    /* A hint: a kernel without transparent huge pages refuses it. */
     madvise(ram->hva, size, MADV_HUGEPAGE);
 
     ram->low = size < LAYOUT_HOLE ? size : LAYOUT_HOLE;
@@ -125,7 +124,7 @@ int ram_init(struct ram *ram, uint64_t size, bool shared, struct error *err)
     }
     if (ret < 0) {
         ram_destroy(ram);
-        return error_set(err, ret, "guest memory of %" PRIu64 " bytes: bad size", size);
+        return error_set(err, ret, "guest memory of %" PRIu64 " bytes: invalid size", size);
     }
     return 0;
 }

@@ -12,8 +12,8 @@
 struct ram {
     uint64_t size;
     uint64_t low;  /* bytes at guest address 0 */
-    uint64_t high; /* bytes at LAYOUT_HOLE_END, 0 if all fits below the hole */
-    uint8_t *hva;  /* of all of it, low first; NULL: not mapped */
+    uint64_t high; /* bytes at LAYOUT_HOLE_END; 0 if guest memory fits below the hole */
+    uint8_t *hva;  /* host address of both parts, low first; NULL: not mapped */
     int memfd;     /* -1 if not shared */
     struct guest_memory mem;
 };
@@ -27,7 +27,7 @@ struct ram {
 int ram_init(struct ram *ram, uint64_t size, bool shared, struct error *err);
 
 /**
- * ram_destroy - unmap; safe on one that is all zeroes or was destroyed
+ * ram_destroy - unmap; has no effect if @ram is all zeroes or was destroyed
  */
 void ram_destroy(struct ram *ram);
 

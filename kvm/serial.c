@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Each access updates the registers and the interrupt line under the lock. */
 #include <string.h>
 
 #include "kvm/serial.h"
@@ -107,7 +108,7 @@ static uint8_t identify_interrupt(struct serial *s)
     uint8_t iir = pending(s);
 
     if (iir == IIR_TRANSMIT_EMPTY) {
-        s->thr_empty_pending = false; /* reading it acknowledges it */
+        s->thr_empty_pending = false; /* a read of IIR acknowledges it */
     }
     return (uint8_t)(iir | (s->fcr & FCR_ENABLE ? IIR_FIFO : 0));
 }
@@ -158,12 +159,13 @@ static void write_register(struct serial *s, unsigned reg, uint8_t value)
             break;
         }
         if (value & ~s->ier & IER_TRANSMIT_EMPTY) {
-            s->thr_empty_pending = true; /* enabling it while empty raises it */
+            s->thr_empty_pending = true; /* enabling the interrupt while empty raises it */
         }
         s->ier = value & IER_MASK;
         break;
     case REG_IIR:
-        s->fcr = value; /* "clear receiver" drops nothing: what waits is still on the wire */
+        s->fcr =
+            value; /* "clear receiver" keeps the queue: it models characters not yet received */
         break;
     case REG_LCR:
         s->lcr = value;
@@ -179,14 +181,14 @@ static void write_register(struct serial *s, unsigned reg, uint8_t value)
     }
 }
 
-/* Return: true if @value leaves over the wire. */
+/* Return: true if @value is to be transmitted. */
 static bool write_data(struct serial *s, uint8_t value)
 {
     if (s->lcr & LCR_DLAB) {
         s->dll = value;
         return false;
     }
-    s->thr_empty_pending = true; /* empty again already */
+    s->thr_empty_pending = true; /* the byte is sent at once */
     if (s->mcr & MCR_LOOP) {
         push(s, value);
         return false;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Disk i has the i-th register page of the MMIO range and the i-th interrupt of disk_gsi. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,9 +11,9 @@
 #include "kvm/storage.h"
 
 /*
- * Interrupts below 16 come first: a guest without ACPI has only the 8259s, which know no others.
- * Left out are those that a PC guest takes for something else: timer, keyboard, cascade, the
- * serial port, clock, coprocessor.
+ * Interrupts below 16 come first: a guest without ACPI has only the 8259s, with 16 inputs. A PC
+ * guest expects other devices at the missing ones: timer, keyboard, cascade, serial port, clock,
+ * coprocessor.
  */
 static const uint8_t disk_gsi[] = {5, 10, 11, 9,  7,  6,  12, 14, 15,
                                    3, 16, 17, 18, 19, 20, 21, 22, 23};
@@ -32,7 +33,7 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
                          config->nr_disks, MACHINE_DISKS_MAX);
     }
     s->nr_disks = config->nr_disks;
-    /* All images first: most mistakes of people are here. */
+    /* Images first: most errors of a configuration are found there. */
     for (unsigned i = 0; ret == 0 && i < s->nr_disks; i++) {
         ret = disk_open(&s->disks[i].disk, &config->disks[i], &log, err);
     }
@@ -43,15 +44,15 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
     for (unsigned i = 0; ret == 0 && i < s->nr_disks; i++) {
         struct storage_disk *d = &s->disks[i];
 
-        d->place = (struct acpi_device){
+        d->resources = (struct acpi_device){
             .base = (uint32_t)(LAYOUT_VIRTIO_MMIO + i * LAYOUT_VIRTIO_MMIO_SIZE),
             .size = LAYOUT_VIRTIO_MMIO_SIZE,
             .gsi = disk_gsi[i],
         };
         ret = disk_make(&d->disk, &s->iothreads, mem, stopped, opaque, &log, err);
         if (ret == 0) {
-            ret =
-                virtio_mmio_init(&d->transport, vm, d->disk.dev, d->place.base, d->place.gsi, err);
+            ret = virtio_mmio_init(&d->transport, vm, d->disk.dev, d->resources.base,
+                                   d->resources.gsi, err);
             if (ret < 0) {
                 error_prefix(err, ret, "disk %s: ", config->disks[i].name);
             }
@@ -82,7 +83,7 @@ void storage_parameters(const struct storage *s, char *out, size_t size)
 
     *out = '\0';
     for (unsigned i = 0; i < s->nr_disks && len < size; i++) {
-        const struct acpi_device *p = &s->disks[i].place;
+        const struct acpi_device *p = &s->disks[i].resources;
 
         len += (size_t)snprintf(out + len, size - len,
                                 "%svirtio_mmio.device=%" PRIu32 "K@0x%" PRIx32 ":%" PRIu32,
@@ -119,7 +120,7 @@ int storage_resize(struct storage *s, unsigned i, const char *name, struct error
     int ret = virtio_mmio_change_config(&s->disks[i].transport, update_size, &r);
 
     return ret == -ETIMEDOUT
-               ? error_set(err, ret, "the disk does not answer; its size is as before")
+               ? error_set(err, ret, "the disk does not answer; its size is unchanged")
                : ret;
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Stopping: another thread sets @stop and immediate_exit, then sends a signal. A thread that is in
- * the guest, or halted, leaves KVM_RUN for the signal; one that is on its way there leaves for
- * immediate_exit. Pausing does the same, and the thread waits outside until it may go on; only
- * immediate_exit must then be taken back. The handler does nothing and has no state, so several
- * machines can share it.
+ * To stop a vCPU, another thread sets @stop and immediate_exit, then sends a signal. The signal
+ * ends a KVM_RUN in progress, halted or not; immediate_exit ends the next KVM_RUN. A pause does the
+ * same with @pause, and the thread then waits outside KVM_RUN; vcpu_resume() clears immediate_exit.
+ * The signal handler is empty and has no state, so that several machines can share it.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -27,7 +26,7 @@
 
 #define STOP_SIGNAL SIGRTMIN
 
-static void woken(int signal)
+static void ignore_signal(int signal)
 {
 }
 
@@ -95,7 +94,7 @@ int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus
     return ret;
 }
 
-static void crashed(struct vcpu *v, enum machine_end why, const char *cause)
+static void end_with_report(struct vcpu *v, enum machine_end why, const char *cause)
 {
     char message[CRASH_MESSAGE_MAX];
 
@@ -128,7 +127,7 @@ static void system_event(struct vcpu *v)
         break;
     default:
         snprintf(cause, sizeof(cause), "KVM system event %u", v->run->system_event.type);
-        crashed(v, MACHINE_HOST_ERROR, cause);
+        end_with_report(v, MACHINE_HOST_ERROR, cause);
         break;
     }
 }
@@ -152,19 +151,20 @@ static void handle_exit(struct vcpu *v)
         system_event(v);
         break;
     case KVM_EXIT_SHUTDOWN:
-        crashed(v, MACHINE_TRIPLE_FAULT, "triple fault");
+        end_with_report(v, MACHINE_TRIPLE_FAULT, "triple fault");
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         crash_internal_error(cause, sizeof(cause), run);
-        crashed(v, MACHINE_INTERNAL_ERROR, cause);
+        end_with_report(v, MACHINE_INTERNAL_ERROR, cause);
         break;
     case KVM_EXIT_FAIL_ENTRY:
         crash_entry_failure(cause, sizeof(cause), run);
-        crashed(v, MACHINE_ENTRY_FAILURE, cause);
+        end_with_report(v, MACHINE_ENTRY_FAILURE, cause);
         break;
     default:
-        snprintf(cause, sizeof(cause), "KVM exit %u that Pollux does not know", run->exit_reason);
-        crashed(v, MACHINE_HOST_ERROR, cause);
+        snprintf(cause, sizeof(cause), "KVM exit %u, which Pollux does not handle",
+                 run->exit_reason);
+        end_with_report(v, MACHINE_HOST_ERROR, cause);
         break;
     }
 }
@@ -184,16 +184,16 @@ static const char *exit_name(const struct vcpu *v, int ret)
     }
 }
 
-/* The guest's watchdogs then leave out the time in which it did not run. EINVAL: it has no
- * kvmclock. */
-static void tell_stopped(struct vcpu *v)
+/* The guest's watchdogs then ignore the time in which the vCPU did not run. The ioctl fails with
+ * EINVAL in a guest without kvmclock. */
+static void mark_clock_paused(struct vcpu *v)
 {
     ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
-static void park(struct vcpu *v)
+static void wait_for_resume(struct vcpu *v)
 {
-    tell_stopped(v);
+    mark_clock_paused(v);
     pthread_mutex_lock(&v->lock);
     while (v->pause && !v->stop) {
         pthread_cond_wait(&v->changed, &v->lock);
@@ -218,7 +218,7 @@ static void *vcpu_thread(void *opaque)
         int ret;
 
         if (load_relaxed(&v->pause)) {
-            park(v);
+            wait_for_resume(v);
             continue;
         }
 
@@ -229,10 +229,10 @@ static void *vcpu_thread(void *opaque)
         if (ret == 0) {
             handle_exit(v);
         } else if (errno == EINTR) {
-            tell_stopped(v); /* SIGSTOP and freezers of control groups interrupt KVM_RUN */
+            mark_clock_paused(v); /* SIGSTOP and freezers of control groups interrupt KVM_RUN */
         } else if (errno != EAGAIN) {
             snprintf(cause, sizeof(cause), "KVM_RUN: %s", strerror(errno));
-            crashed(v, MACHINE_HOST_ERROR, cause);
+            end_with_report(v, MACHINE_HOST_ERROR, cause);
         }
     }
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
@@ -243,7 +243,7 @@ static void *vcpu_thread(void *opaque)
 
 int vcpu_start(struct vcpu *v, struct error *err)
 {
-    struct sigaction act = {.sa_handler = woken};
+    struct sigaction act = {.sa_handler = ignore_signal};
     sigset_t old;
     char name[16];
     int num;
@@ -261,7 +261,7 @@ int vcpu_start(struct vcpu *v, struct error *err)
     return 0;
 }
 
-/* @lock is held: whoever comes last decides whether the guest may be entered. */
+/* Called under @lock, which orders stop, pause and resume: the last one sets immediate_exit. */
 static void leave_guest(struct vcpu *v)
 {
     store_relaxed(&v->run->immediate_exit, 1);
@@ -322,7 +322,7 @@ uint64_t vcpu_cpu_ns(const struct vcpu *v)
 {
     struct timespec ts;
 
-    /* The thread may end in between: then its clock is gone and the final figure is there. */
+    /* If the thread ends between the two calls, clock_gettime() fails and cpu_ns is final. */
     if (load_acquire(&v->clock_valid) && clock_gettime(v->clock, &ts) == 0) {
         return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
     }

@@ -13,18 +13,18 @@
 
 struct kvm_run;
 
-/* What the guest does that the kernel does not handle. Context: the vCPU's thread. */
+/* Exits that KVM leaves to user space. Context: the vCPU's thread. */
 struct vcpu_ops {
     void (*port)(void *opaque, uint16_t port, void *data, unsigned size, bool write);
     void (*mmio)(void *opaque, uint64_t gpa, void *data, unsigned size, bool write);
 
-    /* It can't go on, or the kernel says that the guest wants the machine to end. @message is
-     * empty unless it is the guest's or the host's fault. */
+    /* The vCPU cannot run any more, or KVM reports that the guest ends the machine. @message is
+     * empty for a power-off or reset. */
     void (*ended)(void *opaque, enum machine_end why, const char *message);
 };
 
 struct vcpu {
-    int fd; /* -1: not there */
+    int fd; /* -1: none */
     unsigned index;
     struct kvm_run *run;
     int run_size;
@@ -46,8 +46,8 @@ struct vcpu {
 };
 
 /**
- * vcpu_init - make a vCPU
- * @entry: where it begins; NULL: it waits until another vCPU starts it
+ * vcpu_init - create a vCPU
+ * @entry: its entry state; NULL: it waits until another vCPU starts it
  * Return: 0, or -errno and @err; vcpu_destroy() releases.
  */
 int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus,
@@ -61,13 +61,13 @@ int vcpu_init(struct vcpu *v, const struct vm *vm, unsigned index, unsigned cpus
 int vcpu_start(struct vcpu *v, struct error *err);
 
 /**
- * vcpu_stop - make the thread leave the guest and end, soon; does not wait
+ * vcpu_stop - make the thread leave the guest and end soon; does not wait for it
  * Context: any thread, not at the same time as vcpu_start() or after vcpu_join().
  */
 void vcpu_stop(struct vcpu *v);
 
 /**
- * vcpu_pause - make the thread leave the guest, soon, and wait for vcpu_resume() or vcpu_stop()
+ * vcpu_pause - make the thread leave the guest soon and wait for vcpu_resume() or vcpu_stop()
  * Context: any thread; pause and resume not at the same time as each other, vcpu_start(), or after
  *          vcpu_join().
  */
@@ -75,7 +75,7 @@ void vcpu_pause(struct vcpu *v);
 void vcpu_resume(struct vcpu *v);
 
 /**
- * vcpu_join - wait for the thread's end; safe if there is none
+ * vcpu_join - wait for the end of the thread, if there is one
  */
 void vcpu_join(struct vcpu *v);
 void vcpu_destroy(struct vcpu *v);

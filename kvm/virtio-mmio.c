@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Registers of the transport. Section numbers are those of virtio 1.3. */
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
@@ -14,9 +15,9 @@
 #define VERSION     2
 #define VENDOR      0x584c4c50 /* "PLLX" */
 #define NO_REGISTER 0xffffffffu
-#define QUEUE_RESET 0x0c0 /* not in Linux's header */
+#define QUEUE_RESET 0x0c0 /* missing in the header of Linux */
 
-#define ACCESS_SECONDS 1 /* an access of a vCPU takes longer only if the disk does not answer */
+#define ACCESS_SECONDS 1 /* a register access takes longer only if the disk does not answer */
 
 static void config_changed(void *opaque)
 {
@@ -82,8 +83,8 @@ static void set_high(uint64_t *addr, uint32_t value)
 }
 
 /*
- * The selected queue's set-up. Size and addresses are taken only while the queue is not ready
- * (4.2.2.2). A reset is over when the write is, so the register always reads as 0.
+ * Set-up of the selected queue. Size and addresses can change only while the queue is not ready
+ * (4.2.2.2). QUEUE_RESET completes within the write, so the register always reads as 0.
  */
 static void write_queue_register(struct virtio_mmio *t, unsigned offset, uint32_t value)
 {
@@ -156,7 +157,7 @@ static void write_register(struct virtio_mmio *t, unsigned offset, uint32_t valu
         virtio_set_status(t->dev, (uint8_t)value);
         break;
     case VIRTIO_MMIO_QUEUE_NOTIFY:
-        break; /* of a queue that exists, KVM takes it */
+        break; /* KVM handles the write for existing queues */
     default:
         write_queue_register(t, offset, value);
         break;
@@ -233,7 +234,7 @@ int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_d
     }
     if (ret < 0) {
         virtio_mmio_destroy(t);
-        return error_set(err, ret, "/dev/kvm: event descriptors: %s", strerror(-ret));
+        return error_set(err, ret, "/dev/kvm: eventfds: %s", strerror(-ret));
     }
     dev->transport = &transport_ops;
     dev->transport_opaque = t;

@@ -2,8 +2,8 @@
 /*
  * The virtio-mmio transport (virtio 1.3, 4.2, version 2 registers).
  *
- * Kicks and interrupts go through event descriptors inside the kernel; a vCPU comes here only to
- * set the device up. Register accesses of one device are serialised by its lock.
+ * KVM handles kicks and interrupts through eventfds; a vCPU accesses registers here only to set up
+ * the device. The lock serialises register accesses of one device.
  */
 #ifndef POLLUX_KVM_VIRTIO_MMIO_H
 #define POLLUX_KVM_VIRTIO_MMIO_H
@@ -17,10 +17,10 @@
 #include "virtq/virtio.h"
 
 struct virtio_mmio {
-    struct virtio_device *dev; /* NULL: not there */
+    struct virtio_device *dev; /* NULL: not initialised */
     uint64_t base;
     int irqfd;
-    pthread_mutex_t lock; /* the selectors, and all calls of the device's that change it */
+    pthread_mutex_t lock; /* protects the selectors, and all calls that change the device */
     uint32_t device_features_sel;
     uint32_t driver_features_sel;
     uint32_t queue_sel;
@@ -28,8 +28,8 @@ struct virtio_mmio {
 
 /**
  * virtio_mmio_init - put @dev at guest address @base with edge interrupt @gsi
- * Makes its event descriptors and hands them to KVM and the device. @dev stays the caller's and
- * must outlive the transport.
+ * Creates the eventfds and registers them with KVM and the device. The caller frees @dev after the
+ * transport.
  * Return: 0, or -errno and @err.
  */
 int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_device *dev,
@@ -43,22 +43,22 @@ void virtio_mmio_access(struct virtio_mmio *t, unsigned offset, void *data, unsi
                         bool write);
 
 /**
- * virtio_mmio_change_config - change what the configuration space is made from
- * @change: run while no vCPU can look; returns 1 if the driver must be told, 0 if nothing changed,
- *          or -errno
+ * virtio_mmio_change_config - change the data of the configuration space
+ * @change: called while no vCPU can read the space; returns 1 if the driver must be notified, 0 if
+ *          the data did not change, or -errno
  * Context: any thread but the I/O threads.
- * Return: what @change returned, or -ETIMEDOUT if a vCPU waits in the device, as in a reset while
+ * Return: the result of @change, or -ETIMEDOUT if a vCPU waits in the device, as in a reset while
  * a request hangs.
  */
 int virtio_mmio_change_config(struct virtio_mmio *t, int (*change)(void *opaque), void *opaque);
 
 /**
- * virtio_mmio_stop - reset the device: waits for its requests, then it touches no guest memory
+ * virtio_mmio_stop - reset the device: waits for its requests, touches no guest memory afterwards
  */
 void virtio_mmio_stop(struct virtio_mmio *t);
 
 /**
- * virtio_mmio_destroy - close the event descriptors; the device was stopped
+ * virtio_mmio_destroy - close the eventfds of a stopped device
  */
 void virtio_mmio_destroy(struct virtio_mmio *t);
 

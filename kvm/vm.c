@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Creation of the VM; the order of the ioctls is the one that KVM requires. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -57,7 +58,7 @@ int vm_open_kvm(struct error *err)
     version = ioctl(fd, KVM_GET_API_VERSION, 0);
     if (version < 0) {
         close(fd);
-        return error_set(err, -ENODEV, "/dev/kvm: is something else than KVM");
+        return error_set(err, -ENODEV, "/dev/kvm: not a KVM device");
     }
     if (version != KVM_API_VERSION) {
         close(fd);
@@ -69,7 +70,7 @@ int vm_open_kvm(struct error *err)
 
 static int check_capabilities(int kvm_fd, unsigned cpus, struct error *err)
 {
-    int most;
+    int max;
 
     for (unsigned i = 0; i < NR_CAPABILITIES; i++) {
         const struct vm_capability *c = &capabilities[i];
@@ -80,12 +81,13 @@ static int check_capabilities(int kvm_fd, unsigned cpus, struct error *err)
                              c->name, c->why);
         }
     }
-    most = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
-    if (most <= 0) {
-        most = 4; /* what the API says to assume */
+    max = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+    if (max <= 0) {
+        max = 4; /* the default of the KVM API */
     }
-    if (cpus > (unsigned)most) {
-        return error_set(err, -EINVAL, "/dev/kvm: %u vCPUs asked, this host allows %d", cpus, most);
+    if (cpus > (unsigned)max) {
+        return error_set(err, -EINVAL, "/dev/kvm: %u vCPUs requested, this host allows %d", cpus,
+                         max);
     }
     return 0;
 }
@@ -103,9 +105,9 @@ static int add_slot(int fd, unsigned slot, uint64_t gpa, uint64_t size, const vo
 }
 
 /*
- * KVM's 8259s come up with nothing masked and vector base 0, and a guest that runs without the
- * firmware's help and uses only the IOAPIC would get every interrupt below 16 twice, the second
- * time as an exception vector. A guest that wants them initialises them, which unmasks.
+ * KVM's 8259s start with no input masked and vector base 0. A guest that uses only the I/O APIC
+ * would get every interrupt below 16 twice, the second time as an exception vector. A guest that
+ * uses the 8259s initialises and unmasks them.
  */
 static int mask_8259(int fd)
 {
@@ -125,7 +127,7 @@ static int mask_8259(int fd)
     return 0;
 }
 
-static int step(const char *what, int rc, struct error *err)
+static int check_ioctl(const char *what, int rc, struct error *err)
 {
     return rc < 0 ? error_set(err, -errno, "/dev/kvm: %s: %s", what, strerror(errno)) : 0;
 }
@@ -136,26 +138,27 @@ static int set_up(struct vm *vm, const struct ram *ram, struct error *err)
     struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
     int ret;
 
-    ret =
-        step("KVM_SET_IDENTITY_MAP_ADDR", ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity), err);
+    ret = check_ioctl("KVM_SET_IDENTITY_MAP_ADDR",
+                      ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity), err);
     if (ret == 0) {
-        ret = step("KVM_SET_TSS_ADDR", ioctl(vm->fd, KVM_SET_TSS_ADDR, LAYOUT_TSS), err);
+        ret = check_ioctl("KVM_SET_TSS_ADDR", ioctl(vm->fd, KVM_SET_TSS_ADDR, LAYOUT_TSS), err);
     }
     if (ret == 0) {
-        ret = step("KVM_CREATE_IRQCHIP", ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0), err);
+        ret = check_ioctl("KVM_CREATE_IRQCHIP", ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0), err);
     }
     if (ret == 0) {
-        ret = step("KVM_CREATE_PIT2", ioctl(vm->fd, KVM_CREATE_PIT2, &pit), err);
+        ret = check_ioctl("KVM_CREATE_PIT2", ioctl(vm->fd, KVM_CREATE_PIT2, &pit), err);
     }
     if (ret == 0) {
-        ret = step("KVM_SET_IRQCHIP", mask_8259(vm->fd), err);
+        ret = check_ioctl("KVM_SET_IRQCHIP", mask_8259(vm->fd), err);
     }
     if (ret == 0) {
-        ret = step("guest memory", add_slot(vm->fd, 0, 0, ram->low, ram->hva), err);
+        ret = check_ioctl("guest memory", add_slot(vm->fd, 0, 0, ram->low, ram->hva), err);
     }
     if (ret == 0 && ram->high) {
-        ret = step("guest memory above 4 GiB",
-                   add_slot(vm->fd, 1, LAYOUT_HOLE_END, ram->high, ram->hva + ram->low), err);
+        ret =
+            check_ioctl("guest memory above 4 GiB",
+                        add_slot(vm->fd, 1, LAYOUT_HOLE_END, ram->high, ram->hva + ram->low), err);
     }
     return ret;
 }

@@ -12,10 +12,10 @@
 struct vm {
     int kvm_fd;
     int fd;
-    int run_size; /* bytes of a vCPU's shared page */
+    int run_size; /* bytes of struct kvm_run and its data */
 };
 
-/* One KVM capability, for the check at the start and for `pollux doctor`. */
+/* A KVM capability, checked by vm_init() and by `pollux doctor`. */
 struct vm_capability {
     int number;
     const char *name;
@@ -24,7 +24,7 @@ struct vm_capability {
 };
 
 /**
- * vm_capability_at - the @i-th capability that Pollux looks at
+ * vm_capability_at - get the @i-th capability that Pollux checks
  * Return: NULL past the last one.
  */
 const struct vm_capability *vm_capability_at(unsigned i);
@@ -36,8 +36,8 @@ const struct vm_capability *vm_capability_at(unsigned i);
 int vm_open_kvm(struct error *err);
 
 /**
- * vm_init - make a virtual machine for @cpus vCPUs with @ram as its memory
- * Creates the interrupt controllers (8259s masked, as firmware would leave them) and the PIT.
+ * vm_init - create a virtual machine for @cpus vCPUs with @ram as its memory
+ * Creates the interrupt controllers (8259s masked, as after firmware) and the PIT.
  * @ram: must outlive the VM
  * Return: 0, or -errno and @err; vm_destroy() releases.
  */

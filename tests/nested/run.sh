@@ -129,7 +129,12 @@ pack_run() {
     rm -rf "$root"
     mkdir -p "$root/pollux" "$root/nested"
     install -m 755 "$pollux" "$root/pollux/pollux"
-    ldd "$pollux" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r lib; do
+    mkdir -p "$root/pollux/tests/vm" "$root/nested/docs"
+    cp "$top"/docs/*.md "$root/nested/docs/"
+    find "$(dirname "$pollux")/tests/vm" -name 'test_*' -type f -executable \
+        -exec cp -t "$root/pollux/tests/vm" {} +
+    ldd "$pollux" "$root"/pollux/tests/vm/* | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' |
+        grep -v ':$' | sort -u | while read -r lib; do
         install -D -m 755 "$lib" "$root$lib"
     done
     cp -r "$here"/*.sh "$here/cases" "$root/nested/"
