@@ -101,28 +101,3 @@ void blk_latency_add(struct blk_latency *to, const struct blk_latency *from)
         }
     }
 }
-
-static void since(struct blk_histogram *now, const struct blk_histogram *before)
-{
-    uint64_t longest = 0;
-
-    now->timed -= before->timed;
-    now->requests -= before->requests;
-    now->sum_ns -= before->sum_ns;
-    for (unsigned i = 0; i < BLK_HISTOGRAM_BUCKETS; i++) {
-        now->n[i] -= before->n[i];
-        longest = now->n[i] ? last_in(i) : longest;
-    }
-    if (now->max_ns == before->max_ns && longest < now->max_ns) {
-        now->max_ns = longest;
-    }
-}
-
-void blk_latency_since(struct blk_latency *now, const struct blk_latency *before)
-{
-    for (unsigned op = 0; op < BLK_LATENCY_OPS; op++) {
-        for (unsigned stage = 0; stage < BLK_LATENCY_STAGES; stage++) {
-            since(&now->of[op][stage], &before->of[op][stage]);
-        }
-    }
-}

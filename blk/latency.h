@@ -13,21 +13,6 @@
  * that can be known. The stages of a request add up to its total exactly. A failed request counts
  * as any other; what never got as far as the engine, and what was kept for virtio_blk_retry(), does
  * not.
- *
- * What happened in a stretch of time is the difference of two snapshots:
- *
- *     struct blk_latency *before = malloc(sizeof(*before)), *now = malloc(sizeof(*now));
- *
- *     virtio_blk_get_latency(disk, before);
- *     ...
- *     virtio_blk_get_latency(disk, now);
- *     blk_latency_since(now, before);
- *     for (unsigned i = 0; i < BLK_LATENCY_STAGES; i++) {
- *         const struct blk_histogram *h = &now->of[BLK_LATENCY_READ][i];
- *
- *         printf("%s: mean %.0f ns, p99 %" PRIu64 " ns\n", blk_latency_stage_name(i),
- *                blk_histogram_mean(h), blk_histogram_quantile(h, 0.99));
- *     }
  */
 #ifndef POLLUX_BLK_LATENCY_H
 #define POLLUX_BLK_LATENCY_H
@@ -99,12 +84,5 @@ uint64_t blk_histogram_quantile(const struct blk_histogram *h, double q);
  * blk_latency_add - add @from, which its thread may be writing just now, to @to
  */
 void blk_latency_add(struct blk_latency *to, const struct blk_latency *from);
-
-/**
- * blk_latency_since - leave in @now what was not in @before, an earlier snapshot of the same disk
- * A max_ns that did not change may be of @before: the end of the longest bucket that grew stands in
- * for it.
- */
-void blk_latency_since(struct blk_latency *now, const struct blk_latency *before);
 
 #endif

@@ -16,18 +16,6 @@ const struct engine_ops *engine_at(unsigned i)
     return i < sizeof(engines) / sizeof(engines[0]) ? engines[i] : NULL;
 }
 
-const struct engine_ops *engine_find(const char *name)
-{
-    const struct engine_ops *ops;
-
-    for (unsigned i = 0; (ops = engine_at(i)); i++) {
-        if (!strcmp(ops->name, name)) {
-            return ops;
-        }
-    }
-    return NULL;
-}
-
 static void submit_again(void *opaque)
 {
     struct engine *e = opaque;

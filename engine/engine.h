@@ -92,7 +92,7 @@ extern const struct engine_ops engine_threads;
 extern const struct engine_ops engine_mmap;
 extern const struct engine_ops engine_sync;
 
-const struct engine_ops *engine_find(const char *name);
+/* engine_at - the engines by number, in the order of --help. Return: NULL behind the last one. */
 const struct engine_ops *engine_at(unsigned i);
 
 /**
