@@ -5,6 +5,8 @@
 #ifndef POLLUX_BLK_VIRTIO_BLK_H
 #define POLLUX_BLK_VIRTIO_BLK_H
 
+#include "blk/blk-stats.h"
+#include "blk/disk-policy.h"
 #include "blk/latency.h"
 #include "engine/engine.h"
 #include "iothread/iothread.h"
@@ -12,22 +14,6 @@
 
 #define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
 #define VIRTIO_BLK_QUEUES_MAX         64
-#define VIRTIO_BLK_SERIAL_MAX         20 /* 5.2.6.1, not terminated when it is that long */
-
-/* What is done about writes that have nothing but zeroes. */
-enum virtio_blk_detect {
-    VIRTIO_BLK_DETECT_OFF,
-    VIRTIO_BLK_DETECT_ON,    /* they become write zeroes: faster, and holes stay holes */
-    VIRTIO_BLK_DETECT_UNMAP, /* and the host may free the blocks, if @discard is set */
-};
-
-/* What to do when the host fails a request. */
-enum virtio_blk_on_error {
-    VIRTIO_BLK_REPORT, /* tell the guest: S_IOERR */
-    VIRTIO_BLK_IGNORE, /* tell the guest that all is well */
-    VIRTIO_BLK_STOP,   /* keep the request and stop the guest, until virtio_blk_retry() */
-    VIRTIO_BLK_ENOSPC, /* STOP when the host's disk is full, else REPORT */
-};
 
 /* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
 struct virtio_blk_options {
@@ -52,24 +38,6 @@ struct virtio_blk_options {
     const char *serial;                          /* NULL: the name */
     void (*log)(void *opaque, const char *line); /* a fault of the guest or the disk; any thread */
     void *log_opaque;
-};
-
-/* Figures of one disk; readable from any thread. */
-struct virtio_blk_stats {
-    uint64_t reads, writes, flushes, discards, write_zeroes;
-    uint64_t others; /* needed no disk: identification */
-    uint64_t read_bytes, write_bytes, discard_bytes, write_zeroes_bytes;
-    uint64_t errors;      /* completed with S_IOERR; not in the figures above */
-    uint64_t unsupported; /* completed with S_UNSUPP */
-    uint64_t kicks;       /* notifications received */
-    uint64_t interrupts;  /* sent */
-    uint64_t faults;      /* queues broken by the driver */
-    uint64_t bounced;     /* went through a bounce buffer: their memory did not suit O_DIRECT */
-    uint64_t ignored;     /* failed, and the guest was told that all is well */
-    uint64_t held;        /* in flight, waiting for virtio_blk_retry() */
-    uint64_t merged;      /* went to the host as a part of the request before them */
-    uint64_t zeroes;      /* writes of nothing but zeroes that became write zeroes */
-    uint64_t in_flight;
 };
 
 /**

@@ -40,7 +40,7 @@ struct engine_req {
     void (*cb)(struct engine_req *req, ssize_t res);
 
     struct list node;  /* private to the engine */
-    uint64_t priv[10]; /* private to the engine */
+    uint64_t priv[8]; /* private to the engine */
 };
 
 /* Faults to inject; rates are parts per million of the requests. */
