@@ -39,7 +39,7 @@ struct engine_req {
     /* @res: bytes moved by a read or write, may be short; 0 for the others; or -errno */
     void (*cb)(struct engine_req *req, ssize_t res);
 
-    struct list node;  /* private to the engine */
+    struct list node; /* private to the engine */
     uint64_t priv[8]; /* private to the engine */
 };
 

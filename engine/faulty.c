@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
+#include "engine/faulty.h"
+#include "engine/submit.h"
 
 #define PPM 1000000
 

@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -19,7 +20,7 @@
 #include <sys/vfs.h>
 
 #include "engine/image-dio.h"
-#include "engine/image.h"
+#include "engine/sector.h"
 
 #ifndef STATX_DIO_READ_ALIGN /* Linux 6.16 */
 #define STATX_DIO_READ_ALIGN 0x00020000U

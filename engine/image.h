@@ -11,9 +11,7 @@
 
 #include "base/barrier.h"
 #include "base/error.h"
-
-#define SECTOR_SIZE     512
-#define IMAGE_ALIGN_MAX 4096 /* that image.align may be */
+#include "engine/sector.h"
 
 struct image_config {
     const char *path;    /* NULL: no file behind it (engine null); then @size counts */

@@ -4,6 +4,7 @@
  * I/O there: io_submit(2) is done when it returns, at the price of two ordinary system calls, and
  * io_uring hands each request to a thread. So they are ordinary system calls, in the loop's thread.
  */
+#include "engine/in-memory.h"
 #include "engine/sync.h"
 
 static const struct engine_ops in_memory = {

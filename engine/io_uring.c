@@ -14,8 +14,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
-#include "engine/sync.h"
+#include "engine/in-memory.h"
+#include "engine/submit.h"
+#include "engine/threads.h"
 
 #define FIXED_IMAGE 0 /* index of the image among the registered files */
 

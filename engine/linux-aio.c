@@ -26,9 +26,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
 #include "engine/aio-ring.h"
-#include "engine/sync.h"
+#include "engine/in-memory.h"
+#include "engine/submit.h"
+#include "engine/threads.h"
 
 #define LOOK_NS             10000
 #define GETEVENTS_AT_A_TIME 64

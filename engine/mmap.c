@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/internal.h"
 #include "engine/image-map.h"
+#include "engine/submit.h"
 #include "engine/sync.h"
 
 #define CHUNK     (64u << 10)

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
+#include "engine/submit.h"
 
 /* In engine_req.priv. */
 struct null_req {

@@ -6,9 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/internal.h"
 #include "engine/blocking-io.h"
+#include "engine/submit.h"
 #include "engine/sync.h"
+#include "engine/threads.h"
 
 static struct sync_engine *sync_of(struct engine *e)
 {

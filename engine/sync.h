@@ -37,10 +37,4 @@ int sync_open(AioContext *ctx, const struct image *image, const struct engine_co
               struct engine **out, struct error *err);
 void sync_close(struct engine *e);
 
-/**
- * in_memory_open - in-memory.c: as engine_ops.open, with other operations than the engine's
- */
-int in_memory_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
-                   struct engine **out, struct error *err);
-
 #endif

@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/internal.h"
 #include "engine/blocking-io.h"
+#include "engine/submit.h"
+#include "engine/threads.h"
 #include "engine/worker-pool.h"
 
 /* Lives in engine_req.priv. */

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
+#include "base/barrier.h"
 #include "base/thread-mask.h"
 #include "engine/worker-pool.h"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
-#include "engine/internal.h"
+#include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
 
 #define LONG_NS 1000000000

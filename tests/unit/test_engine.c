@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "aio/internal.h"
-#include "engine/internal.h"
+#include "engine/submit.h"
 #include "engine/aio-ring.h"
 #include "tests/unit/loop-fixture.h"
 
