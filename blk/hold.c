@@ -2,10 +2,10 @@
 /*
  * Requests that the host failed: the policy (werror, rerror), and requests held for a retry.
  *
- * A held request stays in flight for the guest. The device asks for the vCPUs to be stopped, because
- * the guest's own time-out would otherwise expire. A retry continues where the host failed: bytes
- * that were moved are not moved again. When the queue is stopped (device reset, end of the machine),
- * its held requests fail.
+ * A held request stays in flight for the guest. The device asks for the vCPUs to be stopped,
+ * because the guest's own time-out would otherwise expire. A retry continues where the host failed:
+ * bytes that were moved are not moved again. When the queue is stopped (device reset, end of the
+ * machine), its held requests fail.
  */
 #include <errno.h>
 #include <stdio.h>

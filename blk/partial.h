@@ -16,7 +16,8 @@ void blk_partial_init_queue(struct blk_queue *q);
  */
 void blk_partial_start(struct blk_request *r);
 
-/* blk_is_partial - does the next piece of @len bytes at @offset begin or end inside a host block? */
+/* blk_is_partial - does the next piece of @len bytes at @offset begin or end inside a host
+ * block? */
 static inline bool blk_is_partial(const struct blk *blk, uint64_t offset, uint64_t len)
 {
     return offset & (blk->host_block - 1) || len < blk->host_block;

@@ -4,7 +4,8 @@
  *
  * Driver and device write the same ring of descriptors. The bits AVAIL and USED of a descriptor say
  * to which side it belongs in the current lap: each side has a wrap counter, one bit that changes
- * with each lap. The code keeps it as the value that the two bits must have (avail_bits, used_bits).
+ * with each lap. The code keeps it as the value that the two bits must have (avail_bits,
+ * used_bits).
  *
  * A chain consists of consecutive descriptors, and the last one has its id. The device returns a
  * chain by one used descriptor, at the next place in the order of use, and skips as many places as
@@ -103,7 +104,8 @@ bool virtq_packed_has_work(const struct virtqueue *vq)
     return is_available(vq, load_relaxed(&vq->packed_ring.next->flags));
 }
 
-/* @next is read once: a queue that is restarted meanwhile may have another ring, of another size. */
+/* @next is read once: a queue that is restarted meanwhile may have another ring, of another
+ * size. */
 bool virtq_packed_not_taken(const struct virtqueue *vq)
 {
     const struct vring_packed_desc *next = load_relaxed(&vq->packed_ring.next);
@@ -279,7 +281,8 @@ bool virtq_packed_publish_used(struct virtqueue *vq)
     publish(vq);
     vq->packed_ring.nr_undecided = 0;
 
-    /* Pairs with the driver's, between its request for an interrupt and its last read of the ring. */
+    /* Pairs with the driver's, between its request for an interrupt and its last read of the
+     * ring. */
     full_barrier();
     event = load_relaxed((const uint32_t *)vq->packed_ring.driver_event);
     switch (EVENT_FLAGS(event)) {

@@ -29,7 +29,8 @@ void *virtq_ring_at(struct virtqueue *vq, uint64_t gpa, uint64_t align, uint64_t
 const void *virtq_indirect_table(struct virtqueue *vq, uint16_t head, uint16_t i, uint64_t addr,
                                  uint32_t len);
 
-/* A chain that is being gathered. Only inline code uses it, so the compiler keeps it in registers. */
+/* A chain that is being gathered. Only inline code uses it, so the compiler keeps it in
+ * registers. */
 struct virtq_gather {
     struct virtq_chain *chain; /* its head is set */
     struct iovec *next;        /* for the next buffer */

@@ -275,7 +275,8 @@ bool virtq_split_publish_used(struct virtqueue *vq)
     publish(vq);
     vq->used_published = vq->used_idx;
 
-    /* Pairs with the driver's, between its request for an interrupt and its last read of used->idx. */
+    /* Pairs with the driver's, between its request for an interrupt and its last read of
+     * used->idx. */
     full_barrier();
     if (vq->event_idx) {
         return vring_need_event(load_relaxed(&vq->avail->ring[vq->size]), vq->used_idx, old);

@@ -180,10 +180,10 @@ static inline bool virtq_split_has_known_work(const struct virtqueue *vq)
 }
 
 /**
- * virtq_has_known_work - are there more chains, without reading avail->idx again?
- * Split ring: compares with the avail->idx that was read last. No guest memory is read, because
- * the driver's writes make the cache line of avail->idx expensive. Packed ring: reads the descriptor
- * behind the chain that was popped last.
+ * virtq_has_known_work - are there more chains, without reading avail->idx again? Split ring:
+ * compares with the avail->idx that was read last. No guest memory is read, because the driver's
+ * writes make the cache line of avail->idx expensive. Packed ring: reads the descriptor behind the
+ * chain that was popped last.
  */
 static inline bool virtq_has_known_work(const struct virtqueue *vq)
 {
