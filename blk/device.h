@@ -48,8 +48,8 @@ struct blk_queue {
     struct iothread *iothread;
     bool active; /* started and not stopped */
     struct {
-        bool suspect; /* the last look found chains that nobody served */
-        uint16_t at;  /* the next chain at that time */
+        bool suspect; /* the last check found the queue stuck */
+        uint16_t at;  /* virtq_not_taken() of the last check */
         unsigned rescues;
     } watch;     /* of the thread that watches (watch.c) */
     sem_t quiet; /* posted when a stopping queue has nothing in flight any more */

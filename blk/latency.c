@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Histograms of times on a logarithmic scale that forget nothing. */
+/* Histograms of times, with logarithmic buckets. */
 #include "base/barrier.h"
 #include "blk/latency.h"
 
@@ -29,7 +29,7 @@ const char *blk_latency_stage_name(enum blk_latency_stage stage)
     return names[stage];
 }
 
-/* Below 2 * SUB each time has a bucket of its own; above, each power of two has SUB of them. */
+/* Each time below 2 * SUB has its own bucket; above that, each power of two has SUB buckets. */
 static unsigned bucket_of(uint64_t ns)
 {
     unsigned shift;

@@ -59,7 +59,7 @@ static void config_read(struct virtio_device *dev, unsigned offset, void *data, 
 
 /* --- the write cache --- */
 
-/* Only `writeback` can be written. */
+/* The driver may write `writeback` only. */
 static void config_write(struct virtio_device *dev, unsigned offset, const void *data, unsigned len)
 {
     const unsigned at = offsetof(struct virtio_blk_config, wce);
@@ -86,7 +86,7 @@ static int start(struct virtio_device *dev)
     struct blk *blk = blk_of(dev);
     int r = 0;
 
-    /* A driver that can't flush relies on every write being durable (5.2.6.2). */
+    /* Without VIRTIO_BLK_F_FLUSH the driver relies on every write being durable (5.2.6.2). */
     if (!negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
         blk_write_cache_set(blk, false);
     }
@@ -276,7 +276,7 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     }
     blk->image = options->image;
     blk->engine_ops = options->engine;
-    /* In a queue of one or two, requests are indirect. */
+    /* A queue of one or two entries needs indirect descriptors. */
     blk->seg_max = size <= 2 ? 1 : size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
     blk->block_size = blk->image->block_size ? blk->image->block_size : SECTOR_SIZE;
     blk->host_block = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;

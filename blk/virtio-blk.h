@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The virtio block device (virtio 1.3, section 5.2) on I/O threads and engines.
+ * The virtio block device (virtio 1.3, section 5.2), served by I/O threads and engines.
  */
 #ifndef POLLUX_BLK_VIRTIO_BLK_H
 #define POLLUX_BLK_VIRTIO_BLK_H
@@ -53,31 +53,32 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
                    struct virtio_device **out, struct error *err);
 
 /**
- * virtio_blk_get_stats - a snapshot; each figure is whole, together they may be a request apart
+ * virtio_blk_get_stats - read the counters
+ * Each counter is exact; two counters may differ by a request that completes meanwhile.
  * Context: any thread.
  */
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
 
 /**
- * virtio_blk_get_latency - where the time of requests went since the device was made
+ * virtio_blk_get_latency - read the histograms of all requests since the device was made
  * @out: overwritten
- * Context: any thread; a request that ends just now may be in some of the histograms only.
+ * Context: any thread. A request that completes meanwhile may be in some histograms only.
  */
 void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out);
 
 /**
- * virtio_blk_watch - the watchdog's look at the device; wakes queues that were forgotten
- * To be called now and then, say each second, always from the same thread. A queue counts as
- * forgotten when two looks in a row find chains that it has not seen, with notifications on and its
- * I/O thread asleep; it is logged once and served.
+ * virtio_blk_watch - serve queues whose wake-up was lost
+ * To be called about once a second, always from the same thread. A queue is served if two calls in
+ * a row find chains in the ring that it has not taken, with notifications on and its I/O thread
+ * asleep. This is logged once for each queue.
  * Context: any thread but the I/O threads; not at the same time as free.
  * Return: how many queues were woken.
  */
 unsigned virtio_blk_watch(struct virtio_device *dev);
 
 /**
- * virtio_blk_retry - try again, soon, what was kept when the host failed it
- * Does not wait for an I/O thread, which may hang in the kernel.
+ * virtio_blk_retry - submit held requests again
+ * Returns at once: an I/O thread may hang in the kernel.
  * Context: any thread; not at the same time as free.
  */
 void virtio_blk_retry(struct virtio_device *dev);
