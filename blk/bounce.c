@@ -1,123 +1,135 @@
 // SPDX-License-Identifier: MIT
 /*
- * Buffers that O_DIRECT would not take go piece by piece through a bounce buffer, and so do
- * requests that begin or end within a host block. It is the same way that a short transfer goes on:
- * move what can be moved, then submit the rest.
+ * Bounce buffers. O_DIRECT rejects buffers and offsets that are not aligned; such a request is
+ * moved piece by piece through an aligned buffer. The pieces are submitted one after another, as
+ * after a short transfer of the host.
  *
- * A queue has a few of them. A request that finds none waits for one, and takes it in the deferred
- * work of the turn in which it was given back.
+ * A queue has BLK_BOUNCE_MAX buffers. A request that finds none waits. It gets one in the deferred
+ * work of the turn in which another request gives its buffer back.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "blk/internal.h"
+#include "blk/bounce.h"
+#include "blk/partial.h"
 
 bool blk_bounce_needed(const struct blk_request *r)
 {
     uintptr_t bits = r->io.offset;
 
-    for (unsigned i = 0; i < r->data.cnt; i++) {
-        bits |= (uintptr_t)r->data.iov[i].iov_base | r->data.iov[i].iov_len;
+    for (unsigned i = 0; i < r->parsed.data.cnt; i++) {
+        bits |= (uintptr_t)r->parsed.data.iov[i].iov_base | r->parsed.data.iov[i].iov_len;
     }
     return bits & (r->q->blk->image->align - 1);
 }
 
-static void take(struct blk_request *r)
+static void take(struct blk_bounce_pool *pool, struct blk_request *r)
 {
-    struct blk_queue *q = r->q;
-
-    r->bounce = q->bounce_free[--q->nr_bounce_free];
-    blk_request_submit(r);
+    r->bounce.buf = pool->free[--pool->nr_free];
+    r->bounced = true;
 }
 
-void blk_bounce_start(struct blk_request *r)
+bool blk_bounce_take(struct blk_request *r)
 {
-    struct blk_queue *q = r->q;
+    struct blk_bounce_pool *pool = &r->q->bounce;
 
-    stat_add(&q->stats.bounced, 1);
-    if (q->nr_bounce_free) {
-        take(r);
-    } else {
-        list_add_tail(&q->waiting, &r->node);
+    stat_add(&r->q->stats.bounced, 1);
+    if (!pool->nr_free) {
+        list_add_tail(&pool->waiting, &r->node);
+        return false;
     }
+    take(pool, r);
+    return true;
 }
 
-/* A read takes the host blocks around the piece. A write of a part of a block is a piece by itself.
- */
+/* A read covers the host blocks around the piece. A write to a part of a block is a piece of its
+ * own. */
 bool blk_bounce_fill(struct blk_request *r)
 {
     const struct blk *blk = r->q->blk;
+    struct blk_bounce *b = &r->bounce;
+    uint64_t left = r->parsed.left;
     uint32_t mask = blk->host_block - 1, len = BLK_BOUNCE_SIZE;
-    bool in_part = r->io.op != ENGINE_READ && blk_in_part(blk, r->io.offset, r->left);
+    bool partial = r->io.op != ENGINE_READ && blk_is_partial(blk, r->io.offset, left);
 
-    r->skip = r->io.offset & mask;
-    if (in_part) {
+    b->skip = r->io.offset & mask;
+    if (partial) {
         len = blk->host_block;
-    } else if (r->left < len - r->skip) {
-        len = r->io.op == ENGINE_READ ? (r->skip + r->left + mask) & ~mask : r->left & ~mask;
+    } else if (left < len - b->skip) {
+        len = r->io.op == ENGINE_READ ? (b->skip + left + mask) & ~mask : left & ~mask;
     }
-    r->piece = r->left < len - r->skip ? r->left : len - r->skip;
-    r->bounce_iov = (struct iovec){.iov_base = r->bounce, .iov_len = len};
-    r->io.iov = &r->bounce_iov;
+    b->piece = left < len - b->skip ? left : len - b->skip;
+    b->iov = (struct iovec){.iov_base = b->buf, .iov_len = len};
+    r->io.iov = &b->iov;
     r->io.iovcnt = 1;
-    if (in_part) {
+    if (partial) {
         return false;
     }
     if (r->io.op == ENGINE_WRITE) {
-        iov_gather(&r->data, r->bounce, len);
+        iov_gather(&r->parsed.data, b->buf, len);
     }
-    r->io.offset -= r->skip;
+    r->io.offset -= b->skip;
     return true;
 }
 
 ssize_t blk_bounce_moved(struct blk_request *r, ssize_t res)
 {
-    r->io.offset += r->skip;
-    if (res <= 0 || (size_t)res > r->bounce_iov.iov_len) {
+    const struct blk_bounce *b = &r->bounce;
+
+    r->io.offset += b->skip;
+    if (res <= 0 || (size_t)res > b->iov.iov_len) {
         return res;
     }
-    res -= r->skip;
-    return res < 0 ? 0 : res < r->piece ? res : r->piece;
+    res -= b->skip;
+    return res < 0 ? 0 : res < b->piece ? res : b->piece;
 }
 
 static void resume(void *opaque)
 {
-    struct blk_queue *q = opaque;
+    struct blk_bounce_pool *pool = opaque;
 
-    while (q->nr_bounce_free && !list_empty(&q->waiting)) {
-        struct blk_request *r = list_entry(q->waiting.next, struct blk_request, node);
+    while (pool->nr_free && !list_empty(&pool->waiting)) {
+        struct blk_request *r = list_entry(pool->waiting.next, struct blk_request, node);
 
         list_del(&r->node);
-        take(r);
+        take(pool, r);
+        pool->submit(r);
     }
 }
 
 void blk_bounce_release(struct blk_request *r)
 {
-    struct blk_queue *q = r->q;
+    struct blk_bounce_pool *pool = &r->q->bounce;
 
-    q->bounce_free[q->nr_bounce_free++] = r->bounce;
-    r->bounce = NULL;
-    if (!list_empty(&q->waiting)) {
-        aio_defer(q->ctx, &q->resume);
+    pool->free[pool->nr_free++] = r->bounce.buf;
+    r->bounced = false;
+    if (!list_empty(&pool->waiting)) {
+        aio_defer(r->q->ctx, &pool->resume);
     }
 }
 
-int blk_bounce_init(struct blk_queue *q)
+int blk_bounce_init(struct blk_queue *q, void (*submit)(struct blk_request *r))
 {
-    const struct image *image = q->blk->image;
+    struct blk_bounce_pool *pool = &q->bounce;
+    unsigned align = q->blk->image->align;
 
-    list_init(&q->waiting);
-    aio_deferred_init(&q->resume, resume, q);
-    if (image->align <= 1) {
+    list_init(&pool->waiting);
+    pool->submit = submit;
+    aio_deferred_init(&pool->resume, resume, pool);
+    if (align <= 1) {
         return 0;
     }
-    q->bounce_mem = aligned_alloc(image->align, BLK_BOUNCE_MAX * BLK_BOUNCE_SIZE);
-    if (!q->bounce_mem) {
+    pool->mem = aligned_alloc(align, BLK_BOUNCE_MAX * BLK_BOUNCE_SIZE);
+    if (!pool->mem) {
         return -ENOMEM;
     }
     for (unsigned i = 0; i < BLK_BOUNCE_MAX; i++) {
-        q->bounce_free[q->nr_bounce_free++] = q->bounce_mem + i * BLK_BOUNCE_SIZE;
+        pool->free[pool->nr_free++] = pool->mem + i * BLK_BOUNCE_SIZE;
     }
     return 0;
+}
+
+void blk_bounce_destroy(struct blk_queue *q)
+{
+    free(q->bounce.mem);
 }

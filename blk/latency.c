@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Histograms of times on a logarithmic scale that forget nothing. */
+/* Histograms of times, with logarithmic buckets. */
 #include "base/barrier.h"
 #include "blk/latency.h"
 
@@ -29,7 +29,7 @@ const char *blk_latency_stage_name(enum blk_latency_stage stage)
     return names[stage];
 }
 
-/* Below 2 * SUB each time has a bucket of its own; above, each power of two has SUB of them. */
+/* Each time below 2 * SUB has its own bucket; above that, each power of two has SUB buckets. */
 static unsigned bucket_of(uint64_t ns)
 {
     unsigned shift;
@@ -98,31 +98,6 @@ void blk_latency_add(struct blk_latency *to, const struct blk_latency *from)
     for (unsigned op = 0; op < BLK_LATENCY_OPS; op++) {
         for (unsigned stage = 0; stage < BLK_LATENCY_STAGES; stage++) {
             add(&to->of[op][stage], &from->of[op][stage]);
-        }
-    }
-}
-
-static void since(struct blk_histogram *now, const struct blk_histogram *before)
-{
-    uint64_t longest = 0;
-
-    now->timed -= before->timed;
-    now->requests -= before->requests;
-    now->sum_ns -= before->sum_ns;
-    for (unsigned i = 0; i < BLK_HISTOGRAM_BUCKETS; i++) {
-        now->n[i] -= before->n[i];
-        longest = now->n[i] ? last_in(i) : longest;
-    }
-    if (now->max_ns == before->max_ns && longest < now->max_ns) {
-        now->max_ns = longest;
-    }
-}
-
-void blk_latency_since(struct blk_latency *now, const struct blk_latency *before)
-{
-    for (unsigned op = 0; op < BLK_LATENCY_OPS; op++) {
-        for (unsigned stage = 0; stage < BLK_LATENCY_STAGES; stage++) {
-            since(&now->of[op][stage], &before->of[op][stage]);
         }
     }
 }

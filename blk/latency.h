@@ -1,40 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where the time of a disk's requests went: histograms by operation and stage.
+ * Latency of the requests of a disk: histograms by operation and stage.
  *
- * A request is seen when its chain has been taken from the ring, submitted when it is given to the
- * engine, completed when the engine has done the last of it, and used when the driver is shown that
- * it is done. Time in the ring before the device looked is not known to it; a request that waits
- * for a bounce buffer, or to be merged, waits between seen and submitted; the engine's one system
- * call for a batch is between submitted and completed.
+ * A request is seen when its chain is taken from the ring, submitted when the engine gets it,
+ * completed when the engine has moved its last byte, and used when its used element is published.
+ * The time in the ring before the chain is taken is not known to the device. The wait for a bounce
+ * buffer or for a merge is between seen and submitted; the engine's system call for a batch is
+ * between submitted and completed.
  *
- * Where requests come fast only some are timed, by count and not by time, so that none is
- * preferred; each stands for those that were not, and the figures are of all of them, as well as
- * that can be known. The stages of a request add up to its total exactly. A failed request counts
- * as any other; what never got as far as the engine, and what was kept for virtio_blk_retry(), does
- * not.
- *
- * What happened in a stretch of time is the difference of two snapshots:
- *
- *     struct blk_latency *before = malloc(sizeof(*before)), *now = malloc(sizeof(*now));
- *
- *     virtio_blk_get_latency(disk, before);
- *     ...
- *     virtio_blk_get_latency(disk, now);
- *     blk_latency_since(now, before);
- *     for (unsigned i = 0; i < BLK_LATENCY_STAGES; i++) {
- *         const struct blk_histogram *h = &now->of[BLK_LATENCY_READ][i];
- *
- *         printf("%s: mean %.0f ns, p99 %" PRIu64 " ns\n", blk_latency_stage_name(i),
- *                blk_histogram_mean(h), blk_histogram_quantile(h, 0.99));
- *     }
+ * At high rates only some requests are timed. They are chosen by count and not by time, so that
+ * every request is equally likely. Each timed request represents those that are not, so the
+ * histograms estimate the latency of all requests. The stages of a request add up to its total
+ * exactly. A failed request counts as any other. Requests that the engine never got, and requests
+ * held for virtio_blk_retry(), are not counted.
  */
 #ifndef POLLUX_BLK_LATENCY_H
 #define POLLUX_BLK_LATENCY_H
 
 #include <stdint.h>
 
-/* What the guest asked for; a write of zeroes that became write zeroes is a write. */
+/* The operation of the guest: a write of zeroes that became write zeroes is a write. */
 enum blk_latency_op {
     BLK_LATENCY_READ,
     BLK_LATENCY_WRITE,
@@ -51,8 +36,8 @@ enum blk_latency_stage {
     BLK_LATENCY_STAGES
 };
 
-/* 16 buckets to each power of two: a time is known to 6 %. Longer ones than 2^40 ns, 18 minutes,
- * count as that. */
+/* 16 buckets for each power of two: the error is up to 6 %. Times above 2^40 ns (18 minutes) count
+ * as 2^40 ns. */
 #define BLK_HISTOGRAM_SUB_BITS 4
 #define BLK_HISTOGRAM_MAX_BITS 40
 #define BLK_HISTOGRAM_BUCKETS                                                                      \
@@ -60,7 +45,7 @@ enum blk_latency_stage {
 
 struct blk_histogram {
     uint64_t timed;                    /* requests that were timed */
-    uint64_t requests;                 /* that they stand for, themselves among them; not exact */
+    uint64_t requests;                 /* that they represent, including themselves; estimated */
     uint64_t sum_ns;                   /* of @requests */
     uint64_t max_ns;                   /* of @timed */
     uint64_t n[BLK_HISTOGRAM_BUCKETS]; /* of @requests */
@@ -78,33 +63,26 @@ const char *blk_latency_op_name(enum blk_latency_op op);
 const char *blk_latency_stage_name(enum blk_latency_stage stage);
 
 /**
- * blk_histogram_add - a request took @ns, and stands for @requests
- * Context: one thread writes a histogram; any may read it through blk_latency_add().
+ * blk_histogram_add - count a request that took @ns and represents @requests
+ * Context: one thread writes a histogram; any thread may read it by blk_latency_add().
  */
 void blk_histogram_add(struct blk_histogram *h, uint64_t ns, unsigned requests);
 
 /**
- * blk_histogram_mean - ns; 0 if it is empty
+ * blk_histogram_mean - the mean, ns; 0 if @h is empty
  */
 double blk_histogram_mean(const struct blk_histogram *h);
 
 /**
  * blk_histogram_quantile - the time that a share @q of the requests did not exceed
  * @q: 0 to 1, 0.99 for p99
- * Return: ns, to a bucket's width, never more than max_ns; 0 if it is empty.
+ * Return: ns, exact to the width of a bucket, never above max_ns; 0 if @h is empty.
  */
 uint64_t blk_histogram_quantile(const struct blk_histogram *h, double q);
 
 /**
- * blk_latency_add - add @from, which its thread may be writing just now, to @to
+ * blk_latency_add - add the histograms @from, which their thread may be writing, to @to
  */
 void blk_latency_add(struct blk_latency *to, const struct blk_latency *from);
-
-/**
- * blk_latency_since - leave in @now what was not in @before, an earlier snapshot of the same disk
- * A max_ns that did not change may be of @before: the end of the longest bucket that grew stands in
- * for it.
- */
-void blk_latency_since(struct blk_latency *now, const struct blk_latency *before);
 
 #endif

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * Adjacent requests become one on their way to the host.
+ * Adjacent requests are submitted to the host as one.
  *
- * A run is what was taken from the ring in one turn, one behind the other on the disk, in one
- * direction. It grows while requests are parsed and is submitted when the next one does not fit or
- * the turn ends, so a request that stays alone waits for nothing.
+ * A run is a sequence of requests of one turn, in one direction, each of which begins on the disk
+ * where the one before it ends. A run grows while requests are parsed. It is submitted when the
+ * next request does not continue it or when the turn ends, so merging delays no request beyond its
+ * turn.
  *
- * The buffers of all are gathered behind those of the first, in the first's own array: what was
- * there, the status byte's buffer, has been read. So the array's size is the bound, and nothing is
- * allocated. Every other request keeps its buffers in its own array.
+ * The buffers of the run are gathered behind the data of the first request, in its own array, where
+ * only the buffer of the status byte was, whose address is known by then. So nothing is allocated,
+ * and the size of the array bounds the run. The other requests keep their own arrays unchanged.
  *
- * When the host moves all of a run, all is well. Else those of its requests that were moved whole
- * are complete, and every other one is submitted again, alone: only the one that is bad fails.
+ * If the host moves the run only in part, the requests that were moved whole are complete, and each
+ * of the others is submitted again alone: an error of the host fails only the request it is about.
  */
 #include <string.h>
 
-#include "blk/internal.h"
+#include "blk/host-io.h"
+#include "blk/merge.h"
+#include "blk/sample.h"
 
 #define RUN_BYTES_MAX (1u << 20)
 
@@ -24,18 +27,20 @@ static void split_done(struct engine_req *io, ssize_t res)
     struct blk_request *r = container_of(io, struct blk_request, io);
     uint64_t moved = res > 0 ? (uint64_t)res : 0;
 
-    r->io.cb = blk_request_done;
+    r->io.cb = blk_host_done;
     while (r) {
-        struct blk_request *next = r->next; /* @r may be free afterwards, and after the last @q */
-        uint64_t asked = r->left;
+        struct blk_request *next =
+            r->merged
+                .next; /* read first: @r may be free afterwards, and so may @q after the last one */
+        uint64_t asked = r->parsed.left;
 
         if (moved >= asked) {
             moved -= asked;
             trace_request_completed(r->q->trace, r->q->engine, &r->io, (int64_t)asked);
-            blk_request_done(&r->io, (ssize_t)asked);
+            blk_host_done(&r->io, (ssize_t)asked);
         } else {
             moved = 0;
-            blk_request_submit(r);
+            blk_host_submit(r);
         }
         r = next;
     }
@@ -43,15 +48,15 @@ static void split_done(struct engine_req *io, ssize_t res)
 
 static void submit_merged(struct blk_queue *q, struct blk_request *first)
 {
-    first->io.iov = first->data.iov;
+    first->io.iov = first->parsed.data.iov;
     first->io.iovcnt = (int)q->run.cnt;
     first->io.cb = split_done;
-    for (struct blk_request *r = first; r; r = r->next) {
+    for (struct blk_request *r = first; r; r = r->merged.next) {
         if (blk_timed(r)) {
             blk_sample_submitted(r);
         }
     }
-    for (struct blk_request *r = first->next; r; r = r->next) {
+    for (struct blk_request *r = first->merged.next; r; r = r->merged.next) {
         trace_request_submitted(q->trace, q->engine, &r->io, r->io.op, r->io.offset);
     }
     if (engine_submit(q->engine, &first->io) < 0) {
@@ -61,20 +66,20 @@ static void submit_merged(struct blk_queue *q, struct blk_request *first)
 
 static void begin(struct blk_run *run, struct blk_request *r)
 {
-    r->next = NULL;
+    r->merged.next = NULL;
     run->first = run->last = r;
-    run->cnt = r->data.cnt;
-    run->bytes = r->left;
+    run->cnt = r->parsed.data.cnt;
+    run->bytes = r->parsed.left;
 }
 
 static bool fits(const struct blk_run *run, const struct blk_request *r)
 {
     const struct blk_request *first = run->first;
-    ptrdiff_t room = first->chain.iov + VIRTQ_IOV_MAX - first->data.iov;
+    ptrdiff_t room = first->chain.iov + VIRTQ_IOV_MAX - first->parsed.data.iov;
 
     return r->io.offset == first->io.offset + run->bytes && r->io.op == first->io.op &&
-           r->io.durable == first->io.durable && run->bytes + r->left <= RUN_BYTES_MAX &&
-           run->cnt + r->data.cnt <= room;
+           r->io.durable == first->io.durable && run->bytes + r->parsed.left <= RUN_BYTES_MAX &&
+           run->cnt + r->parsed.data.cnt <= room;
 }
 
 void blk_merge_add(struct blk_request *r)
@@ -91,11 +96,12 @@ void blk_merge_add(struct blk_request *r)
         begin(run, r);
         return;
     }
-    memcpy(run->first->data.iov + run->cnt, r->data.iov, r->data.cnt * sizeof(struct iovec));
-    run->cnt += r->data.cnt;
-    run->bytes += r->left;
-    r->next = NULL;
-    run->last->next = r;
+    memcpy(run->first->parsed.data.iov + run->cnt, r->parsed.data.iov,
+           r->parsed.data.cnt * sizeof(struct iovec));
+    run->cnt += r->parsed.data.cnt;
+    run->bytes += r->parsed.left;
+    r->merged.next = NULL;
+    run->last->merged.next = r;
     run->last = r;
     stat_add(&q->stats.merged, 1);
 }
@@ -108,9 +114,9 @@ void blk_merge_submit(struct blk_queue *q)
         return;
     }
     q->run.first = NULL;
-    if (first->next) {
+    if (first->merged.next) {
         submit_merged(q, first);
     } else {
-        blk_request_submit(first);
+        blk_host_submit(first);
     }
 }

@@ -1,101 +1,37 @@
 // SPDX-License-Identifier: MIT
 /*
- * One queue of the block device in the loop of its I/O thread.
+ * One queue of the block device in the loop of its I/O thread: chains are taken from the ring here,
+ * and parsed and served by request.c.
  *
- * A turn takes chains in batches, bounded, so that a driver that never stops can't keep the
- * thread's other sources waiting; what is left is taken in the next turn. Used elements are
- * published at the end of the turn, with at most one interrupt. A driver that polls sees them some
- * at a time before that, and works on them while we do on the next.
+ * A turn takes at most as many chains as the ring has, so that a driver that never stops cannot
+ * starve the other sources of the thread. Chains beyond that are taken in the next turn.
  *
- * Notifications are suppressed while the loop is awake. It has them re-enabled, and takes a last
- * look, just before it blocks: a driver that is quick has its next chain there by then. The eventfd
- * is read before they are re-enabled, if it has fired: a request need not wait for that, and a kick
- * whose count is read there belongs to a chain that the last look sees.
- *
- * Stopping: no new chains are taken, and the completion of the last request publishes what is
- * left, forgets the ring and tells the thread that waits. After that nothing here knows the guest's
- * memory any more.
+ * Notifications are suppressed while the loop is awake. They are re-enabled just before it blocks,
+ * and the ring is checked once more: often the driver has added its next chain by then. If the
+ * eventfd has fired, it is read before notifications are re-enabled: the chain that was kicked for
+ * is served before the read, and a later kick that the read consumes belongs to a chain that the
+ * last check finds.
  */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "blk/internal.h"
+#include "blk/blk-log.h"
+#include "blk/bounce.h"
+#include "blk/complete.h"
+#include "blk/hold.h"
+#include "blk/host-io.h"
+#include "blk/merge.h"
+#include "blk/partial.h"
+#include "blk/queue.h"
+#include "blk/request.h"
+#include "blk/sample.h"
 
-#define SHOW  8  /* used elements that a driver which polls may go on with at once */
-#define BATCH 16 /* chains whose headers are fetched before the first is looked at */
-
-void blk_queue_log(struct blk_queue *q, uint64_t nr_before, const char *fmt, ...)
-{
-    char line[256];
-    va_list ap;
-    int n;
-
-    if (!q->blk->log || nr_before >= BLK_LOG_MAX) {
-        return;
-    }
-    n = snprintf(line, sizeof(line), "%s: ", q->name);
-    va_start(ap, fmt);
-    vsnprintf(line + n, sizeof(line) - n, fmt, ap);
-    va_end(ap);
-    q->blk->log(q->blk->log_opaque, line);
-}
-
-/* --- used elements and interrupts --- */
-
-static void publish(void *opaque)
-{
-    struct blk_queue *q = opaque;
-    bool wanted = virtq_publish_used(&q->vq->vq);
-    uint64_t shown_ns = q->nr_used ? aio_now(q->ctx) : 0;
-
-    trace_interrupt(q->trace, q, wanted);
-    if (wanted) {
-        stat_add(&q->stats.interrupts, 1);
-        aio_count_syscall(&q->kick);
-        virtio_queue_interrupt(&q->blk->dev, q->vq);
-    }
-    if (__builtin_expect(shown_ns != 0, 0)) {
-        blk_sample_shown(q, shown_ns);
-    }
-}
-
-/* The waiting thread may free @q as soon as @quiet is posted. */
-static void quiesce(struct blk_queue *q)
-{
-    aio_deferred_cancel(&q->publish);
-    aio_deferred_cancel(&q->resume);
-    aio_bh_cancel(&q->grant);
-    publish(q);
-    virtq_stop(&q->vq->vq);
-    q->stopping = false;
-    sem_post(&q->quiet);
-}
-
-void blk_queue_complete(struct blk_request *r, uint32_t written)
-{
-    struct blk_queue *q = r->q;
-
-    virtq_push(&q->vq->vq, r->chain.head, written);
-    trace_request_used(q->trace, q, &r->io, written);
-    if (blk_timed(r)) {
-        blk_sample_used(r);
-    }
-    q->free[q->nr_free++] = r;
-    store_relaxed(&q->in_flight, q->in_flight - 1);
-    if (q->stopping && q->in_flight == 0) {
-        quiesce(q);
-        return;
-    }
-    if (++q->nr_pushed % SHOW == 0) {
-        virtq_publish_early(&q->vq->vq);
-    }
-    aio_defer(q->ctx, &q->publish);
-}
+#define BATCH 16 /* chains whose headers are prefetched before the first one is parsed */
 
 /* --- chains --- */
 
@@ -105,35 +41,35 @@ static void fault(struct blk_queue *q)
 
     aio_handler_remove(&q->kick);
     aio_bh_cancel(&q->more);
-    blk_queue_log(q, q->stats.faults,
-                  "the guest broke the queue: %s (chain %u, descriptor %u, 0x%" PRIx64 ")", f->what,
-                  f->head, f->desc, f->addr);
+    blk_log(q, q->stats.faults,
+            "the guest broke the queue: %s (chain %u, descriptor %u, 0x%" PRIx64 ")", f->what,
+            f->head, f->desc, f->addr);
     stat_add(&q->stats.faults, 1);
     virtio_set_needs_reset(&q->blk->dev);
 }
 
 /*
- * Take a batch: until the last look at the ring is used up, or @budget, or BATCH is. Return: as
- * virtq_pop().
+ * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
+ * starts them. Return: as virtq_pop(), of the last one.
  */
 static int take_batch(struct blk_queue *q, unsigned *budget)
 {
     struct virtqueue *vq = &q->vq->vq;
     struct blk_request *batch[BATCH];
     unsigned max = *budget < BATCH ? *budget : BATCH, n = 0;
-    int r;
+    int ret;
 
     do {
-        struct blk_request *req = q->free[q->nr_free - 1];
+        struct blk_request *r = q->free[q->nr_free - 1];
 
-        r = virtq_pop(vq, &req->chain);
-        if (r <= 0) {
+        ret = virtq_pop(vq, &r->chain);
+        if (ret <= 0) {
             break;
         }
         q->nr_free--;
-        prefetch_to_write(req->chain.iov[0].iov_base); /* the status byte is near */
-        batch[n++] = req;
-        trace_request_seen(q->trace, q, &req->io);
+        prefetch_to_write(r->chain.iov[0].iov_base); /* header; the status byte is near */
+        batch[n++] = r;
+        trace_request_seen(q->trace, q, &r->io);
     } while (n < max && virtq_has_known_work(vq));
 
     q->until_timed -= (int)n;
@@ -149,7 +85,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
             store_relaxed(&q->in_flight, q->in_flight - 1);
         }
     }
-    return vq->fault.what ? -EINVAL : r;
+    return vq->fault.what ? -EINVAL : ret;
 }
 
 static void serve(void *opaque)
@@ -157,16 +93,16 @@ static void serve(void *opaque)
     struct blk_queue *q = opaque;
     struct virtqueue *vq = &q->vq->vq;
     unsigned budget = vq->size;
-    int r;
+    int ret;
 
-    /* A driver that offered several is busy, and has more by now perhaps: for them a turn of their
-     * own would cost more than another look. */
+    /* A driver that made several chains available has perhaps added more by now: one more look at
+     * the ring costs less than another turn. */
     do {
-        r = take_batch(q, &budget);
-    } while (r > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
+        ret = take_batch(q, &budget);
+    } while (ret > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
     virtq_prefetch_used(vq, vq->size - budget);
     blk_merge_submit(q);
-    if (r < 0) {
+    if (ret < 0) {
         fault(q);
         return;
     }
@@ -180,8 +116,8 @@ bool blk_queue_serve(struct blk_queue *q)
     if (!q->kick.ctx) {
         return false;
     }
-    /* It has been quiet, perhaps: from now on the loop looks by itself, and turns notifications on
-     * again. That takes a turn of its own. */
+    /* Back into the poll set: then the loop finds the chains, and re-enables notifications before
+     * it blocks. The bottom half makes the loop take a turn. */
     aio_handler_in_flight(&q->kick);
     aio_bh_schedule(&q->more);
     return true;
@@ -205,7 +141,7 @@ static void kicked(void *opaque, int revents)
     struct blk_queue *q = opaque;
 
     if (q->kick_unread) {
-        read_kicks(q); /* or each look at the descriptors finds it again */
+        read_kicks(q); /* else the descriptor stays readable */
     } else {
         q->kick_unread = true;
     }
@@ -233,7 +169,7 @@ static void poll_end(void *opaque)
     if (q->kick_unread) {
         read_kicks(q);
     }
-    virtq_unsuppress(&q->vq->vq); /* the loop looks again by itself */
+    virtq_unsuppress(&q->vq->vq); /* the loop checks the ring once more after that */
 }
 
 static const struct aio_handler_ops kick_ops = {
@@ -249,17 +185,17 @@ static const struct aio_handler_ops kick_ops = {
 static int start_in_thread(void *opaque)
 {
     struct blk_queue *q = opaque;
-    int r;
+    int ret;
 
     if (virtq_start(&q->vq->vq, q->blk->dev.mem) < 0) {
         fault(q);
         return 0;
     }
-    r = aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
-    if (r == 0) {
-        aio_bh_schedule(&q->more); /* chains may be there since before DRIVER_OK */
+    ret = aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
+    if (ret == 0) {
+        aio_bh_schedule(&q->more); /* the driver may have added chains before DRIVER_OK */
     }
-    return r;
+    return ret;
 }
 
 int blk_queue_start(struct blk_queue *q)
@@ -279,9 +215,9 @@ static int stop_in_thread(void *opaque)
     aio_bh_cancel(&q->more);
     q->stopping = true;
     if (q->in_flight == 0) {
-        quiesce(q);
+        blk_quiesce(q);
     } else {
-        blk_fail_held(q); /* the last one quiesces */
+        blk_held_fail(q); /* the last completion quiesces */
     }
     return 0;
 }
@@ -306,38 +242,38 @@ void blk_queue_await_stop(struct blk_queue *q)
 
 int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
 {
-    /* One more than can be in flight: a chain that must be refused needs a place, too. */
+    /* One more than can be in flight: a chain that breaks the queue takes a request, too. */
     unsigned nr = vq->size_max + 1;
 
     q->vq = vq;
     q->ctx = iothread_ctx(q->iothread);
     q->trace = aio_trace(q->ctx);
     sem_init(&q->quiet, 0, 0);
-    list_init(&q->held);
     aio_bh_init(q->ctx, &q->more, serve, q);
-    aio_bh_init(q->ctx, &q->retry, blk_retry_kept, q);
-    aio_deferred_init(&q->publish, publish, q);
+    blk_complete_init(q);
+    blk_held_init(q, blk_host_submit);
     snprintf(q->name, sizeof(q->name), "%s queue %u", q->blk->name, q->index);
 
-    q->requests = calloc(nr, sizeof(*q->requests));
+    q->requests = aligned_alloc(CACHE_LINE, nr * sizeof(*q->requests));
     q->free = calloc(nr, sizeof(*q->free));
     q->latency = calloc(1, sizeof(*q->latency));
     q->sampler.used = calloc(vq->size_max, sizeof(*q->sampler.used));
     if (!q->requests || !q->free || !q->latency || !q->sampler.used) {
         return -ENOMEM;
     }
+    memset(q->requests, 0, nr * sizeof(*q->requests));
     for (unsigned i = nr; i-- > 0;) {
         blk_request_init(&q->requests[i], q);
         q->free[q->nr_free++] = &q->requests[i];
     }
     blk_partial_init_queue(q);
-    return blk_bounce_init(q);
+    return blk_bounce_init(q, blk_host_submit);
 }
 
 void blk_queue_destroy(struct blk_queue *q)
 {
     assert(!q->active);
-    free(q->bounce_mem);
+    blk_bounce_destroy(q);
     free(q->sampler.used);
     free(q->latency);
     free(q->free);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which requests are timed, and their way through the stages of latency.h.
+ * Which requests are timed, and when they reach the stages of latency.h.
  *
- * A look at the clock costs a tenth of what the whole path does, so not every request gets its
- * four. One in a stride is timed and counts for the stride. The stride grows while timed requests
- * come closer together than GAP_MIN_NS, which bounds what this costs, and shrinks when they are
- * further apart than GAP_MAX_NS, so that a slow disk has all its requests timed. Strides are
- * primes: a pattern in the guest's requests is met at every place.
+ * Reading the clock costs a tenth of a request's whole way through the device, and a timed request
+ * takes four readings. So one request in a stride is timed and represents the others. The stride
+ * grows while timed requests are closer together than GAP_MIN_NS, which bounds the cost, and
+ * shrinks while they are further apart than GAP_MAX_NS, so that every request of a slow disk is
+ * timed. Strides are primes, so that a periodic load of the guest is sampled at each of its phases.
  *
- * For every other request there is one test of `timed` when it is submitted and one when it
- * is given back; a batch costs a subtraction, a publication a test.
+ * A request that is not timed costs one test of `timed` when it is submitted and one when it
+ * completes; a batch costs a subtraction, a publication a test.
  */
-#include "blk/internal.h"
+#include "blk/sample.h"
 
 #define GAP_MIN_NS 128000
 #define GAP_MAX_NS 512000
@@ -68,7 +68,8 @@ static enum blk_latency_op op_of(const struct blk_request *r)
     case ENGINE_DISCARD:
         return BLK_LATENCY_RANGES;
     case ENGINE_WRITE_ZEROES:
-        return r->total ? BLK_LATENCY_WRITE : BLK_LATENCY_RANGES; /* it came as a write */
+        return r->parsed.total ? BLK_LATENCY_WRITE
+                               : BLK_LATENCY_RANGES; /* the guest wrote zeroes */
     case ENGINE_WRITE:
         break;
     }
@@ -80,7 +81,7 @@ void blk_sample_used(struct blk_request *r)
     struct blk_queue *q = r->q;
     struct blk_timing *t = &r->timing;
 
-    /* Only a driver that offers again what it was not shown has more of them than the ring. */
+    /* More than the ring has: only if the driver offers chains again before they are published. */
     if (t->submitted_ns && q->nr_used < q->vq->size_max) {
         if (!t->completed_ns) {
             blk_sample_completed(r);
@@ -100,7 +101,7 @@ static void record(struct blk_histogram *stages, const struct blk_timing *t, uin
     blk_histogram_add(&stages[BLK_SEEN_TO_USED], used_ns - t->seen_ns, t->stride);
 }
 
-void blk_sample_shown(struct blk_queue *q, uint64_t now)
+void blk_sample_published(struct blk_queue *q, uint64_t now)
 {
     struct blk_sampler *s = &q->sampler;
 

@@ -12,7 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "blk/internal.h"
+#include "blk/hold.h"
+#include "blk/partial.h"
+#include "blk/queue.h"
+#include "blk/virtio-blk.h"
+#include "blk/write-cache.h"
 
 #define FEATURE(bit) (1ull << (bit))
 
@@ -55,35 +59,7 @@ static void config_read(struct virtio_device *dev, unsigned offset, void *data, 
 
 /* --- the write cache --- */
 
-/*
- * With the cache off, completed writes are stable (5.2.6.2). Those that completed before are not
- * yet, and the driver may never flush again.
- */
-static void set_writeback(struct blk *blk, bool on)
-{
-    bool off_now = blk->writeback && !on;
-    char line[128];
-    int ret;
-
-    store_relaxed(&blk->writeback, on);
-    if (!off_now || blk->image->fd < 0) {
-        return;
-    }
-    do {
-        ret = fdatasync(blk->image->fd);
-    } while (ret < 0 && errno == EINTR);
-    if (ret == 0) {
-        return;
-    }
-    snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",
-             blk->name, strerror(errno));
-    blk_flush_failed(blk);
-    if (blk->log) {
-        blk->log(blk->log_opaque, line);
-    }
-}
-
-/* Only `writeback` can be written. */
+/* The driver may write `writeback` only. */
 static void config_write(struct virtio_device *dev, unsigned offset, const void *data, unsigned len)
 {
     const unsigned at = offsetof(struct virtio_blk_config, wce);
@@ -93,14 +69,14 @@ static void config_write(struct virtio_device *dev, unsigned offset, const void 
         !negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
         return;
     }
-    set_writeback(blk, ((const uint8_t *)data)[at - offset]);
+    blk_write_cache_set(blk, ((const uint8_t *)data)[at - offset]);
 }
 
 static void reset(struct virtio_device *dev)
 {
     struct blk *blk = blk_of(dev);
 
-    set_writeback(blk, !blk->image->writethrough);
+    blk_write_cache_set(blk, !blk->image->writethrough);
 }
 
 /* --- start and stop --- */
@@ -110,9 +86,9 @@ static int start(struct virtio_device *dev)
     struct blk *blk = blk_of(dev);
     int r = 0;
 
-    /* A driver that can't flush relies on every write being durable (5.2.6.2). */
+    /* Without VIRTIO_BLK_F_FLUSH the driver relies on every write being durable (5.2.6.2). */
     if (!negotiated(dev, VIRTIO_BLK_F_FLUSH)) {
-        set_writeback(blk, false);
+        blk_write_cache_set(blk, false);
     }
     for (unsigned i = 0; i < dev->nr_queues && r == 0; i++) {
         r = blk_queue_start(&blk->queues[i]);
@@ -219,7 +195,7 @@ static void blk_free(struct virtio_device *dev)
     free(dev->queues);
     free(blk->queues);
     free(blk->threads);
-    blk_partial_destroy(&blk->partial);
+    blk_partial_destroy(&blk->busy_blocks);
     free(blk);
 }
 
@@ -300,11 +276,11 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     }
     blk->image = options->image;
     blk->engine_ops = options->engine;
-    /* In a queue of one or two, requests are indirect. */
+    /* A queue of one or two entries needs indirect descriptors. */
     blk->seg_max = size <= 2 ? 1 : size - 2 < BLK_SEG_MAX ? size - 2 : BLK_SEG_MAX;
     blk->block_size = blk->image->block_size ? blk->image->block_size : SECTOR_SIZE;
     blk->host_block = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
-    blk_partial_init(&blk->partial);
+    blk_partial_init(&blk->busy_blocks);
     blk->merge = options->merge;
     blk->discard = options->discard;
     blk->detect_zeroes = options->detect_zeroes;
@@ -344,7 +320,12 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     return 0;
 }
 
-/* --- figures --- */
+void virtio_blk_retry(struct virtio_device *dev)
+{
+    blk_retry(blk_of(dev));
+}
+
+/* --- counters --- */
 
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out)
 {
@@ -352,28 +333,7 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
 
     *out = (struct virtio_blk_stats){0};
     for (unsigned i = 0; i < dev->nr_queues; i++) {
-        const struct virtio_blk_stats *s = &blk->queues[i].stats;
-
-        out->reads += load_relaxed(&s->reads);
-        out->writes += load_relaxed(&s->writes);
-        out->flushes += load_relaxed(&s->flushes);
-        out->discards += load_relaxed(&s->discards);
-        out->write_zeroes += load_relaxed(&s->write_zeroes);
-        out->others += load_relaxed(&s->others);
-        out->read_bytes += load_relaxed(&s->read_bytes);
-        out->write_bytes += load_relaxed(&s->write_bytes);
-        out->discard_bytes += load_relaxed(&s->discard_bytes);
-        out->write_zeroes_bytes += load_relaxed(&s->write_zeroes_bytes);
-        out->errors += load_relaxed(&s->errors);
-        out->unsupported += load_relaxed(&s->unsupported);
-        out->kicks += load_relaxed(&s->kicks);
-        out->interrupts += load_relaxed(&s->interrupts);
-        out->faults += load_relaxed(&s->faults);
-        out->ignored += load_relaxed(&s->ignored);
-        out->held += load_relaxed(&s->held);
-        out->merged += load_relaxed(&s->merged);
-        out->zeroes += load_relaxed(&s->zeroes);
-        out->bounced += load_relaxed(&s->bounced);
+        blk_stats_add(out, &blk->queues[i].stats);
         out->in_flight += load_relaxed(&blk->queues[i].in_flight);
     }
 }

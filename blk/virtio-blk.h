@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The virtio block device (virtio 1.3, section 5.2) on I/O threads and engines.
+ * The virtio block device (virtio 1.3, section 5.2), served by I/O threads and engines.
  */
 #ifndef POLLUX_BLK_VIRTIO_BLK_H
 #define POLLUX_BLK_VIRTIO_BLK_H
 
+#include "blk/blk-stats.h"
+#include "blk/disk-policy.h"
 #include "blk/latency.h"
 #include "engine/engine.h"
 #include "iothread/iothread.h"
@@ -12,22 +14,6 @@
 
 #define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
 #define VIRTIO_BLK_QUEUES_MAX         64
-#define VIRTIO_BLK_SERIAL_MAX         20 /* 5.2.6.1, not terminated when it is that long */
-
-/* What is done about writes that have nothing but zeroes. */
-enum virtio_blk_detect {
-    VIRTIO_BLK_DETECT_OFF,
-    VIRTIO_BLK_DETECT_ON,    /* they become write zeroes: faster, and holes stay holes */
-    VIRTIO_BLK_DETECT_UNMAP, /* and the host may free the blocks, if @discard is set */
-};
-
-/* What to do when the host fails a request. */
-enum virtio_blk_on_error {
-    VIRTIO_BLK_REPORT, /* tell the guest: S_IOERR */
-    VIRTIO_BLK_IGNORE, /* tell the guest that all is well */
-    VIRTIO_BLK_STOP,   /* keep the request and stop the guest, until virtio_blk_retry() */
-    VIRTIO_BLK_ENOSPC, /* STOP when the host's disk is full, else REPORT */
-};
 
 /* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
 struct virtio_blk_options {
@@ -54,24 +40,6 @@ struct virtio_blk_options {
     void *log_opaque;
 };
 
-/* Figures of one disk; readable from any thread. */
-struct virtio_blk_stats {
-    uint64_t reads, writes, flushes, discards, write_zeroes;
-    uint64_t others; /* needed no disk: identification */
-    uint64_t read_bytes, write_bytes, discard_bytes, write_zeroes_bytes;
-    uint64_t errors;      /* completed with S_IOERR; not in the figures above */
-    uint64_t unsupported; /* completed with S_UNSUPP */
-    uint64_t kicks;       /* notifications received */
-    uint64_t interrupts;  /* sent */
-    uint64_t faults;      /* queues broken by the driver */
-    uint64_t bounced;     /* went through a bounce buffer: their memory did not suit O_DIRECT */
-    uint64_t ignored;     /* failed, and the guest was told that all is well */
-    uint64_t held;        /* in flight, waiting for virtio_blk_retry() */
-    uint64_t merged;      /* went to the host as a part of the request before them */
-    uint64_t zeroes;      /* writes of nothing but zeroes that became write zeroes */
-    uint64_t in_flight;
-};
-
 /**
  * virtio_blk_new - make a block device
  * Opens one engine on each I/O thread that serves a queue. The caller attaches it to a transport
@@ -85,31 +53,32 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
                    struct virtio_device **out, struct error *err);
 
 /**
- * virtio_blk_get_stats - a snapshot; each figure is whole, together they may be a request apart
+ * virtio_blk_get_stats - read the counters
+ * Each counter is exact; two counters may differ by a request that completes meanwhile.
  * Context: any thread.
  */
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
 
 /**
- * virtio_blk_get_latency - where the time of requests went since the device was made
+ * virtio_blk_get_latency - read the histograms of all requests since the device was made
  * @out: overwritten
- * Context: any thread; a request that ends just now may be in some of the histograms only.
+ * Context: any thread. A request that completes meanwhile may be in some histograms only.
  */
 void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out);
 
 /**
- * virtio_blk_watch - the watchdog's look at the device; wakes queues that were forgotten
- * To be called now and then, say each second, always from the same thread. A queue counts as
- * forgotten when two looks in a row find chains that it has not seen, with notifications on and its
- * I/O thread asleep; it is logged once and served.
+ * virtio_blk_watch - serve queues whose wake-up was lost
+ * To be called about once a second, always from the same thread. A queue is served if two calls in
+ * a row find chains in the ring that it has not taken, with notifications on and its I/O thread
+ * asleep. This is logged once for each queue.
  * Context: any thread but the I/O threads; not at the same time as free.
  * Return: how many queues were woken.
  */
 unsigned virtio_blk_watch(struct virtio_device *dev);
 
 /**
- * virtio_blk_retry - try again, soon, what was kept when the host failed it
- * Does not wait for an I/O thread, which may hang in the kernel.
+ * virtio_blk_retry - submit held requests again
+ * Returns at once: an I/O thread may hang in the kernel.
  * Context: any thread; not at the same time as free.
  */
 void virtio_blk_retry(struct virtio_device *dev);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * The watchdog: no wake-up should ever be lost, but a driver that forgets to kick, or a mistake of
- * ours, would leave a guest hanging for good. So now and then another thread looks for the one
- * state that must not last: chains in the ring that the queue has not seen, notifications on, and
- * its thread asleep. Seen twice in a row with nothing taken in between, it is said once, and the
- * queue is served.
+ * The watchdog. A wake-up that is lost, by a driver that does not kick or by a defect of Pollux,
+ * would hang the guest. So another thread checks now and then for the one state that must not last:
+ * chains in the ring that the queue has not taken, notifications on, and the I/O thread asleep. A
+ * queue that is found twice in a row in this state, with no chain taken between, is logged once and
+ * served.
  *
- * All it reads are hints, in whatever order they come; a wrong guess costs a look at the ring.
+ * All values read here are hints without ordering. A wrong guess costs one check of the ring.
  */
-#include "blk/internal.h"
+#include "blk/blk-log.h"
+#include "blk/queue.h"
+#include "blk/virtio-blk.h"
 
-static bool forgotten(const struct blk_queue *q, uint16_t *at)
+static bool stuck(const struct blk_queue *q, uint16_t *at)
 {
     *at = 0;
     return aio_asleep(q->ctx) && virtq_not_taken(&q->vq->vq, at);
@@ -26,17 +28,17 @@ static bool watch_queue(struct blk_queue *q)
     bool before = q->watch.suspect;
     uint16_t last = q->watch.at;
 
-    q->watch.suspect = forgotten(q, &q->watch.at);
+    q->watch.suspect = stuck(q, &q->watch.at);
     if (!before || !q->watch.suspect || q->watch.at != last) {
         return false;
     }
     if (!iothread_call(q->iothread, rescue, q)) {
         return false;
     }
-    blk_queue_log(
+    blk_log(
         q, q->watch.rescues ? BLK_LOG_MAX : 0,
-        "requests were in the ring with nobody awake to see them: the driver did not kick, "
-        "or a wake-up was lost; going on");
+        "requests were in the ring and the I/O thread was asleep: the driver did not kick, or a "
+        "wake-up was lost; the queue is served now");
     q->watch.rescues++;
     q->watch.suspect = false;
     return true;

@@ -2,8 +2,8 @@
 /*
  * The completion ring of Linux AIO.
  *
- * The kernel maps it into the process at the address that io_setup(2) returns. Its layout is not
- * declared in any header, but fixed: fs/aio.c promises it by a magic number.
+ * The kernel maps it into the process at the address that io_setup(2) returns. No header declares
+ * the layout, but the magic number in fs/aio.c identifies it.
  */
 #ifndef POLLUX_ENGINE_AIO_RING_H
 #define POLLUX_ENGINE_AIO_RING_H
@@ -18,8 +18,8 @@
 struct aio_ring {
     unsigned id;
     unsigned nr;   /* entries of io_events */
-    unsigned head; /* ours */
-    unsigned tail; /* the kernel's */
+    unsigned head; /* written by the process */
+    unsigned tail; /* written by the kernel */
     unsigned magic;
     unsigned compat_features;
     unsigned incompat_features;
@@ -29,7 +29,7 @@ struct aio_ring {
 
 /**
  * aio_ring_of - the ring of a context
- * Return: NULL if it can't be read; io_getevents(2) serves instead.
+ * Return: NULL if the layout is another one; io_getevents(2) must be used.
  */
 static inline struct aio_ring *aio_ring_of(io_context_t io)
 {
@@ -39,7 +39,7 @@ static inline struct aio_ring *aio_ring_of(io_context_t io)
 }
 
 /**
- * aio_ring_events - how many completions are in it; no ordering
+ * aio_ring_events - the number of completions in the ring; without ordering
  */
 static inline unsigned aio_ring_events(const struct aio_ring *ring)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* One request by blocking system calls. */
 #include <errno.h>
 #include <unistd.h>
 

@@ -2,8 +2,8 @@
 /*
  * Discard and write zeroes, on files and on block devices.
  *
- * A discard is a hint: where the host has no way to free blocks, nothing happens and all is well.
- * Zeroes are a promise: where no call makes them, they are written.
+ * A discard is a hint: where the host cannot free blocks, it succeeds without effect. A write
+ * zeroes must take effect: where the host has no call for it, zeroes are written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +22,10 @@
 #define ZERO  (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)
 
 /*
- * The host has no such operation, or not for a range that is cut like this one, or not while
- * another process uses the block device too (EBUSY).
+ * The host does not support the operation at all, or for the alignment of this range, or while
+ * another process has the block device open (EBUSY).
  */
-static bool cannot(int r)
+static bool not_supported(int r)
 {
     return r < 0 && (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EINVAL ||
                      errno == EBUSY);
@@ -38,14 +38,14 @@ static int range_ioctl(int fd, unsigned long request, uint64_t offset, uint64_t 
     return ioctl(fd, request, range);
 }
 
-static int write_by_hand(const struct image *image, uint64_t offset, uint64_t len)
+static int write_buffer_of_zeroes(const struct image *image, uint64_t offset, uint64_t len)
 {
     size_t size = len < CHUNK ? (len + IMAGE_ALIGN_MAX - 1) & ~(IMAGE_ALIGN_MAX - 1ull) : CHUNK;
     uint8_t *zeroes = aligned_alloc(IMAGE_ALIGN_MAX, size);
     int num = 0;
 
     if (!zeroes) {
-        errno = EAGAIN; /* no error of the disk: the engine tries again */
+        errno = EAGAIN; /* the engine tries again */
         return -1;
     }
     memset(zeroes, 0, size);
@@ -72,7 +72,7 @@ int blocking_discard(const struct image *image, uint64_t offset, uint64_t len)
         r = image->block_device ? range_ioctl(image->fd, BLKDISCARD, offset, len)
                                 : fallocate(image->fd, PUNCH, offset, len);
     }
-    return cannot(r) ? 0 : r;
+    return not_supported(r) ? 0 : r;
 }
 
 int blocking_write_zeroes(const struct image *image, uint64_t offset, uint64_t len, bool may_unmap)
@@ -86,12 +86,12 @@ int blocking_write_zeroes(const struct image *image, uint64_t offset, uint64_t l
     if (may_unmap) {
         r = fallocate(image->fd, PUNCH, offset, len); /* zeroes on block devices, too */
     }
-    if (cannot(r)) {
+    if (not_supported(r)) {
         r = image->block_device ? range_ioctl(image->fd, BLKZEROOUT, offset, len)
                                 : fallocate(image->fd, ZERO, offset, len);
     }
-    if (cannot(r)) {
-        r = write_by_hand(image, offset, len);
+    if (not_supported(r)) {
+        r = write_buffer_of_zeroes(image, offset, len);
     }
     return r;
 }

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: MIT
 /*
- * Wraps another engine and makes a part of its requests fail, fall short or take long: what a bad
- * disk does, on order. With a trigger file it does so only while that file exists, so that a
- * failure and the recovery from it can be watched.
+ * Fault injection. This engine wraps another one and makes some of its requests fail, move less
+ * than asked for, or take longer, as a failing disk does. With a trigger file it injects faults
+ * only while the file exists, so that a test can begin and end a failure.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
+#include "engine/faulty.h"
+#include "engine/submit.h"
 
 #define PPM 1000000
 
 struct faulty_engine;
 
-/* One request under way in the inner engine, or held back after it. */
+/* One request in flight in the inner engine, or delayed after its completion there. */
 struct faulty_slot {
     struct engine_req inner;
     struct faulty_engine *engine;
     struct engine_req *outer;
     ssize_t res;
-    struct iovec cut; /* the one buffer of a request cut short */
+    struct iovec cut; /* the buffer of a shortened request */
     struct aio_timer delay;
 };
 
@@ -31,7 +32,7 @@ struct faulty_engine {
     struct engine_faults faults;
     char *trigger;
     uint64_t random;
-    struct list failed; /* requests that fail without going down */
+    struct list failed; /* requests that fail without reaching the inner engine */
     struct aio_deferred fail;
     struct list free; /* of inner.node */
     struct faulty_slot slots[];
@@ -92,7 +93,7 @@ static void fail_all(void *opaque)
     }
 }
 
-/* About half of the request, but never nothing and never against the alignment. */
+/* Shortens a request to about half of its length: at least one block, a multiple of @align. */
 static void cut_short(struct faulty_slot *slot, unsigned align)
 {
     struct engine_req *req = &slot->inner;

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * A read cannot find the alignment out: in a hole of a sparse file any read succeeds. So the kernel
- * is asked (STATX_DIOALIGN, Linux 6.1), else the device's logical block size counts, else 4096,
- * which suits all but unusual devices.
+ * The alignment that O_DIRECT needs, and whether O_DIRECT bypasses the page cache.
  *
- * O_DIRECT may open a file and yet use the page cache. A failed write-back is then reported once
- * and forgotten, and io_submit() blocks.
+ * A test read cannot find the alignment: in a hole of a sparse file any read succeeds. So the
+ * alignment is that of statx() (STATX_DIOALIGN, Linux 6.1), or the logical block size of the
+ * device, or 4096, which suits all but unusual devices.
+ *
+ * Some file systems accept O_DIRECT and use the page cache all the same. A failed write-back is
+ * then reported only once, and io_submit() blocks.
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -19,7 +22,7 @@
 #include <sys/vfs.h>
 
 #include "engine/image-dio.h"
-#include "engine/image.h"
+#include "engine/sector.h"
 
 #ifndef STATX_DIO_READ_ALIGN /* Linux 6.16 */
 #define STATX_DIO_READ_ALIGN 0x00020000U
@@ -28,7 +31,7 @@
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
 
-#define SLAVES_DEEP 8 /* devices on devices that are looked at */
+#define SLAVES_DEEP 8 /* levels of stacked devices that are checked */
 #define SYSFS_PATH  512
 
 /* Return: the number in a file of sysfs, or -1. */
@@ -49,7 +52,7 @@ static long sysfs_number(const char *device, const char *file)
     return n;
 }
 
-/* A partition's directory in sysfs is in that of its disk. */
+/* The sysfs directory of a partition is inside that of its disk. */
 static void sysfs_disk(dev_t dev, char path[SYSFS_PATH])
 {
     int len = snprintf(path, SYSFS_PATH, "/sys/dev/block/%u:%u", major(dev), minor(dev));
@@ -80,8 +83,7 @@ static unsigned larger(unsigned a, unsigned b)
 
 /* --- the page cache --- */
 
-/* Is there a loop device that reads and writes its file through the page cache, at whatever depth?
- */
+/* Is @disk, or a device below it, a loop device that uses the page cache for its file? */
 static bool on_cached_loop(const char *disk, unsigned deep)
 {
     char path[SYSFS_PATH];

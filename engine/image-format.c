@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A guest that gets the file of a qcow2 image as its disk sees metadata where its first sector
- * should be, and destroys the image with its first write. Each format has a magic number at a fixed
- * place: near the beginning of the file or, if the blocks come first, in a footer.
+ * Detection of image formats. A guest that gets the file of a qcow2 image as a raw disk finds
+ * metadata in its first sector, and destroys the image with its first write. Each format has a
+ * magic number at a fixed offset near the beginning of the file, or in a footer.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@ static const struct {
     const char *name;
     const char *magic;
     size_t len;
-    off_t at; /* in the file; below 0: from its end */
+    off_t at; /* offset; below 0: from the end of the file */
 } formats[] = {
     {"qcow", MAGIC("QFI\xfb\0\0\0\1"), 0},
     {"qcow2", MAGIC("QFI\xfb"), 0},

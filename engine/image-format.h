@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Disk image formats that hold metadata besides the blocks, and so are no raw disk. */
+/* Disk image formats other than raw. */
 #ifndef POLLUX_ENGINE_IMAGE_FORMAT_H
 #define POLLUX_ENGINE_IMAGE_FORMAT_H
 

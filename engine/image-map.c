@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The mapping of an image, with a userfaultfd(2) for its holes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -11,7 +12,7 @@
 #include "base/guarded-copy.h"
 #include "engine/image-map.h"
 
-/* For faults of this process's own code only, which wants no privilege (Linux 5.11). */
+/* Only faults in user mode: this needs no privilege (Linux 5.11). */
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Opening, locking and checking of disk images. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,7 +18,7 @@
 #include "engine/image-format.h"
 #include "engine/image.h"
 
-/* A file system may name a block that is none, because it likes large requests. */
+/* st_blksize is the preferred request size on some file systems, larger than any physical block. */
 #define PHYSICAL_BLOCK_MAX 4096
 
 /* Some drivers refuse to open an empty drive; a loop device without a file has 0 bytes. */
@@ -89,7 +90,7 @@ static int open_error(const struct image_config *config, int num, struct error *
     return error_set(err, -num, "cannot open disk image %s: %s", path, strerror(num));
 }
 
-/* Before it is opened: that may wait for ever (a FIFO) or do something (a tape, a watchdog). */
+/* Before the file is opened: open() may wait for ever (a FIFO) or act (a tape, a watchdog). */
 static int check_kind(const struct image_config *config, struct error *err)
 {
     struct stat st;
@@ -138,7 +139,7 @@ static int get_file_size(const struct image *img, const char *path, uint64_t *si
     return 0;
 }
 
-/* Nobody can read less than a block, so what the file has behind the last one is left out. */
+/* Bytes behind the last whole block are left out: they cannot be read by blocks. */
 static int get_size(struct image *img, const char *path, uint64_t *size, struct error *err)
 {
     int r = get_file_size(img, path, size, err);
@@ -164,7 +165,7 @@ static bool is_in_memory(const struct image *img)
     return !img->block_device && fstatfs(img->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-/* Only hints for the guest, so what cannot be asked is left at 0. */
+/* Hints for the guest: a value that the host does not report stays 0. */
 static void get_topology(struct image *img)
 {
     unsigned block = 0, optimal = 0;
@@ -184,7 +185,7 @@ static void get_topology(struct image *img)
     }
 }
 
-/* What O_DIRECT wants, and whether the image can be read at all. */
+/* Finds the alignment for O_DIRECT, and checks by a read that it works. */
 static int set_up_direct(struct image *img, const char *path, struct error *err)
 {
     struct image_dio dio;
@@ -213,8 +214,8 @@ static int set_up_direct(struct image *img, const char *path, struct error *err)
 }
 
 /*
- * Who had the image before may have been killed before what it wrote was durable. Users of this one
- * never flush, and would take what they read there for written.
+ * A process that was killed may have left data in the page cache. A guest without a write cache
+ * never flushes, and relies on all data that it reads being durable.
  */
 static int make_durable(const struct image *img, const char *path, struct error *err)
 {
@@ -225,8 +226,8 @@ static int make_durable(const struct image *img, const char *path, struct error 
 }
 
 /*
- * Who reads the image tells nobody anything, but each read would have the kernel see whether the
- * time of the last access is to be changed. Only the owner may do without it.
+ * O_NOATIME: the kernel then skips the access-time check on every read. Only the owner of the file
+ * may use it.
  */
 static int open_file(const char *path, int flags)
 {

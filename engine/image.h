@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A disk image on the host: a regular file or a block device, opened once and shared by the engines
- * of every thread that serves it.
+ * of all threads that serve it.
  */
 #ifndef POLLUX_ENGINE_IMAGE_H
 #define POLLUX_ENGINE_IMAGE_H
@@ -11,20 +11,18 @@
 
 #include "base/barrier.h"
 #include "base/error.h"
-
-#define SECTOR_SIZE     512
-#define IMAGE_ALIGN_MAX 4096 /* that image.align may be */
+#include "engine/sector.h"
 
 struct image_config {
-    const char *path;    /* NULL: no file behind it (engine null); then @size counts */
+    const char *path;    /* NULL: an image without a file, of @size bytes (engine null) */
     uint64_t size;       /* bytes, only when path is NULL */
-    unsigned block_size; /* a power of 2 that the size is to be a multiple of; 0: SECTOR_SIZE */
+    unsigned block_size; /* of the guest, bytes, a power of 2; 0: SECTOR_SIZE */
     bool readonly;
-    bool direct;       /* O_DIRECT: go around the host's page cache */
-    bool writethrough; /* no write cache: what is written is durable when the write completes, and
-                          what is there when the image is opened is durable then */
-    bool raw;          /* whatever format the file seems to have, it is used as a raw image */
-    bool share_rw;     /* others may write the image at the same time, if they say so too */
+    bool direct;       /* O_DIRECT: bypass the host's page cache */
+    bool writethrough; /* no write cache: writes are durable when they complete, and the contents of
+                          the image are durable when it is opened */
+    bool raw;          /* do not check the file for other formats */
+    bool share_rw;     /* other processes that also set this may write the image */
 };
 
 struct image {
@@ -32,53 +30,52 @@ struct image {
     uint64_t size; /* bytes, a multiple of SECTOR_SIZE; see image_size() */
     unsigned
         align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
-    unsigned block_size; /* of the guest: as in the configuration */
+    unsigned block_size; /* of the guest, bytes */
     bool readonly;
     bool direct;
-    bool writethrough; /* what users are to begin with: see engine_req.durable */
+    bool writethrough; /* writes are to be durable at first: see engine_req.durable */
     bool block_device;
-    const char *page_cache;  /* why I/O goes through the page cache in spite of @direct; or NULL */
-    unsigned left_out;       /* bytes of the file behind its last whole block */
-    bool in_memory;          /* its file system keeps data in memory only (tmpfs), or in swap */
+    const char *page_cache; /* why I/O uses the page cache in spite of @direct; NULL: it does not */
+    unsigned left_out;      /* bytes of the file behind its last whole block, not in @size */
+    bool in_memory;         /* its file system has no disk, only memory and swap (tmpfs) */
     unsigned physical_block; /* bytes, a power of 2: smaller writes cost a read; 0: not known */
-    unsigned optimal_io;     /* bytes that are best moved at a time; 0: not known */
+    unsigned optimal_io;     /* preferred request size, bytes; 0: not known */
 };
 
 /**
  * image_open - open, lock and check an image
  * @img: filled; image_close() releases
- * An image has one writer, or many readers, unless all of them share it. The lock goes with the
+ * An image has one writer or many readers, unless all of them set share_rw. The lock ends with the
  * process that holds it.
- * Return: 0, or -errno and @err says what is wrong with which file and what to do: missing, a
- *         directory, of another format than raw, not readable, empty, not a multiple of 512 bytes,
- * no O_DIRECT, its blocks
- *         too large, in use.
+ * Return: 0, or -errno and @err: the file is missing, a directory, of another format than raw, not
+ *         readable, empty, not a multiple of 512 bytes, without O_DIRECT, with blocks that are too
+ *         large, or in use.
  */
 int image_open(struct image *img, const struct image_config *config, struct error *err);
 void image_close(struct image *img);
 
 /**
- * image_update_size - look whether the file has grown or shrunk
+ * image_update_size - update img->size to the size of the file
  * @name: for the message
- * Context: one thread at a time; engines may work meanwhile. What they were given beyond a new end
- *          fails.
- * Return: 1 it has another size now, 0 it has not, -errno and @err: it is as it was.
+ * Context: one thread at a time, also while engines have requests in flight. Requests beyond a new
+ *          end of the file fail.
+ * Return: 1: the size has changed; 0: it has not; -errno and @err: @img is unchanged.
  */
 int image_update_size(struct image *img, const char *name, struct error *err);
 
-/* image_in_page_cache - does the host hold in memory what was written, until it is flushed? */
+/* image_in_page_cache - are completed writes in the host's page cache until a flush? */
 static inline bool image_in_page_cache(const struct image *img)
 {
     return img->fd >= 0 && (!img->direct || img->page_cache);
 }
 
-/* image_block - what the size is a multiple of, in bytes */
+/* image_block - the unit of the size, bytes */
 static inline unsigned image_block(const struct image *img)
 {
     return img->align > img->block_size ? img->align : img->block_size;
 }
 
-/* image_size - of an image that may grow or shrink meanwhile. Context: any thread. */
+/* image_size - the size, which image_update_size() may change. Context: any thread. */
 static inline uint64_t image_size(const struct image *img)
 {
     return load_relaxed(&img->size);

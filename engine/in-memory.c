@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * What linux-aio and io_uring are for images in memory, on a tmpfs. The kernel has no asynchronous
- * I/O there: io_submit(2) is done when it returns, at the price of two ordinary system calls, and
- * io_uring hands each request to a thread. So they are ordinary system calls, in the loop's thread.
+ * The engines linux-aio and io_uring on images in memory (tmpfs). The kernel has no asynchronous
+ * I/O
+ * there: io_submit(2) completes the requests before it returns and costs as much as two read system
+ * calls, and io_uring gives each request to a kernel thread. So both engines make blocking system
+ * calls in the loop's thread.
  */
+#include "engine/in-memory.h"
 #include "engine/sync.h"
 
 static const struct engine_ops in_memory = {

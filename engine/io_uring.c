@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * io_uring: one ring for each engine, the image registered with it, completions read in user
- * memory.
+ * io_uring: one ring for each engine, with the image as a registered file. Completions are read
+ * from the ring in user memory.
  *
- * While the loop polls, the kernel is told through a flag in the ring not to write the eventfd, so
- * polling costs no notification at all. poll_end clears the flag; the loop looks at the ring once
- * more after.
+ * While the loop polls, a flag in the ring tells the kernel not to write the eventfd, so polling
+ * costs no notification. poll_end clears the flag; the loop checks the ring once more after that.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -14,8 +13,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
-#include "engine/sync.h"
+#include "engine/in-memory.h"
+#include "engine/submit.h"
+#include "engine/threads.h"
 
 #define FIXED_IMAGE 0 /* index of the image among the registered files */
 
@@ -24,9 +24,9 @@ struct uring_engine {
     struct io_uring ring;
     struct aio_handler handler;
     int event_fd;
-    struct list queued; /* no free submission entry yet */
+    struct list queued; /* requests without a submission entry */
     unsigned in_kernel;
-    bool at_once; /* all were complete when the last submission returned */
+    bool at_once; /* all requests were complete when the last submission returned */
     struct aio_deferred submit;
     struct aio_timer retry;
 };
@@ -60,7 +60,7 @@ static void prepare(struct io_uring_sqe *sqe, struct engine_req *req)
         break;
     case ENGINE_DISCARD:
     case ENGINE_WRITE_ZEROES:
-        break; /* never come here */
+        break; /* engine_offload() */
     }
     io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
     io_uring_sqe_set_data(sqe, req);
@@ -85,8 +85,8 @@ static void reap(struct uring_engine *u)
 }
 
 /*
- * Never more in the kernel than the completion ring holds: what overflows it shows neither in the
- * ring nor in the eventfd, so the loop would wait for ever.
+ * No more requests in the kernel than the completion ring has entries: a completion that overflows
+ * the ring is visible neither in the ring nor by the eventfd, and the loop would wait for ever.
  */
 static bool may_take_more(struct uring_engine *u)
 {
@@ -130,12 +130,12 @@ static void submit_queued(void *opaque)
             u->at_once = io_uring_cq_ready(&u->ring) == u->in_kernel;
         }
     } while (r > 0 && (!list_empty(&u->queued) || io_uring_sq_ready(&u->ring)));
-    /* The kernel is out of something: the next completion tries again, or else a timer. */
+    /* The kernel lacks a resource: the next completion tries again, or a timer if there is none. */
     if (r <= 0 && io_uring_sq_ready(&u->ring) && !u->in_kernel) {
         aio_timer_arm(&u->retry, aio_now(u->e.ctx) + ENGINE_RETRY_NS);
     }
     if (io_uring_cq_ready(&u->ring)) {
-        reap(u); /* what completed inside the submission need not wait */
+        reap(u); /* requests that completed inside the submission */
     }
     if (u->in_kernel) {
         aio_handler_in_flight(&u->handler);
@@ -229,7 +229,7 @@ static int uring_open(AioContext *ctx, const struct image *image,
         error_set(err, r, "cannot register a disk image with io_uring: %s", strerror(-r));
         goto exit_ring;
     }
-    io_uring_register_ring_fd(&u->ring); /* saves a look-up in each call; not all kernels can */
+    io_uring_register_ring_fd(&u->ring); /* saves a look-up in each call; old kernels lack it */
     u->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (u->event_fd < 0) {
         r = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
@@ -261,8 +261,8 @@ static int uring_submit(struct engine *e, struct engine_req *req)
     struct uring_engine *u = uring_of(e);
 
     /*
-     * IORING_OP_FALLOCATE would go to a thread of the kernel's, so that nothing is gained by it,
-     * and a file system that can't do it leaves the rest to us in any case.
+     * IORING_OP_FALLOCATE gains nothing: the kernel uses a thread for it, too, and it has no
+     * fallback for file systems without fallocate().
      */
     if (req->op == ENGINE_DISCARD || req->op == ENGINE_WRITE_ZEROES) {
         return engine_offload(e, req);

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * Linux AIO: io_submit(2), and completions read from the ring that the kernel shares with us.
+ * Linux AIO: io_submit(2), and completions read from the ring that the kernel maps into the
+ * process.
  *
- * Whether anything has completed is two loads (engine/aio-ring.h), and taking the events needs
- * no system call. Where the ring can't be read, io_getevents(2) serves instead, and the engine
- * can't be polled.
+ * A check for completions is two loads (engine/aio-ring.h), and taking the events needs no system
+ * call. Where the ring cannot be read, the engine uses io_getevents(2) and is not polled.
  *
- * A request also names an eventfd, which is what wakes a loop that blocks. While the loop polls,
- * nobody reads it; poll_end clears it, so that the next block does not end at once for events that
- * were taken long ago.
+ * A request also names an eventfd, which wakes a loop that blocks. While the loop polls, the
+ * eventfd is not read; poll_end reads it, so that the next block does not end at once for events
+ * that were taken before.
  *
- * What completes inside io_submit, as from a block device in memory, needs no eventfd, and the
- * kernel's write of it is a tenth of such a request. So once polling has settled, and as long as
- * all that was submitted last was complete when the call returned, requests go without. If one is
- * not complete after all, it can't be given one any more: when polling ends a timer looks for it,
- * late by a quarter of the time that it has taken at most, or LOOK_NS.
+ * Requests that complete inside io_submit(), as those to a block device in memory do, need no
+ * eventfd, and the kernel's write of it is a tenth of the cost of such a request. So requests name
+ * no eventfd as long as no monitor watches it (aio_fds_unwatched()) and all requests of the last
+ * submission were complete when the call returned. A request without an eventfd may still be in
+ * flight when polling ends. Then a timer checks the ring; a completion is found at most a quarter
+ * of the request's time late, or LOOK_NS.
  *
- * When the kernel is out of slots (EAGAIN) requests stay queued here. The next completion submits
- * them; if nothing is in flight, a timer does.
+ * When the kernel has no free slots (EAGAIN), requests stay queued here. The next completion
+ * submits them; if none is in flight, a timer does.
  */
 #include <errno.h>
 #include <libaio.h>
@@ -26,9 +27,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
 #include "engine/aio-ring.h"
-#include "engine/sync.h"
+#include "engine/in-memory.h"
+#include "engine/submit.h"
+#include "engine/threads.h"
 
 #define LOOK_NS             10000
 #define GETEVENTS_AT_A_TIME 64
@@ -40,14 +42,14 @@ struct linux_aio {
     struct aio_handler handler;
     int event_fd;
     bool event_fd_stale;    /* events were taken without reading the eventfd */
-    struct list queued;     /* not submitted to the kernel yet */
-    unsigned nr_submitted;  /* in the kernel */
-    unsigned nr_unsignaled; /* of those, the ones that will not write the eventfd */
-    bool at_once;           /* all were complete when the last submission returned */
+    struct list queued;     /* requests not submitted to the kernel yet */
+    unsigned nr_submitted;  /* requests in the kernel */
+    unsigned nr_unsignaled; /* of these, the requests without an eventfd */
+    bool at_once;           /* all requests were complete when the last submission returned */
     struct aio_deferred submit;
     struct aio_timer retry;
-    struct aio_timer look;        /* for unsignaled ones, while the loop blocks */
-    uint64_t unsignaled_since_ns; /* when poll_end first left them; 0: not yet */
+    struct aio_timer look;        /* for requests without an eventfd, while the loop blocks */
+    uint64_t unsignaled_since_ns; /* when @look was first set for them; 0: not yet */
 };
 
 _Static_assert(sizeof(struct iocb) <= sizeof(((struct engine_req *)0)->priv), "room for an iocb");
@@ -57,7 +59,7 @@ static struct iocb *iocb_of(struct engine_req *req)
     return (struct iocb *)req->priv;
 }
 
-/* IOCB_FLAG_RESFD, which libaio does not declare, is the only flag that we use. */
+/* IOCB_FLAG_RESFD, which libaio does not declare, is the only flag that this engine sets. */
 static bool is_signaled(const struct iocb *iocb)
 {
     return iocb->u.c.flags != 0;
@@ -119,7 +121,7 @@ static void reap(struct linux_aio *l)
     }
 }
 
-/* The kernel refused the first request of a batch for good. */
+/* The kernel rejected the first request of a batch. */
 static void fail_first(struct linux_aio *l, int err)
 {
     struct engine_req *req = list_entry(l->queued.next, struct engine_req, node);
@@ -145,13 +147,13 @@ static void reap_signaled(struct linux_aio *l)
     l->event_fd_stale = false;
 }
 
-/* There are events, and nobody was told so. */
+/* There are events that the loop was not woken for. */
 static void reap_early(struct linux_aio *l)
 {
     if (aio_polling(l->e.ctx)) {
         reap(l);
     } else {
-        reap_signaled(l); /* or the next block ends at once, for nothing */
+        reap_signaled(l); /* else the eventfd would end the next block at once */
     }
 }
 
@@ -197,7 +199,7 @@ static void submit_queued(void *opaque)
         }
         if (r < 0) {
             fail_first(l, r);
-            /* The rest in another round: a callback that submits again may fail without end. */
+            /* The rest later: a callback that submits again may fail without end. */
             aio_defer(l->e.ctx, &l->submit);
             break;
         }
@@ -209,12 +211,12 @@ static void submit_queued(void *opaque)
         }
         l->at_once = l->ring && aio_ring_events(l->ring) == l->nr_submitted;
     }
-    /* What completed inside io_submit (page cache, devices in memory) need not wait. */
+    /* Requests that completed inside io_submit() (page cache, devices in memory). */
     if (l->ring && aio_ring_events(l->ring)) {
         reap_early(l);
     }
     if (l->nr_submitted) {
-        aio_handler_in_flight(&l->handler); /* and so poll_end is called */
+        aio_handler_in_flight(&l->handler); /* so that poll_end is called */
     }
 }
 
@@ -261,7 +263,7 @@ static void completions_poll_end(void *opaque)
 {
     struct linux_aio *l = opaque;
 
-    /* Events between here and the loop's last look write the eventfd again: none is lost. */
+    /* An event after this read writes the eventfd again: no wake-up is lost. */
     if (l->event_fd_stale) {
         event_fd_read(l);
     }

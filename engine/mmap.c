@@ -2,27 +2,27 @@
 /*
  * Reads are copies from a mapping of the image, without a system call. For images in memory only.
  *
- * What can't be read that way (a hole, a file that was cut or has grown, swap that is broken) is
- * read by a system call, which has the answer. What is written or flushed goes by system calls as
- * well: they tell of a full file system.
+ * Where the copy fails (a hole, a file that was cut or has grown, an error of swap), a system call
+ * reads the data or reports the error. Writes and flushes are system calls as well, because these
+ * report a full file system.
  *
- * A try that fails costs a signal, ten times as much as the system call. So where one failed the
- * next reads are not tried, until there was a write or they were many.
+ * A failed copy costs a signal, ten times as much as the system call. So after a failure the next
+ * NOT_TRIED reads of the chunk are system calls at once, unless the chunk is written before.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/internal.h"
 #include "engine/image-map.h"
+#include "engine/submit.h"
 #include "engine/sync.h"
 
 #define CHUNK     (64u << 10)
-#define NOT_TRIED 255 /* reads of a chunk after one that failed */
+#define NOT_TRIED 255 /* reads of a chunk by system call after a failed copy */
 
 struct mmap_engine {
     struct sync_engine s;
     struct image_map map;
-    uint8_t *not_tried; /* by chunk: so many more reads */
+    uint8_t *not_tried; /* by chunk: reads left to be made by system call */
 };
 
 static struct mmap_engine *mmap_of(struct engine *e)
@@ -30,7 +30,7 @@ static struct mmap_engine *mmap_of(struct engine *e)
     return container_of(e, struct mmap_engine, s.e);
 }
 
-/* Of the chunk where the request begins. */
+/* Failures are counted for the chunk where the request begins. */
 static ssize_t read_map(struct mmap_engine *m, const struct engine_req *req)
 {
     uint8_t *not_tried;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Moves no data. Without a delay every request completes at the end of the turn: what the path
- * itself costs. With one it is a disk that takes exactly that long: a timerfd wakes a loop that
- * blocks, and a loop that polls looks at the clock.
+ * An engine that moves no data. Without a delay every request completes at the end of the turn:
+ * this measures the rest of the path. With a delay the engine is a disk that takes exactly that
+ * time: a timerfd wakes a loop that blocks, and a loop that polls reads the clock.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
+#include "engine/submit.h"
 
 /* In engine_req.priv. */
 struct null_req {
@@ -20,7 +20,7 @@ struct null_req {
 
 struct null_engine {
     struct engine e;
-    struct list submitted; /* all take the same time, so this is by due_ns */
+    struct list submitted; /* in the order of due_ns, since all requests take the same time */
     struct aio_deferred complete;
     uint64_t delay_ns;
     int timer_fd;
@@ -55,7 +55,7 @@ static void complete_all(void *opaque)
     }
 }
 
-/* Wake a loop that blocks when the first request is due. */
+/* Set the timer for a loop that blocks: to the time of the first request. */
 static void set_timer(struct null_engine *n)
 {
     struct itimerspec at = {0};

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Blocking system calls in the loop's own thread, at the end of the turn. The whole loop stands
- * still meanwhile: for comparison, and where nothing else works.
+ * Blocking system calls in the loop's own thread, at the end of the turn. They hold up all sources
+ * of the loop: for comparison, for images in memory, and for hosts where no other engine works.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/internal.h"
 #include "engine/blocking-io.h"
+#include "engine/submit.h"
 #include "engine/sync.h"
+#include "engine/threads.h"
 
 static struct sync_engine *sync_of(struct engine *e)
 {

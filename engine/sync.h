@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Engines that do a request in the loop's own thread, at the end of the turn. Private to aio/. */
+/* Engines that do requests in the loop's own thread, at the end of the turn. */
 #ifndef POLLUX_ENGINE_SYNC_H
 #define POLLUX_ENGINE_SYNC_H
 
 #include "engine/engine.h"
 
-/* The caller's, at the beginning of its own structure. */
+/* The first member of the engine's own structure. */
 struct sync_engine {
     struct engine e;
     ssize_t (*io)(struct sync_engine *s, const struct engine_req *req); /* as blocking_io() */
@@ -14,33 +14,27 @@ struct sync_engine {
 };
 
 /**
- * sync_init - @s is zeroed
- * sync_destroy - nothing is in flight
+ * sync_init - set up the zeroed @s
+ * sync_destroy - undo sync_init(); no request is in flight
  */
 void sync_init(struct sync_engine *s,
                ssize_t (*io)(struct sync_engine *s, const struct engine_req *req));
 void sync_destroy(struct sync_engine *s);
 
-/* sync_system_call - an io() by blocking system calls */
+/* sync_system_call - io() by blocking system calls */
 ssize_t sync_system_call(struct sync_engine *s, const struct engine_req *req);
 
 /**
  * sync_submit - as engine_ops.submit
- * sync_submit_but_ranges - likewise, with operations on ranges in another thread: freeing much
- *                          takes its time
+ * sync_submit_but_ranges - likewise, but operations on ranges are done in a worker thread, because
+ *                          freeing many blocks takes long
  */
 int sync_submit(struct engine *e, struct engine_req *req);
 int sync_submit_but_ranges(struct engine *e, struct engine_req *req);
 
-/* sync_open, sync_close - as in engine_ops: an engine that is nothing but that, on system calls */
+/* sync_open, sync_close - as in engine_ops: an engine that only makes system calls */
 int sync_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
               struct engine **out, struct error *err);
 void sync_close(struct engine *e);
-
-/**
- * in_memory_open - in-memory.c: as engine_ops.open, with other operations than the engine's
- */
-int in_memory_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
-                   struct engine **out, struct error *err);
 
 #endif

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
  * Blocking system calls in worker threads: for buffered images, and for file systems where native
- * asynchronous I/O blocks or is missing. Other engines hand over what they have no call for.
+ * asynchronous I/O blocks or is missing. Other engines use the threads for operations that they
+ * have no asynchronous call for.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/internal.h"
 #include "engine/blocking-io.h"
+#include "engine/submit.h"
+#include "engine/threads.h"
 #include "engine/worker-pool.h"
 
-/* Lives in engine_req.priv. */
+/* In engine_req.priv. */
 struct job {
     struct worker_job worker;
     struct engine *engine;

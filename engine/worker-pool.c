@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Jobs go to the workers through a list under a lock; a worker that waits sleeps on a condition.
- * They come back through a lock-free stack that the loop can poll with one load. The eventfd is
- * written only while the loop does not poll:
+ * The owner of the loop gives jobs to the workers through a list under a lock; an idle worker
+ * sleeps on a condition variable. The workers return jobs through a lock-free stack, which the loop
+ * polls with one load. They write the eventfd only while the loop does not poll:
  *
  *     worker                                 owner, poll_end
  *     ------                                 ---------------
@@ -10,7 +10,7 @@
  *     full barrier (B)                       full barrier (A)
  *     if wanted: write the eventfd           look at the stack
  *
- * A pairs with B, as in notifier.c.
+ * A pairs with B, as in aio/notifier.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/internal.h"
+#include "base/barrier.h"
 #include "base/thread-mask.h"
 #include "engine/worker-pool.h"
 
@@ -31,7 +31,7 @@ struct worker_pool {
     unsigned refs;
     struct aio_handler handler;
     int event_fd;
-    unsigned owed; /* jobs submitted, done() not run yet */
+    unsigned in_flight; /* jobs submitted, done() not run yet */
 
     pthread_mutex_t lock;
     pthread_cond_t work;     /* the queue is not empty, or the pool ends */
@@ -41,10 +41,10 @@ struct worker_pool {
     bool ending;
 
     _Alignas(CACHE_LINE) struct worker_job *finished; /* stack, newest first */
-    unsigned wanted;                                  /* the owner wants the eventfd written */
+    unsigned wanted; /* the loop does not poll: write the eventfd */
 };
 
-static void give_back(struct worker_pool *pool, struct worker_job *job)
+static void return_job(struct worker_pool *pool, struct worker_job *job)
 {
     struct worker_job *head = load_relaxed(&pool->finished);
     uint64_t one = 1;
@@ -96,7 +96,7 @@ static void *worker_main(void *opaque)
     while ((job = next_job(pool))) {
         pthread_mutex_unlock(&pool->lock);
         job->work(job);
-        give_back(pool, job);
+        return_job(pool, job);
         pthread_mutex_lock(&pool->lock);
     }
     if (--pool->nr_workers == 0) {
@@ -131,12 +131,12 @@ void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
     job->next = NULL;
     pthread_mutex_lock(&pool->lock);
     if (pool->nr_queued >= pool->nr_idle && pool->nr_workers < WORKERS_MAX) {
-        start_worker(pool); /* if that fails, a busy worker takes the job later */
+        start_worker(pool); /* without another thread, a busy worker does the job later */
     }
     *pool->last = job;
     pool->last = &job->next;
     pool->nr_queued++;
-    pool->owed++;
+    pool->in_flight++;
     if (pool->nr_idle) {
         pthread_cond_signal(&pool->work);
     }
@@ -160,7 +160,7 @@ static void take_finished(struct worker_pool *pool)
         struct worker_job *job = oldest;
 
         oldest = job->next;
-        pool->owed--;
+        pool->in_flight--;
         job->done(job);
     }
 }
@@ -200,7 +200,7 @@ static void pool_poll_end(void *opaque)
     struct worker_pool *pool = opaque;
 
     store_relaxed(&pool->wanted, 1);
-    full_barrier(); /* A, pairs with B in give_back(); the loop looks at the stack after this */
+    full_barrier(); /* A, pairs with B in return_job(); the loop looks at the stack after this */
 }
 
 static const struct aio_handler_ops pool_ops = {
@@ -259,7 +259,7 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
     pthread_mutex_unlock(&pool->lock);
     if (r == 0) {
         r = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool, "workers",
-                            &pool->owed);
+                            &pool->in_flight);
     }
     if (r < 0) {
         end_workers(pool);

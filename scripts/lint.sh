@@ -56,7 +56,8 @@ room_order() {
 # Headers that other rooms may include; every other header belongs to its folder.
 PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/waits/replay
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
-    virtq/(guest-memory|iov|virtio) blk/(disk|virtio-blk|latency) kvm/(cmdline|machine|probe|vm)
+    virtq/(guest-memory|iov|virtio) blk/(disk|virtio-blk|latency|blk-stats|disk-policy)
+    kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
 private_headers() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Copies from and to the front of an array of iovecs. */
 #include "virtq/guest-memory.h"
 #include "virtq/iov.h"
 
@@ -52,7 +53,7 @@ bool iov_is_zero(const struct iov_rest *rest)
         const char *p = rest->iov[i].iov_base;
         size_t len = rest->iov[i].iov_len;
 
-        /* Then every byte is like the one before it. */
+        /* If the first byte is 0 and each byte equals the next one, all bytes are 0. */
         if (len && (p[0] || memcmp(p, p + 1, len - 1) != 0)) {
             return false;
         }

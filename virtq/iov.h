@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * Arrays of iovecs, as the buffers of a chain come.
- */
+/* Arrays of iovecs: the buffers of a chain. */
 #ifndef POLLUX_VIRTQ_IOV_H
 #define POLLUX_VIRTQ_IOV_H
 
@@ -9,32 +7,33 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
-/* The part of an array that is not used up yet; the first element may be shortened in place. */
+/* The rest of an array of buffers. iov_consume() shortens the first element in place. */
 struct iov_rest {
     struct iovec *iov;
     unsigned cnt;
 };
 
 /**
- * iov_consume - use up @len bytes at the front
- * @len: at most what is left
+ * iov_consume - remove @len bytes at the front
+ * @len: at most the bytes of @rest
  */
 void iov_consume(struct iov_rest *rest, size_t len);
 
 /**
- * iov_gather - copy @len bytes at the front into @buf; @rest stays as it is
- * Return: bytes copied, less than @len if there are no more.
+ * iov_gather - copy @len bytes at the front of @rest into @buf
+ * Return: bytes copied; less than @len if @rest has fewer.
  */
 size_t iov_gather(const struct iov_rest *rest, void *buf, size_t len);
 
 /**
- * iov_scatter - copy @len bytes of @buf over the front; @rest stays as it is
- * Return: bytes copied, less than @len if there is no more room.
+ * iov_scatter - copy @len bytes of @buf to the front of @rest
+ * Return: bytes copied; less than @len if @rest has fewer.
  */
 size_t iov_scatter(const struct iov_rest *rest, const void *buf, size_t len);
 
 /**
- * iov_is_zero - is all of it zeroes? True if there is nothing
+ * iov_is_zero - are all bytes of @rest zeroes?
+ * Return: true also if @rest has no bytes.
  */
 bool iov_is_zero(const struct iov_rest *rest);
 

@@ -2,20 +2,21 @@
 /*
  * The packed virtqueue (virtio 1.3, section 2.8).
  *
- * One ring of descriptors, written by both sides. The two bits AVAIL and USED of a descriptor say
- * whose it is, and in which lap, for the lap of each side has a number of one bit, its wrap
- * counter. It is kept here as the value that the two bits must have.
+ * Driver and device write the same ring of descriptors. The bits AVAIL and USED of a descriptor say
+ * to which side it belongs in the current lap: each side has a wrap counter, one bit that changes
+ * with each lap. The code keeps it as the value that the two bits must have (avail_bits,
+ * used_bits).
  *
- * A chain lies in descriptors that follow each other, and its id is in the last of them. It is used
- * by one descriptor, written over the first one that was used in turn, and the rest of as many as
- * the chain had are skipped. The driver reads used descriptors in order, so of a batch all are
- * written at once but for the flags of the first. Writing these, by virtq_packed_publish_early() or
- * virtq_packed_publish_used(), shows them all.
+ * A chain consists of consecutive descriptors, and the last one has its id. The device returns a
+ * chain by one used descriptor, at the next place in the order of use, and skips as many places as
+ * the chain has descriptors. The driver reads used descriptors in order. So all descriptors of a
+ * batch are written at once except for the flags of the first one: virtq_packed_publish_early() or
+ * virtq_packed_publish_used() writes these, which publishes the whole batch.
  *
- * What must hold whatever the driver writes: a descriptor is copied before it is checked and only
- * the copy is used; no more descriptors are taken than are the driver's to give, so what is in
- * flight and what is not shown yet never exceeds the ring; an id is in flight at most once. Ids are
- * any 16-bit number (2.8 does not say that they are below the size).
+ * Invariants, whatever the driver writes: a descriptor is copied before it is checked, and only the
+ * copy is used; no descriptor is popped that the driver cannot own, so the descriptors in flight or
+ * not published never exceed the ring; an id is in flight at most once. An id is any 16-bit number
+ * (2.8 does not say that ids are below the size).
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@
 #define WRAP_BITS (AVAIL | USED)
 #define NR_IDS    65536
 
-/* An event suppression structure as one number, so that it is never seen half written. */
+/* An event suppression structure as one number, so that it is read and written as a whole. */
 #define EVENT(off_wrap, flags) ((uint32_t)(off_wrap) | (uint32_t)(flags) << 16)
 #define EVENT_OFFSET(event)    ((event)&0x7fff)
 #define EVENT_WRAP(event)      (((event) >> VRING_PACKED_EVENT_F_WRAP_CTR) & 1)
@@ -69,7 +70,7 @@ int virtq_packed_start(struct virtqueue *vq)
     vq->packed_ring.avail_bits = BASE_AVAIL_EVEN(vq->base) ? USED : AVAIL;
     vq->packed_ring.used_bits = BASE_USED_EVEN(vq->base) ? 0 : WRAP_BITS;
     vq->packed_ring.used = BASE_USED(vq->base);
-    vq->packed_ring.nr_unshown = vq->packed_ring.unpublished = vq->packed_ring.busy = 0;
+    vq->packed_ring.nr_hidden = vq->packed_ring.nr_undecided = vq->packed_ring.busy = 0;
     store_relaxed(&vq->last_avail, 0);
     store_relaxed(&vq->packed_ring.next, vq->packed_ring.ring + BASE_AVAIL(vq->base));
     return 0;
@@ -103,7 +104,8 @@ bool virtq_packed_has_work(const struct virtqueue *vq)
     return is_available(vq, load_relaxed(&vq->packed_ring.next->flags));
 }
 
-/* @next is read once: a queue that starts anew meanwhile may have another ring, of another size. */
+/* @next is read once: a queue that is restarted meanwhile may have another ring, of another
+ * size. */
 bool virtq_packed_not_taken(const struct virtqueue *vq)
 {
     const struct vring_packed_desc *next = load_relaxed(&vq->packed_ring.next);
@@ -112,8 +114,7 @@ bool virtq_packed_not_taken(const struct virtqueue *vq)
            (load_relaxed(&next->flags) & WRAP_BITS) == load_relaxed(&vq->packed_ring.avail_bits);
 }
 
-/* The table is the whole chain; in it only WRITE has a meaning, what else is set is ignored
- * (2.8.7). */
+/* The table is the whole chain. Flags in it other than WRITE are ignored (2.8.7). */
 static int walk_indirect(struct virtqueue *vq, struct virtq_gather *g, uint16_t i,
                          const struct vring_packed_desc *d)
 {
@@ -125,19 +126,18 @@ static int walk_indirect(struct virtqueue *vq, struct virtq_gather *g, uint16_t 
     }
     for (uint32_t k = 0; k < d->len / sizeof(*table); k++) {
         struct vring_packed_desc e;
-        int r;
+        int ret;
 
         guest_memory_copy(&e, &table[k], sizeof(e));
-        r = virtq_add_buffer(vq, g, (uint16_t)k, e.addr, e.len, e.flags);
-        if (r < 0) {
-            return r;
+        ret = virtq_add_buffer(vq, g, (uint16_t)k, e.addr, e.len, e.flags);
+        if (ret < 0) {
+            return ret;
         }
     }
     return 0;
 }
 
-/* Return: how many descriptors of the ring the chain at @first has, with its id in @id, or -EINVAL.
- */
+/* Return: the number of ring descriptors of the chain at @first, and its id in *@id; or -EINVAL. */
 static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first, uint16_t *id)
 {
     struct virtq_gather g = virtq_gather_begin(chain, first);
@@ -146,7 +146,7 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
 
     for (;;) {
         struct vring_packed_desc d;
-        int r;
+        int ret;
 
         if (n == room) {
             return virtq_broken(vq,
@@ -160,12 +160,12 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
             if (n > 1 || (d.flags & VRING_DESC_F_NEXT)) {
                 return virtq_broken(vq, "indirect descriptor in a chain", first, i, d.addr);
             }
-            r = walk_indirect(vq, &g, i, &d);
+            ret = walk_indirect(vq, &g, i, &d);
         } else {
-            r = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
+            ret = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
         }
-        if (r < 0) {
-            return r;
+        if (ret < 0) {
+            return ret;
         }
         if (!(d.flags & VRING_DESC_F_NEXT)) {
             virtq_gather_end(&g);
@@ -222,14 +222,14 @@ void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
     vq->packed_ring.chain_len[id] = 0;
     store_relaxed(&d->len, written);
     store_relaxed(&d->id, id);
-    if (vq->packed_ring.nr_unshown == 0) {
-        vq->packed_ring.unshown = d;
-        vq->packed_ring.unshown_flags = flags;
+    if (vq->packed_ring.nr_hidden == 0) {
+        vq->packed_ring.hidden = d;
+        vq->packed_ring.hidden_flags = flags;
     } else {
         store_relaxed(&d->flags, flags);
     }
-    vq->packed_ring.nr_unshown += n;
-    vq->packed_ring.unpublished += n;
+    vq->packed_ring.nr_hidden += n;
+    vq->packed_ring.nr_undecided += n;
     if (used >= vq->size) {
         used -= vq->size;
         vq->packed_ring.used_bits ^= WRAP_BITS;
@@ -238,9 +238,9 @@ void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
 }
 
 /*
- * Was the descriptor that the driver waits for among the last @n used? What was shown early counts
- * with the rest, so @n may be more than the ring has. Places count over two laps, which is as far
- * as an offset with its wrap counter can tell.
+ * Is the descriptor that the driver waits for among the last @n used ones? These include those that
+ * were published early, so @n may exceed the size of the ring. Places are numbered over two laps,
+ * which is the range of an offset with its wrap counter.
  */
 static bool event_passed(const struct virtqueue *vq, uint32_t event, unsigned n)
 {
@@ -252,36 +252,37 @@ static bool event_passed(const struct virtqueue *vq, uint32_t event, unsigned n)
     return behind <= n;
 }
 
-static void show(struct virtqueue *vq)
+static void publish(struct virtqueue *vq)
 {
-    if (vq->packed_ring.nr_unshown == 0) {
+    if (vq->packed_ring.nr_hidden == 0) {
         return;
     }
     /* Pairs with the driver's barrier between a used descriptor's flags and the rest (2.8.22). */
-    store_release(&vq->packed_ring.unshown->flags, vq->packed_ring.unshown_flags);
-    vq->packed_ring.busy -= vq->packed_ring.nr_unshown;
-    vq->packed_ring.nr_unshown = 0;
+    store_release(&vq->packed_ring.hidden->flags, vq->packed_ring.hidden_flags);
+    vq->packed_ring.busy -= vq->packed_ring.nr_hidden;
+    vq->packed_ring.nr_hidden = 0;
 }
 
 void virtq_packed_publish_early(struct virtqueue *vq)
 {
-    if (vq->packed_ring.unpublished <= vq->size / 2) {
-        show(vq);
+    if (vq->packed_ring.nr_undecided <= vq->size / 2) {
+        publish(vq);
     }
 }
 
 bool virtq_packed_publish_used(struct virtqueue *vq)
 {
-    unsigned n = vq->packed_ring.unpublished;
+    unsigned n = vq->packed_ring.nr_undecided;
     uint32_t event;
 
     if (n == 0) {
         return false;
     }
-    show(vq);
-    vq->packed_ring.unpublished = 0;
+    publish(vq);
+    vq->packed_ring.nr_undecided = 0;
 
-    /* Pairs with the driver's, between asking for an interrupt and its last look at the ring. */
+    /* Pairs with the driver's, between its request for an interrupt and its last read of the
+     * ring. */
     full_barrier();
     event = load_relaxed((const uint32_t *)vq->packed_ring.driver_event);
     switch (EVENT_FLAGS(event)) {
@@ -321,8 +322,8 @@ bool virtq_packed_unsuppress(struct virtqueue *vq)
     } else {
         set_device_event(vq, EVENT(0, VRING_PACKED_EVENT_FLAG_ENABLE));
     }
-    /* Pairs with the driver's, between a descriptor's flags and its look at our hint (2.8.21.3): it
-     * kicks, or we see its chain. */
+    /* Pairs with the driver's, between its write of a descriptor's flags and its read of the hint
+     * (2.8.21.3): either the driver kicks, or the load below finds its chain. */
     full_barrier();
     return virtq_packed_has_work(vq);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What both formats of the ring share: checks of guest addresses, how a chain is gathered, and how
- * a queue breaks. For split.c and packed.c only.
+ * What split.c and packed.c share: the checks of guest addresses, and the gathering of a chain's
+ * buffers.
  */
 #ifndef POLLUX_VIRTQ_RING_H
 #define POLLUX_VIRTQ_RING_H
@@ -12,31 +12,29 @@
 #include "virtq/virtqueue.h"
 
 /**
- * virtq_broken - keep the queue's first fault; fields as in struct virtq_fault
- * Return: -EINVAL.
- */
-__attribute__((cold, noinline)) int virtq_broken(struct virtqueue *vq, const char *what,
-                                                 uint16_t head, uint16_t desc, uint64_t addr);
-
-/**
  * virtq_ring_at - the host address of a part of the ring
- * Return: NULL if it is not aligned or not wholly in guest memory; the queue is broken with @what.
+ * @size: bytes
+ * Return: NULL if @gpa is not aligned or the part is not wholly in guest memory; the queue is
+ *         broken with @what.
  */
 void *virtq_ring_at(struct virtqueue *vq, uint64_t gpa, uint64_t align, uint64_t size,
                     const char *what);
 
 /**
- * virtq_indirect_table - the host address of an indirect table, whole descriptors of guest memory
- * Return: NULL if it is none, or was not negotiated; the queue is broken.
+ * virtq_indirect_table - the host address of the indirect table of descriptor @i
+ * @len: bytes
+ * Return: NULL if @len is no multiple of a descriptor's size, the table is not wholly in guest
+ *         memory, or indirect descriptors were not negotiated; the queue is broken.
  */
 const void *virtq_indirect_table(struct virtqueue *vq, uint16_t head, uint16_t i, uint64_t addr,
                                  uint32_t len);
 
-/* A chain that is being gathered. Nothing of it escapes from inline code, so it is in registers. */
+/* A chain that is being gathered. Only inline code uses it, so the compiler keeps it in
+ * registers. */
 struct virtq_gather {
     struct virtq_chain *chain; /* its head is set */
-    struct iovec *next;        /* buffer */
-    struct iovec *first_in;    /* buffer that the device writes: @next, as long as there is none */
+    struct iovec *next;        /* for the next buffer */
+    struct iovec *first_in;    /* first buffer that the device writes; @next if there is none yet */
     uint64_t bytes, out_bytes;
 };
 
@@ -48,8 +46,8 @@ static inline struct virtq_gather virtq_gather_begin(struct virtq_chain *chain, 
 
 /**
  * virtq_add_buffer - check the copy of a descriptor and add its buffer to the chain
- * @i: where it was found
- * Return: 0 or -EINVAL: the queue is broken.
+ * @i: index of the descriptor, for the fault
+ * Return: 0, or -EINVAL: the queue is broken.
  */
 static inline __attribute__((always_inline)) int virtq_add_buffer(struct virtqueue *vq,
                                                                   struct virtq_gather *g,

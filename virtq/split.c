@@ -2,16 +2,15 @@
 /*
  * The split virtqueue (virtio 1.3, section 2.7).
  *
- * What costs here are cache lines that move between the driver's CPU and ours. So avail->idx is
- * read once for a batch, used elements are written without a look at what was there, used->idx once
- * for some of them, and of what the driver polls on nothing is ever read back. The walk along a
- * chain is the longest way that a request goes through this program; its state is kept in
- * registers.
+ * The main cost here is the transfer of cache lines between the driver's CPU and the device's. So
+ * avail->idx is read once for a batch, used elements are written without being read, used->idx is
+ * written once for several elements, and no field that the driver polls is read back. The walk
+ * along a chain is the longest part of a request in this program; its state is kept in registers.
  *
- * What must hold whatever the driver writes: every value is copied before it is checked and only
- * the copy is used; a walk ends after as many descriptors as its table has; a head is in flight at
- * most once, so never more chains are than the ring has entries. The ring's own memory was checked
- * by virtq_start(), and every index into it is masked or compared with its size.
+ * Invariants, whatever the driver writes: every value is copied before it is checked, and only the
+ * copy is used; a walk ends after as many descriptors as its table has; a head is in flight at most
+ * once, so no more chains are in flight than the ring has entries. virtq_start() has checked the
+ * memory of the ring, and every index into it is masked or compared with its size.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +22,7 @@
 
 /* --- set-up --- */
 
-/* Each ring ends with the field of EVENT_IDX; it is there only if that was negotiated (2.7.2). */
+/* With EVENT_IDX negotiated, each ring ends with an event index (2.7.2). */
 static uint64_t ring_size(const struct virtqueue *vq, size_t fixed, size_t entry)
 {
     return fixed + entry * vq->size + (vq->event_idx ? sizeof(uint16_t) : 0);
@@ -51,9 +50,9 @@ int virtq_split_start(struct virtqueue *vq)
     }
     vq->used_idx = (uint16_t)vq->base;
     if (vq->inflight) {
-        int r = virtq_inflight_start(vq->inflight, vq->size, load_acquire(&vq->used->idx));
+        int ret = virtq_inflight_start(vq->inflight, vq->size, load_acquire(&vq->used->idx));
 
-        if (r < 0) {
+        if (ret < 0) {
             return virtq_broken(vq, "record of chains in flight is damaged", 0, 0, 0);
         }
         vq->used_idx = load_relaxed(&vq->used->idx);
@@ -76,7 +75,7 @@ uint32_t virtq_split_position(const struct virtqueue *vq)
 
 /*
  * An indirect table may follow direct buffers, but must end the chain, and may not refer to another
- * (2.7.5.3). Return: its address, or NULL: the queue is broken.
+ * table (2.7.5.3). Return: its host address; NULL: the queue is broken.
  */
 static const struct vring_desc *indirect_table(struct virtqueue *vq, uint16_t head, uint16_t i,
                                                const struct vring_desc *d)
@@ -88,7 +87,7 @@ static const struct vring_desc *indirect_table(struct virtqueue *vq, uint16_t he
     return virtq_indirect_table(vq, head, i, d->addr, d->len);
 }
 
-/* Both halves go to registers: a copy on the stack would be read back at once. */
+/* By two 8-byte loads into registers: a copy on the stack would be read back at once. */
 static inline struct vring_desc copy_of(const struct vring_desc *at)
 {
     uint64_t half[2];
@@ -113,7 +112,7 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
 
     for (;;) {
         struct vring_desc d = copy_of(&table[i]);
-        int r;
+        int ret;
 
         if (d.flags & VRING_DESC_F_INDIRECT) {
             if (indirect) {
@@ -128,9 +127,9 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t head)
             i = 0;
             continue;
         }
-        r = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
-        if (r < 0) {
-            return r;
+        ret = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
+        if (ret < 0) {
+            return ret;
         }
         if (!(d.flags & VRING_DESC_F_NEXT)) {
             virtq_gather_end(&g);
@@ -185,15 +184,15 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
 {
     uint16_t mask = vq->size - 1, head;
     bool again = vq->inflight && virtq_inflight_left(vq->inflight);
-    int r;
+    int ret;
 
     if (vq->fault.what) {
         return -EINVAL;
     }
     if (!virtq_split_has_known_work(vq)) {
-        r = look_for_more(vq);
-        if (r <= 0) {
-            return r;
+        ret = look_for_more(vq);
+        if (ret <= 0) {
+            return ret;
         }
     }
     head = again ? take_again(vq) : load_relaxed(&vq->avail->ring[vq->last_avail & mask]);
@@ -209,13 +208,13 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
         }
         store_relaxed(&vq->last_avail, vq->last_avail + 1);
     }
-    if (virtq_split_has_known_work(
-            vq)) { /* only a hint, so it does not matter what the entry says */
+    if (virtq_split_has_known_work(vq)) {
+        /* The entry is not checked: the prefetch is a hint, and the index is masked. */
         __builtin_prefetch(&vq->desc[load_relaxed(&vq->avail->ring[vq->last_avail & mask]) & mask]);
     }
-    r = walk(vq, chain, head);
-    if (r < 0) {
-        return r;
+    ret = walk(vq, chain, head);
+    if (ret < 0) {
+        return ret;
     }
     vq->in_flight[head] = true;
     return 1;
@@ -228,7 +227,8 @@ __attribute__((noinline)) int virtq_split_pop(struct virtqueue *vq, struct virtq
 
 void virtq_split_prefetch_used(const struct virtqueue *vq, unsigned n)
 {
-    /* One is given back at once. Of more, the first and the last may be in the middle of a line. */
+    /* For one element a prefetch gains nothing. The first and last of several may share a line with
+     * others, hence i <= n. */
     for (unsigned i = 0; n > 1 && i <= n && i <= LINES_AHEAD * ELEMS_PER_LINE;
          i += ELEMS_PER_LINE) {
         prefetch_to_write(&vq->used->ring[(vq->used_idx + i) & (vq->size - 1u)]);
@@ -249,7 +249,7 @@ void virtq_split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
     vq->used_idx++;
 }
 
-static void show(struct virtqueue *vq)
+static void publish(struct virtqueue *vq)
 {
     /* Pairs with the driver's barrier between used->idx and the ring's entries (2.7.14). */
     store_release(&vq->used->idx, vq->used_idx);
@@ -261,7 +261,7 @@ static void show(struct virtqueue *vq)
 void virtq_split_publish_early(struct virtqueue *vq)
 {
     if ((uint16_t)(vq->used_idx - vq->used_published) <= vq->size / 2) {
-        show(vq);
+        publish(vq);
     }
 }
 
@@ -272,10 +272,11 @@ bool virtq_split_publish_used(struct virtqueue *vq)
     if (vq->used_idx == old) {
         return false;
     }
-    show(vq);
+    publish(vq);
     vq->used_published = vq->used_idx;
 
-    /* Pairs with the driver's, between asking for an interrupt and its last look at used->idx. */
+    /* Pairs with the driver's, between its request for an interrupt and its last read of
+     * used->idx. */
     full_barrier();
     if (vq->event_idx) {
         return vring_need_event(load_relaxed(&vq->avail->ring[vq->size]), vq->used_idx, old);
@@ -300,8 +301,9 @@ void virtq_split_suppress(struct virtqueue *vq)
     if (!vq->event_idx) {
         store_relaxed(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
     } else if (load_relaxed(&vq->avail->idx) == vq->avail_event) {
-        /* The next chain would be kicked for. An event index that lies behind is not reached again
-         * for 65535 chains; once the driver went past it, there is nothing to write. */
+        /* The driver would kick for the next chain. An event index one behind is reached again
+         * after 65535 chains only. If avail->idx has passed the event index, nothing need be
+         * written. */
         set_avail_event(vq, vq->avail_event - 1);
     }
 }
@@ -314,8 +316,8 @@ bool virtq_split_unsuppress(struct virtqueue *vq)
     } else {
         store_relaxed(&vq->used->flags, 0);
     }
-    /* Pairs with the driver's, between avail->idx and its look at our hint (2.7.13.4.1): it kicks,
-     * or we see its chain. */
+    /* Pairs with the driver's, between its write of avail->idx and its read of the hint
+     * (2.7.13.4.1): either the driver kicks, or the load below finds its chain. */
     full_barrier();
     return virtq_split_has_work(vq);
 }

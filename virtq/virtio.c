@@ -37,7 +37,7 @@ uint8_t virtio_status(const struct virtio_device *dev)
     return load_relaxed(&dev->status);
 }
 
-static void forget_queue(struct virtio_queue *q)
+static void reset_queue(struct virtio_queue *q)
 {
     virtq_stop(&q->vq);
     q->vq.size = q->size_max;
@@ -56,7 +56,7 @@ static void reset(struct virtio_device *dev)
     for (unsigned i = 0; i < dev->nr_queues; i++) {
         struct virtqueue *vq = &dev->queues[i].vq;
 
-        forget_queue(&dev->queues[i]);
+        reset_queue(&dev->queues[i]);
         vq->event_idx = vq->indirect = vq->packed = false;
     }
     dev->driver_features = 0;
@@ -95,7 +95,7 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
     if ((added & VIRTIO_CONFIG_S_FEATURES_OK) && !features_acceptable(dev)) {
         added &= ~VIRTIO_CONFIG_S_FEATURES_OK;
     }
-    /* A device that is not negotiated, or waits for a reset, does not go live (3.1.1). */
+    /* Without FEATURES_OK, or before a reset that is needed, the device does not start (3.1.1). */
     if (!((old | added) & VIRTIO_CONFIG_S_FEATURES_OK) || (old & VIRTIO_CONFIG_S_NEEDS_RESET)) {
         added &= ~VIRTIO_CONFIG_S_DRIVER_OK;
     }
@@ -109,7 +109,7 @@ void virtio_set_needs_reset(struct virtio_device *dev)
 {
     uint8_t old = fetch_or_acq_rel(&dev->status, VIRTIO_CONFIG_S_NEEDS_RESET);
 
-    /* Before DRIVER_OK the driver expects no notification (2.1.2); twice would be once too many. */
+    /* No notification before DRIVER_OK (2.1.2), and only one. */
     if ((old & VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_NEEDS_RESET)) {
         fetch_or_acq_rel(&dev->isr, ISR_CONFIG);
         dev->transport->config_changed(dev->transport_opaque);
@@ -153,7 +153,7 @@ void virtio_queue_reset(struct virtio_device *dev, unsigned i)
 {
     if (has_feature(dev, VIRTIO_F_RING_RESET)) {
         virtio_queue_set_ready(dev, i, false);
-        forget_queue(&dev->queues[i]);
+        reset_queue(&dev->queues[i]);
     }
 }
 
@@ -182,7 +182,7 @@ void virtio_queue_interrupt(struct virtio_device *dev, struct virtio_queue *q)
     do {
         n = write(q->call_fd, &one, sizeof(one));
     } while (n < 0 && errno == EINTR);
-    /* EAGAIN: the counter is full, so an interrupt is pending anyway. */
+    /* EAGAIN: the counter is full, so an interrupt is pending. */
 }
 
 /* --- configuration space --- */

@@ -2,10 +2,10 @@
 /*
  * A virtio device without its transport (virtio 1.3, chapter 2).
  *
- * The transport (virtio-mmio now; virtio-pci and vhost-user later) owns the registers and the event
- * descriptors; the device owns queues, features, status and configuration space. Transport calls
- * come from vCPU threads and are serialised by the transport; the device moves to its I/O threads
- * by itself, with iothread_call(). No data path goes through here.
+ * The transport (virtio-mmio) owns the registers and the event descriptors; the device owns queues,
+ * features, status and configuration space. The transport calls from vCPU threads, one call at a
+ * time; the device reaches its I/O threads by iothread_call(). The data path has no calls of this
+ * header but virtio_queue_interrupt().
  */
 #ifndef POLLUX_VIRTQ_VIRTIO_H
 #define POLLUX_VIRTQ_VIRTIO_H
@@ -19,15 +19,15 @@
 
 struct virtio_device;
 
-/* What the device asks of its transport. */
+/* What a device needs from its transport. */
 struct virtio_transport_ops {
     /* Raise the configuration change interrupt; its bit in isr is set. Context: any thread. */
     void (*config_changed)(void *opaque);
 };
 
 /*
- * One queue as both sides know it. The descriptors are the transport's; set before DRIVER_OK. Of
- * vq, the transport sets size (1..size_max) and the addresses while it is not ready.
+ * One queue as transport and device know it. The transport owns the file descriptors and sets them
+ * before DRIVER_OK. It sets vq.size (1..size_max) and the addresses of vq while vq is not ready.
  */
 struct virtio_queue {
     struct virtqueue vq;
@@ -37,21 +37,21 @@ struct virtio_queue {
 };
 
 struct virtio_device_ops {
-    /* Negotiation is done, DRIVER_OK was set: begin to serve the queues that are ready.
+    /* The driver has set DRIVER_OK: begin to serve the queues that are ready.
      * Return: 0, or -errno: then DEVICE_NEEDS_RESET is set. */
     int (*start)(struct virtio_device *dev);
 
-    /* Stop serving: in-flight requests are waited for, and when it returns nothing of the device
-     * touches guest memory any more. Safe on a device that was not started. */
+    /* Stop serving and wait for requests in flight. After the return no thread of the device uses
+     * guest memory. No effect on a device that was not started. */
     void (*stop)(struct virtio_device *dev);
 
-    /* The same for one queue of a live device: serve it, now that it is ready; and stop it, wait
-     * for its requests, and forget its rings, while the others go on. As start and stop else. */
+    /* The same for one queue of a started device: queue_start serves it, since it is ready now;
+     * queue_stop waits for its requests and forgets its ring. Other queues are not affected. */
     int (*queue_start)(struct virtio_device *dev, unsigned i);
     void (*queue_stop)(struct virtio_device *dev, unsigned i);
 
-    /* The driver reset the device, which is stopped: its configuration is as it was at first. May
-     * be NULL. */
+    /* The driver has reset the device, which is stopped: restore the initial configuration. May be
+     * NULL. */
     void (*reset)(struct virtio_device *dev);
 
     /* Configuration space. @offset + @len is inside config_size. write may be NULL. */
@@ -102,18 +102,18 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status);
 void virtio_set_needs_reset(struct virtio_device *dev);
 
 /**
- * virtio_config_changed - the configuration space is another one than before: tell the driver
- * Context: as all calls of the transport, serialised with them: so no driver reads one half of a
- *          field before and the other after the change without another generation in between.
+ * virtio_config_changed - notify the driver that the configuration space has changed
+ * Context: serialised with the calls of the transport, so that a driver that reads one half of a
+ *          field before the change and the other half after it sees another generation.
  */
 void virtio_config_changed(struct virtio_device *dev);
 
 uint8_t virtio_status(const struct virtio_device *dev);
 
 /**
- * virtio_queue_set_ready - the driver has set queue @i up, or takes it back (QueueReady, 4.2.2)
- * Before DRIVER_OK it is only noted. On a live device the queue is served from now on, or is not
- * any more: its requests are waited for, and then nothing of it touches guest memory.
+ * virtio_queue_set_ready - the driver writes QueueReady of queue @i (4.2.2)
+ * Before DRIVER_OK the value is only stored. On a started device, true starts the queue, and false
+ * stops it as queue_stop() does.
  */
 void virtio_queue_set_ready(struct virtio_device *dev, unsigned i, bool ready);
 
@@ -125,8 +125,8 @@ void virtio_queue_set_ready(struct virtio_device *dev, unsigned i, bool ready);
 void virtio_queue_resume(struct virtio_device *dev, unsigned i, uint32_t base);
 
 /**
- * virtio_queue_reset - take queue @i back and forget its set-up (2.6.1)
- * Nothing happens unless VIRTIO_F_RING_RESET was negotiated.
+ * virtio_queue_reset - stop queue @i and forget its size and addresses (2.6.1)
+ * No effect unless VIRTIO_F_RING_RESET was negotiated.
  */
 void virtio_queue_reset(struct virtio_device *dev, unsigned i);
 
@@ -136,7 +136,7 @@ void virtio_queue_reset(struct virtio_device *dev, unsigned i);
 void virtio_isr_ack(struct virtio_device *dev, uint32_t bits);
 
 /**
- * virtio_queue_interrupt - tell the driver that used buffers are there
+ * virtio_queue_interrupt - interrupt the driver for used buffers
  * Sets the status bit and writes the call descriptor. Context: any thread.
  */
 void virtio_queue_interrupt(struct virtio_device *dev, struct virtio_queue *q);

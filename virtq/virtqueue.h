@@ -2,14 +2,14 @@
 /*
  * A virtqueue, from the device's side (virtio 1.3, sections 2.6 to 2.8).
  *
- * The driver is not trusted: what it writes is read once into local memory, checked, and only the
- * copy is used. Three answers are kept apart: got one, none there, broken. A broken queue stays
- * broken until the driver resets it.
+ * The driver is not trusted: each value that it writes is copied once, the copy is checked, and
+ * only the copy is used. virtq_pop() has three answers: a chain, no chain, broken. A broken queue
+ * stays broken until the driver resets it.
  *
- * There are two formats of the ring, split (2.7) and packed (2.8); the driver chooses. Who uses a
- * queue need not know: each call below tests which one it is and goes there.
+ * A ring has one of two formats, split (2.7) or packed (2.8); the driver chooses. Devices need not
+ * know the format: each call below branches to the code of split.c or packed.c.
  *
- * All functions run in the thread that serves the queue unless they say otherwise.
+ * All functions run in the thread that serves the queue, unless their contract says otherwise.
  */
 #ifndef POLLUX_VIRTQ_VIRTQUEUE_H
 #define POLLUX_VIRTQ_VIRTQUEUE_H
@@ -32,10 +32,10 @@ struct vring_packed_desc_event;
 
 /* Why a queue is broken, for the log line and the tests. */
 struct virtq_fault {
-    const char *what; /* static text; NULL: the queue is fine */
-    uint16_t head;    /* the chain's first descriptor; of virtq_break(), what virtq_pop() gave */
-    uint16_t desc;    /* the descriptor it was found at, in the indirect table if there is one */
-    uint64_t addr;    /* guest address or value that was wrong, 0 if it does not apply */
+    const char *what; /* static text; NULL: not broken */
+    uint16_t head;    /* the chain's first descriptor; from virtq_break(): virtq_chain.head */
+    uint16_t desc;    /* index of the descriptor, in the indirect table if there is one */
+    uint64_t addr;    /* the guest address or value that is wrong; 0: none */
 };
 
 struct virtqueue {
@@ -65,36 +65,34 @@ struct virtqueue {
     uint16_t last_avail;     /* next avail entry to read; packed: chains taken so far */
     uint16_t avail_cached;   /* newest avail->idx read */
     uint16_t used_idx;       /* next used entry to write */
-    uint16_t used_published; /* used->idx when it was last decided about an interrupt */
-    uint16_t avail_event;    /* with EVENT_IDX: as the driver sees it */
-    bool suppressed;         /* notifications are off */
+    uint16_t used_published; /* @used_idx at the last virtq_publish_used() */
+    uint16_t avail_event;    /* with EVENT_IDX: as in guest memory */
+    bool suppressed;         /* notifications are suppressed */
 
-    /* the same of a packed ring */
+    /* the state of a packed ring */
     struct {
         struct vring_packed_desc *ring;
-        struct vring_packed_desc *next;    /* the next one to become available */
-        struct vring_packed_desc *unshown; /* the first one used that the driver can't see yet */
+        struct vring_packed_desc *next;   /* the next one to become available */
+        struct vring_packed_desc *hidden; /* the first used one that is not published */
         const struct vring_packed_desc_event *driver_event;
         struct vring_packed_desc_event *device_event;
-        uint16_t avail_bits;  /* of a descriptor that is available, in this lap of @next */
-        uint16_t used_bits;   /* of a used one, in this lap of @used */
-        uint16_t used;        /* next descriptor to write */
-        uint16_t nr_unshown;  /* descriptors pushed that the driver can't see yet */
-        uint16_t unpublished; /* descriptors pushed since virtq_publish_used() */
-        uint16_t busy;        /* descriptors popped that are still ours as the driver sees it */
-        uint16_t unshown_flags;
-        uint16_t *chain_len; /* descriptors of each chain in flight, by id; 0: not in flight */
+        uint16_t avail_bits;   /* of an available descriptor, in this lap of @next */
+        uint16_t used_bits;    /* of a used descriptor, in this lap of @used */
+        uint16_t used;         /* index of the next descriptor to write */
+        uint16_t nr_hidden;    /* descriptors pushed and not published */
+        uint16_t nr_undecided; /* descriptors pushed since the last virtq_publish_used() */
+        uint16_t busy;         /* descriptors popped and not published as used */
+        uint16_t hidden_flags; /* for @hidden, when it is published */
+        uint16_t *chain_len;   /* descriptors of each chain in flight, by id; 0: not in flight */
     } packed_ring;
 
     struct virtq_fault fault;
-    bool in_flight[VIRTQ_SIZE_MAX]; /* split: by head */
+    bool in_flight[VIRTQ_SIZE_MAX]; /* of a split ring: by head */
 };
 
-/*
- * One popped chain, translated. The buffers the device reads come first (virtio 1.3, 2.6.4.2).
- */
+/* One popped chain, with host addresses. Buffers that the device reads are first (2.6.4.2). */
 struct virtq_chain {
-    uint16_t head;   /* what virtq_push() wants back: first descriptor, or buffer id if packed */
+    uint16_t head;   /* for virtq_push(): first descriptor, or buffer id of a packed ring */
     uint16_t nr_out; /* buffers that the device reads: iov[0 .. nr_out) */
     uint16_t nr_in;  /* buffers that the device writes: iov[nr_out .. nr_out + nr_in) */
     uint64_t out_bytes, in_bytes; /* of these buffers */
@@ -105,9 +103,9 @@ struct virtq_chain {
  * virtq_start - check the ring addresses and begin at vq->base
  * Uses @vq->size, *_gpa, base, inflight, packed, event_idx, indirect as set by the transport. The
  * next virtq_pop() calls give the chains that vq->inflight has, if any.
- * Return: 0, or -EINVAL when a ring is not aligned or not wholly in guest memory, or the size is 0,
- *         too large, or for a split ring no power of 2, or there is no memory; then the queue is
- *         not started and vq->fault says why. virtq_stop() releases in both cases.
+ * Return: 0, or -EINVAL: the queue is not started and vq->fault says why. A part of the ring is not
+ *         aligned or not wholly in guest memory; the size is 0, too large or, for a split ring, not
+ *         a power of 2; or the host is out of memory. virtq_stop() releases in both cases.
  */
 int virtq_start(struct virtqueue *vq, const struct guest_memory *mem);
 
@@ -116,7 +114,14 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem);
  */
 void virtq_stop(struct virtqueue *vq);
 
-/* --- one of the formats, for the calls below only --- */
+/* --- private to virtq/: the two formats, for the calls below --- */
+
+/**
+ * virtq_broken - record the queue's first fault; parameters as in struct virtq_fault
+ * Return: -EINVAL.
+ */
+__attribute__((cold, noinline)) int virtq_broken(struct virtqueue *vq, const char *what,
+                                                 uint16_t head, uint16_t desc, uint64_t addr);
 
 int virtq_split_start(struct virtqueue *vq);
 uint32_t virtq_split_position(const struct virtqueue *vq);
@@ -144,9 +149,7 @@ bool virtq_packed_unsuppress(struct virtqueue *vq);
 
 /* --- a queue that was started --- */
 
-/**
- * virtq_has_work - has the driver made a chain available? One load; no ordering
- */
+/* virtq_has_work - has the driver made a chain available? One load, without ordering. */
 static inline bool virtq_has_work(const struct virtqueue *vq)
 {
     return vq->packed ? virtq_packed_has_work(vq) : virtq_split_has_work(vq);
@@ -154,33 +157,33 @@ static inline bool virtq_has_work(const struct virtqueue *vq)
 
 /**
  * virtq_not_taken - are there chains that the device has not taken, with notifications on? A hint
- * @at: moves whenever the device takes one
- * Context: any thread, while the queue may be started and stopped; guest memory stays mapped.
+ * @at: set to the number of chains taken, which wraps
+ * Context: any thread, also while the queue is started or stopped; guest memory must stay mapped.
  */
 bool virtq_not_taken(const struct virtqueue *vq, uint16_t *at);
 
 /**
  * virtq_pop - take the next available chain
  * @chain: filled when 1 is returned
- * Return: 1 got one; 0 none there; -EINVAL broken: vq->fault says how, and every later call
- *         returns -EINVAL as well.
+ * Return: 1: a chain; 0: none is available; -EINVAL: the queue is broken, vq->fault says why, and
+ *         every later call returns -EINVAL as well.
  */
 static inline int virtq_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     return vq->packed ? virtq_packed_pop(vq, chain) : virtq_split_pop(vq, chain);
 }
 
-/* As virtq_has_known_work(), of a split ring. */
+/* virtq_has_known_work() of a split ring */
 static inline bool virtq_split_has_known_work(const struct virtqueue *vq)
 {
     return vq->last_avail != vq->avail_cached;
 }
 
 /**
- * virtq_has_known_work - are there more chains, without reading avail->idx again?
- * Split ring: compares with the avail->idx of the last read, and touches no guest memory; the line
- * of avail->idx is one that the driver writes. Packed ring: reads the descriptor after the one that
- * was popped.
+ * virtq_has_known_work - are there more chains, without reading avail->idx again? Split ring:
+ * compares with the avail->idx that was read last. No guest memory is read, because the driver's
+ * writes make the cache line of avail->idx expensive. Packed ring: reads the descriptor behind the
+ * chain that was popped last.
  */
 static inline bool virtq_has_known_work(const struct virtqueue *vq)
 {
@@ -188,16 +191,16 @@ static inline bool virtq_has_known_work(const struct virtqueue *vq)
 }
 
 /**
- * virtq_break - declare the queue broken: the ring was fine, but the device can't serve @head
- * @what: static text. The first fault of a queue is the one that is kept.
+ * virtq_break - break the queue: the ring is valid, but the device cannot serve the chain @head
+ * @what: static text. Later faults of the queue are not recorded.
  * Return: -EINVAL.
  */
 int virtq_break(struct virtqueue *vq, const char *what, uint16_t head);
 
 /**
  * virtq_prefetch_used - fetch the cache lines of the next @n used elements for writing
- * A hint before a batch is given back. No effect on a packed ring, whose used descriptors overwrite
- * the available ones that the device has just read.
+ * A hint before a batch of virtq_push(). No effect on a packed ring: its used descriptors overwrite
+ * available ones that the device has just read.
  */
 static inline void virtq_prefetch_used(const struct virtqueue *vq, unsigned n)
 {
@@ -207,9 +210,11 @@ static inline void virtq_prefetch_used(const struct virtqueue *vq, unsigned n)
 }
 
 /**
- * virtq_push - give a chain back, @written bytes of it written by the device
- * @head: as popped (asserted). The driver sees it only after virtq_publish_early() or virtq_publish_used(). A
- * broken queue takes what was popped before.
+ * virtq_push - write the used element of a chain
+ * @head: virtq_chain.head of a chain in flight (asserted)
+ * @written: bytes that the device wrote to the chain's buffers
+ * The driver sees the element after virtq_publish_early() or virtq_publish_used(). A broken queue
+ * accepts chains that were popped before it broke.
  */
 static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
@@ -221,7 +226,7 @@ static inline void virtq_push(struct virtqueue *vq, uint16_t head, uint32_t writ
 }
 
 /**
- * virtq_publish_early - show the used elements to a driver that polls, before the turn ends
+ * virtq_publish_early - publish the used elements for a driver that polls, before the turn ends
  * virtq_publish_used() must follow; it decides about the interrupt. Returns without publishing if
  * virtq_publish_used() has not been called for half a ring, because used_event could then no longer
  * be compared.
@@ -236,7 +241,7 @@ static inline void virtq_publish_early(struct virtqueue *vq)
 }
 
 /**
- * virtq_publish_used - show the driver all used elements
+ * virtq_publish_used - publish all used elements
  * Return: true if the driver wants an interrupt for an element that was pushed since the last call
  *         (virtio 1.3, 2.7.7.2 and 2.8.10).
  */
@@ -245,9 +250,7 @@ static inline bool virtq_publish_used(struct virtqueue *vq)
     return vq->packed ? virtq_packed_publish_used(vq) : virtq_split_publish_used(vq);
 }
 
-/**
- * virtq_suppress - ask the driver not to kick. Only a hint: kicks may still come
- */
+/* virtq_suppress - ask the driver not to kick; a hint: it may still kick */
 static inline void virtq_suppress(struct virtqueue *vq)
 {
     if (vq->packed) {
@@ -258,9 +261,9 @@ static inline void virtq_suppress(struct virtqueue *vq)
 }
 
 /**
- * virtq_unsuppress - ask the driver to kick again; a full barrier follows
- * Return: true if the driver made something available meanwhile, for which it may not kick: the
- *         caller must look (virtq_pop) or suppress and come back.
+ * virtq_unsuppress - ask the driver to kick again; ends with a full barrier
+ * Return: true if a chain is available, for which the driver may not have kicked: the caller must
+ *         call virtq_pop(), or virtq_suppress() and return later.
  */
 static inline bool virtq_unsuppress(struct virtqueue *vq)
 {

@@ -81,7 +81,7 @@ struct ring {
 unsigned split_stride(unsigned depth, unsigned max, bool indirect);
 
 /**
- * ring_init - build all chains
+ * split_init - build all chains
  * @ring:     caller has set memory, requests, size, depth, event_idx, notify, index
  * @stride:   from split_stride()
  * @indirect: put chains into tables of their own

@@ -11,7 +11,7 @@
 
 #include "aio/loop.h"
 #include "aio/notifier.h"
-#include "engine/internal.h"
+#include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
 
 #define LONG_NS 1000000000

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
-#include "blk/internal.h"
+#include "blk/device.h"
 #include "tests/unit/blk-rig.h"
 
 #define OK    VIRTIO_BLK_S_OK

@@ -52,29 +52,6 @@ START_TEST(a_request_that_stands_for_others_weighs_as_much)
 }
 END_TEST
 
-START_TEST(the_difference_of_two_snapshots_is_what_came_between)
-{
-    static struct blk_latency now, before;
-    struct blk_histogram *h = &now.of[BLK_LATENCY_WRITE][BLK_SEEN_TO_USED];
-
-    blk_histogram_add(h, 5000, 7);
-    before = now;
-    blk_histogram_add(h, 30, 2);
-    blk_histogram_add(&now.of[BLK_LATENCY_READ][BLK_SEEN_TO_USED], 40, 1);
-    blk_latency_since(&now, &before);
-    ck_assert_uint_eq(h->timed, 1);
-    ck_assert_uint_eq(h->requests, 2);
-    ck_assert_uint_eq(h->sum_ns, 60);
-    ck_assert_uint_eq(h->max_ns, 30);
-    ck_assert_uint_eq(blk_histogram_quantile(h, 0.5), 30);
-    ck_assert_uint_eq(now.of[BLK_LATENCY_READ][BLK_SEEN_TO_USED].max_ns, 40);
-
-    blk_histogram_add(h, 6000, 1);
-    blk_latency_since(&now, &(struct blk_latency){0});
-    ck_assert_uint_eq(h->max_ns, 6000); /* a new one is exact */
-}
-END_TEST
-
 /* --- of a device --- */
 
 static struct blk_rig rig;
@@ -386,7 +363,6 @@ int main(void)
     suite_add_tcase(s, histograms);
     tcase_add_test(histograms, a_time_is_known_to_six_percent);
     tcase_add_test(histograms, a_request_that_stands_for_others_weighs_as_much);
-    tcase_add_test(histograms, the_difference_of_two_snapshots_is_what_came_between);
     suite_add_tcase(s, device);
     tcase_add_loop_test(device, operations_are_kept_apart_and_stages_add_up, 0, 4);
     tcase_add_loop_test(device, time_in_the_engine_is_between_submitted_and_completed, 0, 4);

@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 #include "aio/loop.h"
-#include "engine/internal.h"
-#include "engine/internal.h"
+#include "engine/submit.h"
 #include "base/guarded-copy.h"
 #include "tests/unit/loop-fixture.h"
 

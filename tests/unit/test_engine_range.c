@@ -23,8 +23,7 @@
 #include <unistd.h>
 
 #include "aio/loop.h"
-#include "engine/internal.h"
-#include "engine/internal.h"
+#include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
 
 #define IMAGE_SIZE (2u << 20)

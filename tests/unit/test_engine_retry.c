@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "aio/loop.h"
-#include "engine/internal.h"
-#include "engine/internal.h"
+#include "engine/submit.h"
 
 static bool no_threads; /* pthread_create() fails, as at a limit of processes */
 

@@ -1,32 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* What all engines share: the table of them, the checks of a request, the count of those in flight.
- */
+/* The way of a request into an engine: checks, the count of requests in flight, another try. */
 #include <errno.h>
-#include <string.h>
 
-#include "engine/internal.h"
-#include "engine/worker-pool.h"
+#include "engine/submit.h"
 
-static const struct engine_ops *const engines[] = {
-    &engine_linux_aio, &engine_io_uring, &engine_threads, &engine_mmap, &engine_sync, &engine_null,
-};
-
-const struct engine_ops *engine_at(unsigned i)
-{
-    return i < sizeof(engines) / sizeof(engines[0]) ? engines[i] : NULL;
-}
-
-const struct engine_ops *engine_find(const char *name)
-{
-    const struct engine_ops *ops;
-
-    for (unsigned i = 0; (ops = engine_at(i)); i++) {
-        if (!strcmp(ops->name, name)) {
-            return ops;
-        }
-    }
-    return NULL;
-}
+/* --- another try --- */
 
 static void submit_again(void *opaque)
 {
@@ -36,12 +14,12 @@ static void submit_again(void *opaque)
     list_take(&batch, &e->again);
     while (!list_empty(&batch)) {
         struct engine_req *req = list_entry(batch.next, struct engine_req, node);
-        int r;
+        int ret;
 
         list_del(&req->node);
-        r = e->ops->submit(e, req);
-        if (r < 0) {
-            engine_complete(e, req, r);
+        ret = e->ops->submit(e, req);
+        if (ret < 0) {
+            engine_complete(e, req, ret);
         }
     }
 }
@@ -54,7 +32,7 @@ __attribute__((cold)) void engine_try_again(struct engine *e, struct engine_req 
     list_add_tail(&e->again, &req->node);
 }
 
-static void init_common(struct engine *e, AioContext *ctx, const struct image *image)
+void engine_init(struct engine *e, AioContext *ctx, const struct image *image)
 {
     e->ctx = ctx;
     e->trace = aio_trace(ctx);
@@ -64,51 +42,7 @@ static void init_common(struct engine *e, AioContext *ctx, const struct image *i
     aio_timer_init(ctx, &e->try_again, submit_again, e);
 }
 
-static int get_workers(struct engine *e, struct error *err)
-{
-    int r = worker_pool_get(e->ctx, &e->pool);
-
-    return r == 0 ? 0
-                  : error_set(err, r,
-                              "cannot start a worker thread for a disk: %s (see ulimit -u, ulimit "
-                              "-n, and pids.max of the control group)",
-                              strerror(-r));
-}
-
-int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct image *image,
-                const struct engine_config *config, struct engine **out, struct error *err)
-{
-    struct engine *e;
-    int r;
-
-    aio_assert_owner(ctx);
-    if (ops->needs_file && image->fd < 0) {
-        return error_set(err, -EINVAL, "engine %s needs a file", ops->name);
-    }
-    r = ops->open(ctx, image, config, &e, err);
-    if (r < 0) {
-        return r;
-    }
-    init_common(e, ctx, image);
-    if (!e->ops) { /* else the image wants others than this engine's */
-        e->ops = ops;
-    }
-    if (e->ops->offloads) {
-        r = get_workers(e, err);
-    }
-    *out = e;
-    if (r == 0 && config->faults) {
-        r = engine_faulty_open(e, config, out, err);
-        if (r == 0) {
-            init_common(*out, ctx, image);
-        }
-    }
-    if (r < 0) {
-        engine_close(e);
-        *out = NULL;
-    }
-    return r;
-}
+/* --- submission --- */
 
 static bool transfer_ok(const struct image *image, const struct engine_req *req)
 {
@@ -154,18 +88,18 @@ static bool request_ok(const struct image *image, const struct engine_req *req)
 
 int engine_submit(struct engine *e, struct engine_req *req)
 {
-    int r;
+    int ret;
 
     aio_assert_owner(e->ctx);
     if (!request_ok(e->image, req)) {
         return -EINVAL;
     }
-    r = e->ops->submit(e, req);
-    if (r == 0) {
+    ret = e->ops->submit(e, req);
+    if (ret == 0) {
         e->in_flight++;
         trace_request_submitted(e->trace, e, req, req->op, req->offset);
     }
-    return r;
+    return ret;
 }
 
 unsigned engine_batch(const struct engine *e, bool at_once)
@@ -176,14 +110,4 @@ unsigned engine_batch(const struct engine *e, bool at_once)
         return configured;
     }
     return at_once ? AIO_BATCH_AT_ONCE : AIO_BATCH_DEVICE;
-}
-
-void engine_close(struct engine *e)
-{
-    aio_assert_owner(e->ctx);
-    assert(e->in_flight == 0);
-    if (e->pool) {
-        worker_pool_put(e->pool);
-    }
-    e->ops->close(e);
 }
