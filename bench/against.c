@@ -162,8 +162,8 @@ static double print_group(const struct bench_plan *p, unsigned g, FILE *out)
 
 static void print_host(const struct bench_host *host, FILE *out)
 {
-    fprintf(out,
-            "bare: this guest with a disk that is a loop without events, checks or interrupts.\n");
+    fprintf(out, "spin: this guest with a disk that is a thread which spins: no events, checks or "
+                 "interrupts.\n");
     if (host->fio_version[0]) {
         fprintf(out, "fio: %s, on the host, its engine of the same kind.\n", host->fio_version);
     } else {

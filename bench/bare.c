@@ -150,7 +150,7 @@ static bool bare_takes(const struct bench_config *c, const struct bench_group *g
 }
 
 const struct bench_runner bench_runner_bare = {
-    .name = "bare",
+    .name = "spin",
     .takes = bare_takes,
     .run = run_bare,
 };

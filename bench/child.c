@@ -120,15 +120,11 @@ ssize_t child_read_all(struct child *c, char *buf, size_t size, int timeout_ms)
     return n < 0 ? n : (ssize_t)len;
 }
 
-/* Gnuplot begins with an empty one, which is left out. */
 static void first_line(int fd, char *buf, size_t size)
 {
     ssize_t n = pread(fd, buf, size - 1, 0);
-    size_t from;
 
     buf[n > 0 ? n : 0] = '\0';
-    from = strspn(buf, "\n");
-    memmove(buf, buf + from, strlen(buf + from) + 1);
     buf[strcspn(buf, "\n")] = '\0';
 }
 

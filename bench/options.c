@@ -172,7 +172,7 @@ const struct option bench_options[] = {
      .keys = KEY("against", .metavar = "qemu[=PATH]", .min = 1, AT(against))},
     {.name = "host",
      .help = "measure what the host can do without a VMM, in turn",
-     .more = "The table has the ratios of Pollux to that: the bare loop, which is this "
+     .more = "The table has the ratios of Pollux to that: the spin device, which is this "
              "guest and a thread that spins on its ring and the kernel's, with no events, "
              "interrupts or checks; fio, if it is installed, and pread(2) on the same file; "
              "and one cache line passed to another CPU and back. No QEMU is needed.",
@@ -214,8 +214,8 @@ const struct option bench_options[] = {
      .more = "Its form is described in docs/bench-json.md.",
      .offset = offsetof(struct bench_config, json)},
     {.name = "report",
-     .help = "make a page with plots as well, DIR/index.html; needs gnuplot",
-     .more = "The plots show IOPS against depth, CPU against latency, latency "
+     .help = "make a page with charts as well, DIR/index.html; needs python3",
+     .more = "The charts show IOPS against depth, CPU against latency, latency "
              "distributions, and where the time of a request goes.",
      .plain = true,
      .keys = KEY("report", .metavar = "DIR", .min = 1, AT(report))},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What becomes of the results: tables, JSON, a page, a comparison. */
+/* What becomes of the results: tables, JSON, a comparison. */
 #ifndef POLLUX_BENCH_OUTPUT_H
 #define POLLUX_BENCH_OUTPUT_H
 
@@ -8,7 +8,7 @@
 
 #include "bench/bench.h"
 
-/* --- report.c --- */
+/* --- table.c --- */
 
 /* @wide: every figure */
 void bench_print_table(const struct bench_plan *p, bool wide, FILE *out);
@@ -30,17 +30,6 @@ struct json_t *bench_against_json(const struct bench_plan *p, unsigned group, un
 
 /* All runs and medians as one JSON object, to be released; NULL if there is no memory. */
 struct json_t *bench_json(const struct bench_plan *p);
-
-/* --- page.c --- */
-
-/**
- * bench_page_prepare - before anything is measured: make the directory, look for gnuplot
- * bench_page_write - make DIR/index.html
- * @root: what bench_json() returned
- * Return: 0 or -errno and @err.
- */
-int bench_page_prepare(const char *dir, struct error *err);
-int bench_page_write(const char *dir, const struct json_t *root, struct error *err);
 
 /* --- compare.c --- */
 
