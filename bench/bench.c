@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 #include "base/output-file.h"
-#include "bench/bench.h"
-#include "bench/output.h"
+#include "bench/bench-json.h"
+#include "bench/bench-options.h"
+#include "bench/compare.h"
+#include "bench/plan.h"
 #include "bench/report.h"
+#include "bench/table.h"
+#include "bench/turns.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/json-out.h"

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+/* Child programs: QEMU, fio and Python. */
+#include "bench/child.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,8 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "bench/child.h"
 
 #define EXIT_NOT_STARTED 127
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* The figures of a run: every one once, for medians, JSON and the comparison of two files. */
+#include "bench/figures.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "bench/bench.h"
-#include "bench/figures.h"
 #include "cli/median.h"
 
 #define FIGURE(name, member)                                                                       \
@@ -72,44 +72,4 @@ void bench_result_unknown(struct bench_result *r)
     for (unsigned i = 0; i < NR_FIGURES; i++) {
         *bench_figure(r, &figures[i]) = NAN;
     }
-}
-
-/* Of the runs that have it; not a number if none has. */
-static double median_of(const struct bench_plan *p, unsigned group, unsigned variant,
-                        const struct bench_figure *f)
-{
-    double v[BENCH_RUNS_MAX];
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < p->done[group]; i++) {
-        v[n] = *bench_figure(bench_result_at(p, group, variant, i), f);
-        n += !isnan(v[n]);
-    }
-    return n > 0 ? median(v, n) : NAN;
-}
-
-void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
-                     struct bench_summary *out)
-{
-    unsigned n = p->done[group], noisy = 0;
-    double v[BENCH_RUNS_MAX];
-
-    *out = (struct bench_summary){.ratio = 0};
-    bench_result_unknown(&out->median);
-    for (unsigned f = 0; f < NR_FIGURES; f++) {
-        *bench_figure(&out->median, &figures[f]) = median_of(p, group, variant, &figures[f]);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        noisy += bench_result_at(p, group, variant, i)->noisy;
-    }
-    out->median.noisy = 2 * noisy > n;
-    if (n == 0 || p->variants[0].policy != &poll_policy_block) {
-        return;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        v[i] = bench_result_at(p, group, variant, i)->iops / bench_result_at(p, group, 0, i)->iops;
-    }
-    out->ratio = median(v, n);
-    out->ratio_min = v[0]; /* sorted now */
-    out->ratio_max = v[n - 1];
 }

@@ -3,14 +3,16 @@
  * What the host did beside the run: time that a hypervisor below it took, and time that our threads
  * were ready to run and did not.
  */
+#include "bench/noise.h"
+
 #include <dirent.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bench/bench.h"
 #include "bench/figures.h"
 
 /* A thread that is woken waits some microseconds for its CPU on a quiet host too. */

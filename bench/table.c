@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 /* What the bench found, as a table for people. */
+#include "bench/table.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "bench/bench.h"
 #include "bench/figures.h"
-#include "bench/names.h"
-#include "bench/output.h"
-#include "bench/runners.h"
+#include "bench/plan.h"
+#include "bench/ratios.h"
+#include "bench/run-pollux.h"
+#include "bench/summary.h"
+#include "bench/workload.h"
 
 #define NAME_WIDTH 18
 
@@ -177,7 +180,7 @@ void bench_print_table(const struct bench_plan *p, bool wide, FILE *out)
         if (p->done[g] == 0) {
             continue;
         }
-        bench_name_group(&p->groups[g], name, sizeof(name));
+        bench_group_name(&p->groups[g], name, sizeof(name));
         fprintf(out, "%s\n", name);
         for (unsigned v = 0; v < p->nr_variants; v++) {
             if (bench_cell_exists(p, g, v)) {
@@ -187,6 +190,6 @@ void bench_print_table(const struct bench_plan *p, bool wide, FILE *out)
     }
     print_legend(p, wide, out);
     if (has_others(p)) {
-        bench_print_against(p, out);
+        bench_print_ratios(p, out);
     }
 }

@@ -11,12 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/bench-json.h"
+#include "bench/bench-options.h"
+#include "bench/compare.h"
 #include "bench/figures.h"
-#include "bench/guest.h"
-#include "bench/names.h"
-#include "bench/output.h"
+#include "bench/guest-report.h"
+#include "bench/noise.h"
+#include "bench/plan.h"
 #include "bench/report.h"
+#include "bench/summary.h"
+#include "bench/turns.h"
+#include "bench/workload.h"
 #include "engine/image.h"
 
 static struct bench_config config;
@@ -66,9 +71,9 @@ START_TEST(groups_are_all_combinations_of_what_is_asked)
                            "0,exp:50us", "--policy", "block"),
                      0);
     ck_assert_uint_eq(plan->nr_groups, 2 * 3 * 2);
-    bench_name_group(&plan->groups[0], name, sizeof(name));
+    bench_group_name(&plan->groups[0], name, sizeof(name));
     ck_assert_str_eq(name, "-, null, 4K, depth 1");
-    bench_name_group(&plan->groups[11], name, sizeof(name));
+    bench_group_name(&plan->groups[11], name, sizeof(name));
     ck_assert_str_eq(name, "-, null, 64K, depth 128, pause exp:50us");
     for (unsigned i = 0; i < plan->nr_groups; i++) {
         for (unsigned j = 0; j < i; j++) {
@@ -115,12 +120,12 @@ START_TEST(a_disk_is_measured_around_or_through_the_page_cache)
     ck_assert_int_eq(
         BENCH("--engine", "io_uring", "--size", "1M", "--file", "/var/tmp", "--policy", "block"),
         0);
-    ck_assert(plan->targets[1].direct == can_direct("/var/tmp"));
+    ck_assert(plan->disks[1].direct == can_direct("/var/tmp"));
     release();
     ck_assert_int_eq(BENCH("--engine", "io_uring", "--size", "1M", "--file", "/var/tmp", "--policy",
                            "block", "--cache", "writeback"),
                      0);
-    ck_assert(!plan->targets[0].direct && !plan->targets[1].direct);
+    ck_assert(!plan->disks[0].direct && !plan->disks[1].direct);
 }
 END_TEST
 
