@@ -15,6 +15,15 @@
 #include "engine/image.h"
 
 #define FILL_CHUNK (1u << 20)
+#define SEED       88172645463325252u
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
 
 static bool reads_only(const struct bench_config *c)
 {
@@ -66,12 +75,10 @@ static int fill(int fd, uint64_t size)
 {
     uint8_t *chunk = malloc(FILL_CHUNK);
     int ret = chunk ? 0 : -ENOMEM;
-    uint64_t state = 88172645463325252u;
+    uint64_t state = SEED;
 
     for (size_t i = 0; chunk && i < FILL_CHUNK; i += sizeof(state)) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        next_random(&state);
         memcpy(chunk + i, &state, sizeof(state));
     }
     for (uint64_t at = 0; ret == 0 && at < size;) {
@@ -186,4 +193,19 @@ void bench_disk_close(struct bench_disk *d)
         close(d->fd);
         d->fd = -1;
     }
+}
+
+struct bench_offsets bench_offsets(const struct image *image, uint64_t bs, bool sequential,
+                                   unsigned run)
+{
+    return (struct bench_offsets){
+        .bs = bs, .blocks = image_size(image) / bs, .random = SEED + run, .sequential = sequential};
+}
+
+uint64_t bench_offset_next(struct bench_offsets *o)
+{
+    if (o->sequential) {
+        return o->next++ % o->blocks * o->bs;
+    }
+    return (uint64_t)((unsigned __int128)next_random(&o->random) * o->blocks >> 64) * o->bs;
 }

@@ -5,6 +5,7 @@
 
 #include "bench/bench-options.h"
 #include "engine/engine.h"
+#include "engine/image.h"
 
 struct bench_disk {
     const char *name;
@@ -29,5 +30,16 @@ int bench_disk_scratch(struct bench_disk *d, const struct bench_config *c,
 int bench_disk_image(struct bench_disk *d, const struct bench_config *c,
                      const struct engine_ops *engine, struct error *err);
 void bench_disk_close(struct bench_disk *d);
+
+/* Where the requests of a run go. */
+struct bench_offsets {
+    uint64_t bs, blocks, next, random;
+    bool sequential;
+};
+
+/* bench_offsets - blocks of @bs bytes in @image; runs differ in the random ones */
+struct bench_offsets bench_offsets(const struct image *image, uint64_t bs, bool sequential,
+                                   unsigned run);
+uint64_t bench_offset_next(struct bench_offsets *o);
 
 #endif

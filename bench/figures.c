@@ -3,6 +3,7 @@
 #include "bench/figures.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/median.h"
@@ -71,5 +72,18 @@ void bench_result_unknown(struct bench_result *r)
     *r = (struct bench_result){.noisy = false};
     for (unsigned i = 0; i < NR_FIGURES; i++) {
         *bench_figure(r, &figures[i]) = NAN;
+    }
+}
+
+void bench_result_latency(struct bench_result *r, const struct blk_histogram *latency)
+{
+    double percent;
+
+    r->lat_mean_ns = blk_histogram_mean(latency);
+    r->lat_max_ns = (double)latency->max_ns;
+    for (unsigned i = 0; i < NR_FIGURES; i++) {
+        if (sscanf(figures[i].name, "lat_p%lf", &percent) == 1) {
+            *bench_figure(r, &figures[i]) = (double)blk_histogram_quantile(latency, percent / 100);
+        }
     }
 }

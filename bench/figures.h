@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "blk/latency.h"
+
 /* One run, or the medians of several. What is not known is not a number; the
  * names are in figures.c. */
 struct bench_result {
@@ -52,5 +54,8 @@ static inline double *bench_figure(const struct bench_result *r, const struct be
 
 /* No figure is known. */
 void bench_result_unknown(struct bench_result *r);
+
+/* All figures lat_*, from the latencies of a run. */
+void bench_result_latency(struct bench_result *r, const struct blk_histogram *latency);
 
 #endif

@@ -37,6 +37,7 @@ struct bench_plan {
     struct bench_variant variants[BENCH_VARIANTS_MAX]; /* block first, if it is there */
     struct bench_result *results;                      /* see bench_result_at() */
     unsigned *done;                                    /* complete turns of each group */
+    bool turns_of_all; /* a turn runs every group; else a group has all its turns at once */
 };
 
 static inline struct bench_result *bench_result_at(const struct bench_plan *p, unsigned group,

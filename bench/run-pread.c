@@ -20,24 +20,10 @@
 struct pread_run {
     const struct image *image;
     uint8_t *buffer;
-    uint64_t bs, blocks, next, random, requests;
-    bool sequential;
+    struct bench_offsets offsets;
+    uint64_t requests;
     struct blk_histogram latency;
 };
-
-static uint64_t next_offset(struct pread_run *r)
-{
-    uint64_t x = r->random;
-
-    if (r->sequential) {
-        return r->next++ % r->blocks * r->bs;
-    }
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    r->random = x;
-    return (uint64_t)((unsigned __int128)x * r->blocks >> 64) * r->bs;
-}
 
 static bool stopped(int stop_fd)
 {
@@ -51,10 +37,11 @@ static int read_until(struct pread_run *r, uint64_t deadline, int stop_fd)
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
     while (now < deadline) {
-        ssize_t n = pread(r->image->fd, r->buffer, r->bs, (off_t)next_offset(r));
+        ssize_t n =
+            pread(r->image->fd, r->buffer, r->offsets.bs, (off_t)bench_offset_next(&r->offsets));
         uint64_t begin = now;
 
-        if (n != (ssize_t)r->bs) {
+        if (n != (ssize_t)r->offsets.bs) {
             return n < 0 ? -errno : -EIO;
         }
         now = clock_ns(CLOCK_MONOTONIC);
@@ -70,20 +57,13 @@ static int measure(struct pread_run *r, uint64_t time_ns, int stop_fd, struct be
 {
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     int ret = read_until(r, begin + time_ns, stop_fd);
-    const struct bench_figure *f;
-    double percent, elapsed = (double)(clock_ns(CLOCK_MONOTONIC) - begin);
+    double elapsed = (double)(clock_ns(CLOCK_MONOTONIC) - begin);
 
     cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
     bench_result_unknown(out);
     out->iops = 1e9 * (double)r->requests / elapsed;
-    out->mb_per_s = out->iops * (double)r->bs / 1e6;
-    out->lat_mean_ns = blk_histogram_mean(&r->latency);
-    out->lat_max_ns = (double)r->latency.max_ns;
-    for (unsigned i = 0; (f = bench_figure_at(i)); i++) {
-        if (sscanf(f->name, "lat_p%lf", &percent) == 1) {
-            *bench_figure(out, f) = (double)blk_histogram_quantile(&r->latency, percent / 100);
-        }
-    }
+    out->mb_per_s = out->iops * (double)r->offsets.bs / 1e6;
+    bench_result_latency(out, &r->latency);
     out->cpu = (double)cpu / elapsed;
     out->cpu_ns = r->requests ? (double)cpu / (double)r->requests : 0;
     return ret;
@@ -105,10 +85,7 @@ static int run_pread(const struct bench_config *c, const struct bench_group *gro
     r = calloc(1, sizeof(*r));
     if (r) {
         r->image = &image;
-        r->bs = group->bs;
-        r->blocks = image_size(&image) / group->bs;
-        r->random = 88172645463325252u + run;
-        r->sequential = c->order;
+        r->offsets = bench_offsets(&image, group->bs, c->order, run);
         r->buffer = aligned_alloc(4096, (group->bs + 4095) & ~4095ull);
     }
     if (!r || !r->buffer) {

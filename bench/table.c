@@ -9,7 +9,6 @@
 #include "bench/figures.h"
 #include "bench/plan.h"
 #include "bench/ratios.h"
-#include "bench/run-pollux.h"
 #include "bench/summary.h"
 #include "bench/workload.h"
 
@@ -121,16 +120,6 @@ static void print_head(bool wide, FILE *out)
     fputc('\n', out);
 }
 
-static bool has_others(const struct bench_plan *p)
-{
-    for (unsigned v = 0; v < p->nr_variants; v++) {
-        if (p->variants[v].runner != &bench_runner_pollux) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool any_noisy(const struct bench_plan *p)
 {
     struct bench_summary s;
@@ -189,7 +178,7 @@ void bench_print_table(const struct bench_plan *p, bool wide, FILE *out)
         }
     }
     print_legend(p, wide, out);
-    if (has_others(p)) {
+    if (p->config->against || p->config->host) {
         bench_print_ratios(p, out);
     }
 }

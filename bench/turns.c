@@ -165,11 +165,14 @@ int bench_run_plan(struct bench_plan *p, FILE *progress, int stop_fd, struct tra
     for (unsigned g = 0; g < p->nr_groups; g++) {
         pr.total += count_cells(p, g) * p->nr_runs;
     }
-    for (unsigned g = 0; ret == 0 && g < p->nr_groups; g++) {
-        pr.repeats_left = count_cells(p, g) * p->nr_runs / 2;
-        for (unsigned run = 0; ret == 0 && run < p->nr_runs; run++) {
-            ret = run_turn(&pr, p, g, run, stop_fd, run ? NULL : trace, err);
+    for (unsigned i = 0; ret == 0 && i < p->nr_groups * p->nr_runs; i++) {
+        const unsigned g = p->turns_of_all ? i % p->nr_groups : i / p->nr_runs;
+        const unsigned run = p->turns_of_all ? i / p->nr_groups : i % p->nr_runs;
+
+        if (run == 0) {
+            pr.repeats_left = count_cells(p, g) * p->nr_runs / 2;
         }
+        ret = run_turn(&pr, p, g, run, stop_fd, run ? NULL : trace, err);
     }
     end_progress(&pr);
     return ret;

@@ -24,6 +24,7 @@ struct bench_group {
     uint64_t bs;
     unsigned depth;
     const char *pause; /* in the plan */
+    uint64_t *reads;   /* NULL, or bench_runner_engine counts reads in it, see hist_bucket() */
 };
 
 struct bench_variant {

@@ -321,6 +321,20 @@ START_TEST(a_noisy_run_is_repeated_and_the_quietest_counts)
 }
 END_TEST
 
+START_TEST(a_turn_can_run_every_group)
+{
+    ck_assert_int_eq(
+        BENCH("--engine", "null", "--depth", "1,8", "--policy", "block", "--runs", "2"), 0);
+    plan->variants[0].runner = &pretender;
+    plan->turns_of_all = true;
+    ck_assert_int_eq(bench_run_plan(plan, NULL, -1, NULL, &err), 0);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 0)->iops, 1);
+    ck_assert_double_eq(bench_result_at(plan, 1, 0, 0)->iops, 2);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 1)->iops, 3);
+    ck_assert_double_eq(bench_result_at(plan, 1, 0, 1)->iops, 4);
+}
+END_TEST
+
 START_TEST(repeats_have_a_bound)
 {
     for (unsigned i = 0; i < CALLS_MAX; i++) {
@@ -735,6 +749,7 @@ int main(void)
     tcase_add_checked_fixture(running, NULL, release);
     tcase_add_test(running, a_quiet_run_is_not_repeated);
     tcase_add_test(running, a_noisy_run_is_repeated_and_the_quietest_counts);
+    tcase_add_test(running, a_turn_can_run_every_group);
     tcase_add_test(running, repeats_have_a_bound);
     tcase_add_test(running, what_is_complete_stays_when_it_is_interrupted);
     tcase_add_test(running, waking_up_is_no_noise_but_waiting_for_a_cpu_is);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a wake-up costs: one thread tells an I/O thread the time, through memory that can be polled
- * and through an eventfd, and the I/O thread says how long ago that was. Once it is blocked when it
- * is told, once it polls; the difference of the medians is the cost.
+ * What a wake-up costs. A thread sends the time to an I/O thread, through memory that can be polled
+ * and through an eventfd; the I/O thread computes the delay. The cost is the difference of the
+ * medians of an I/O thread that blocks and one that polls.
  *
- * The two are kept on different CPUs, as a guest and the I/O thread that serves it are: a thread
- * that wakes another and then sleeps itself would have it on its own CPU, which is awake.
+ * The threads run on different CPUs, as a guest and its I/O thread do: else the scheduler would put
+ * the woken thread on the CPU of the sender, which is awake.
  */
+#include "bench/advise/wake-cost.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -16,11 +18,10 @@
 
 #include "base/barrier.h"
 #include "base/clock.h"
-#include "bench/advise/advise.h"
 #include "cli/median.h"
 #include "iothread/iothread.h"
 
-#define TELLS 15
+#define SENDS 15
 /* Between two, so that the thread has gone to sleep: as long as a fast disk takes. */
 #define PAUSE_NS 100000
 /* It polls for longer than that. */
@@ -31,19 +32,19 @@ struct wake {
     AioContext *ctx;
     int fd;
     cpu_set_t cpus;   /* for the I/O thread; empty: any */
-    uint64_t told_ns; /* 0 when it was heard */
+    uint64_t sent_ns; /* 0: received */
     double after_ns;
-    sem_t heard;
+    sem_t received;
 };
 
-static void hear(struct wake *w)
+static void receive(struct wake *w)
 {
-    uint64_t told = load_acquire(&w->told_ns);
+    uint64_t sent = load_acquire(&w->sent_ns);
 
-    if (told) {
-        w->after_ns = (double)(aio_now(w->ctx) - told);
-        store_relaxed(&w->told_ns, 0);
-        sem_post(&w->heard);
+    if (sent) {
+        w->after_ns = (double)(aio_now(w->ctx) - sent);
+        store_relaxed(&w->sent_ns, 0);
+        sem_post(&w->received);
     }
 }
 
@@ -59,19 +60,19 @@ static void clear(struct wake *w)
 static void wake_ready(void *opaque, int revents)
 {
     clear(opaque);
-    hear(opaque);
+    receive(opaque);
 }
 
 static bool wake_poll(void *opaque)
 {
     const struct wake *w = opaque;
 
-    return load_relaxed(&w->told_ns);
+    return load_relaxed(&w->sent_ns);
 }
 
 static void wake_poll_ready(void *opaque)
 {
-    hear(opaque);
+    receive(opaque);
     clear(opaque);
 }
 
@@ -105,16 +106,16 @@ static int unwatch(void *opaque)
     return 0;
 }
 
-static double tell(struct wake *w)
+static double send_one(struct wake *w)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
     const uint64_t one = 1;
 
     nanosleep(&pause, NULL);
-    store_release(&w->told_ns, clock_ns(CLOCK_MONOTONIC));
+    store_release(&w->sent_ns, clock_ns(CLOCK_MONOTONIC));
     while (write(w->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
-    while (sem_wait(&w->heard) < 0 && errno == EINTR) {
+    while (sem_wait(&w->received) < 0 && errno == EINTR) {
     }
     return w->after_ns;
 }
@@ -123,7 +124,7 @@ static int measure(struct wake *w, const struct poll_policy_ops *policy, double 
                    struct error *err)
 {
     struct iothread_config config = {.id = "advise"};
-    double after[TELLS];
+    double after[SENDS];
     struct iothread *io;
     int ret;
 
@@ -137,11 +138,11 @@ static int measure(struct wake *w, const struct poll_policy_ops *policy, double 
     w->ctx = iothread_ctx(io);
     ret = iothread_call(io, watch, w);
     if (ret == 0) {
-        tell(w); /* a thread's first wake-up is no measure */
-        for (unsigned i = 0; i < TELLS; i++) {
-            after[i] = tell(w);
+        send_one(w); /* a thread's first wake-up is no measure */
+        for (unsigned i = 0; i < SENDS; i++) {
+            after[i] = send_one(w);
         }
-        *ns = median(after, TELLS);
+        *ns = median(after, SENDS);
         iothread_call(io, unwatch, w);
     } else {
         error_set(err, ret, "cannot watch an eventfd: %s", strerror(-ret));
@@ -151,7 +152,7 @@ static int measure(struct wake *w, const struct poll_policy_ops *policy, double 
 }
 
 /* The caller stays where it is, the I/O thread goes elsewhere. @all: where the caller may be. */
-static void part(struct wake *w, cpu_set_t *all)
+static void use_two_cpus(struct wake *w, cpu_set_t *all)
 {
     int here = sched_getcpu();
     cpu_set_t mine;
@@ -178,8 +179,8 @@ int advise_wake(double *ns, struct error *err)
     if (w.fd < 0) {
         return error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
     }
-    sem_init(&w.heard, 0, 0);
-    part(&w, &all);
+    sem_init(&w.received, 0, 0);
+    use_two_cpus(&w, &all);
     ret = measure(&w, &poll_policy_block, &blocked, err);
     if (ret == 0) {
         ret = measure(&w, &poll_policy_fixed, &polled, err);
@@ -190,7 +191,7 @@ int advise_wake(double *ns, struct error *err)
     if (CPU_COUNT(&w.cpus) > 0) {
         sched_setaffinity(0, sizeof(all), &all);
     }
-    sem_destroy(&w.heard);
+    sem_destroy(&w.received);
     close(w.fd);
     return ret;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* A recommendation in words, and as options. */
+/* A recommendation as sentences and as options. */
+#include "bench/advise/advice-text.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "bench/advise/advise.h"
 
 #define WEIGHT POLL_LATENCY_WEIGHT_DEFAULT
 /* With fewer of the reads within the window, polling is for some of them. */
@@ -18,11 +18,11 @@ static double us(double ns)
 
 static void explain_window(const struct advise_data *d, const struct advice *a, char *out)
 {
-    struct advise_figures polled = advise_median(d, a->engine, ADVISE_POLL, ADVISE_RANDOM_1);
+    struct bench_result polled = advise_median(d, a->engine, ADVISE_POLL, ADVISE_DEPTH_1);
     int n = snprintf(out, ADVISE_TEXT_MAX,
                      "Polled for, a read takes %.1f us at the median and %.1f us at p99; a wake-up "
                      "costs %.1f us. ",
-                     us(polled.p50_ns), us(polled.p99_ns), us(a->wake_ns));
+                     us(polled.lat_p50_ns), us(polled.lat_p99_ns), us(a->wake_ns));
     char *to = out + n;
     size_t room = ADVISE_TEXT_MAX - (size_t)n;
 
@@ -63,26 +63,27 @@ static void explain_block(const struct advise_data *d, const struct advice *a, c
         snprintf(out, ADVISE_TEXT_MAX,
                  "Polling made reads at depth 1 slower, %.1f us in place of %.1f us in the mean, "
                  "though a wake-up costs %.1f us: something else needs the CPU that it polls on.",
-                 us(advise_median(d, a->engine, ADVISE_COST, ADVISE_RANDOM_1).mean_ns),
-                 us(advise_median(d, a->engine, ADVISE_BLOCK, ADVISE_RANDOM_1).mean_ns),
+                 us(advise_median(d, a->engine, ADVISE_COST, ADVISE_DEPTH_1).lat_mean_ns),
+                 us(advise_median(d, a->engine, ADVISE_BLOCK, ADVISE_DEPTH_1).lat_mean_ns),
                  us(a->wake_ns));
     }
 }
 
 static void explain_price(const struct advise_data *d, const struct advice *a, char *out)
 {
-    struct advise_figures block = advise_median(d, a->engine, ADVISE_BLOCK, ADVISE_RANDOM_1);
-    struct advise_figures cost = advise_median(d, a->engine, a->wait, ADVISE_RANDOM_1);
+    struct bench_result block = advise_median(d, a->engine, ADVISE_BLOCK, ADVISE_DEPTH_1);
+    struct bench_result cost = advise_median(d, a->engine, a->wait, ADVISE_DEPTH_1);
 
     snprintf(out, ADVISE_TEXT_MAX,
              "At depth 1, %s with cost makes %.0f IOPS at %.1f us of CPU a read, and %.0f IOPS at "
              "%.1f us with block.",
-             a->engine->ops->name, cost.iops, us(cost.cpu_ns), block.iops, us(block.cpu_ns));
+             advise_engine(d, a->engine)->name, cost.iops, us(cost.cpu_ns), block.iops,
+             us(block.cpu_ns));
 }
 
 static void explain_cap(const struct advise_data *d, const struct advice *a, char *out)
 {
-    double p99 = advise_median(d, a->engine, ADVISE_POLL, ADVISE_RANDOM_1).p99_ns;
+    double p99 = advise_median(d, a->engine, ADVISE_POLL, ADVISE_DEPTH_1).lat_p99_ns;
     const char *why;
 
     if (a->limit_ns <= a->max_ns) {
@@ -100,12 +101,13 @@ static void explain_engine(const struct advise_data *d, const struct advice *a, 
     if (a->engine != a->usual) {
         snprintf(out, ADVISE_TEXT_MAX,
                  "Engine %s makes %.2f times the IOPS of %s (mean of depth 1 and 32).",
-                 a->engine->ops->name, a->engine_ratio, a->usual->ops->name);
+                 advise_engine(d, a->engine)->name, a->engine_ratio,
+                 advise_engine(d, a->usual)->name);
     } else {
         snprintf(out, ADVISE_TEXT_MAX,
                  "Engine %s is the usual one%s, and none is faster beyond what the turns differ "
                  "by.",
-                 a->usual->ops->name, d->direct ? "" : " without O_DIRECT");
+                 advise_engine(d, a->usual)->name, d->direct ? "" : " without O_DIRECT");
     }
 }
 
@@ -166,8 +168,8 @@ char *advise_options(const struct advise_data *d, const struct advice *a)
         return NULL;
     }
     to = put_value(stpcpy(to, "file="), d->file);
-    sprintf(to, ",engine=%s,cache=%s%s", a->engine->ops->name, d->direct ? "none" : "writeback",
-            d->writable ? "" : ",readonly=on");
+    sprintf(to, ",engine=%s,cache=%s%s", advise_engine(d, a->engine)->name,
+            d->direct ? "none" : "writeback", d->writable ? "" : ",readonly=on");
     to = out + sprintf(out, "--iothread id=io0,poll-policy=%s", a->policy->name);
     if (a->max_ns) {
         to += sprintf(to, ",poll-max-ns=%" PRIu64, a->max_ns);
