@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the bench guest is told and what it says, whoever runs it. */
+/* The command line of the bench guest, and its report. */
 #include "bench/guest-report.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The bench guest, wherever it runs: what it needs, what it is told, and what it reports. */
+/* The bench guest under any runner: its memory, its command line and its report. */
 #ifndef POLLUX_BENCH_GUEST_REPORT_H
 #define POLLUX_BENCH_GUEST_REPORT_H
 
@@ -12,7 +12,7 @@
 struct bench_clocks {
     uint64_t elapsed_ns;
     uint64_t iothread_ns; /* CPU time of the I/O thread */
-    uint64_t exits;       /* of the vCPU, to user space; 0 where nobody counts them */
+    uint64_t exits;       /* of the vCPU, to user space; 0: not counted */
 };
 
 /* CPU time of all threads but the vCPU's. The clocks are not read at the same moment: where the

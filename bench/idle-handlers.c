@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Idle handlers beside the disk: what a thread pays for queues that nobody uses. */
+/* Idle handlers beside the disk show what unused queues cost an I/O thread. */
 #include "bench/idle-handlers.h"
 
 #include <errno.h>

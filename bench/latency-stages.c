@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Where the time of a request went: what the disks know, and the rest, which is on the way. A disk
- * that is not ours knows nothing. */
+/* The stages of a request's latency. The device times its own; the rest is spent in the guest and on
+ * the way. The spin device times none. */
 #include "bench/latency-stages.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the host did beside the run: time that a hypervisor below it took, and time that our threads
- * were ready to run and did not.
+ * Noise of the host during a run: CPU time that a hypervisor below the host stole, and time that the
+ * threads of Pollux were runnable and waited for a CPU.
  */
 #include "bench/noise.h"
 

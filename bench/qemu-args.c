@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What QEMU is told.
+ * The arguments of QEMU.
  *
  * QEMU is given what suits it best: no image format between the device and the file, O_DIRECT, its
  * engine of the same kind, memory as large, and a null disk that neither waits nor writes zeroes.

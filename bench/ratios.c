@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pollux beside what it is compared with: ratios taken within a turn, their median, and where that
- * lies.
+ * Ratios of Pollux to its references, taken within a turn: their median, and its 95 % interval.
  *
  * A variant that blocks is compared with a QEMU that blocks, one that polls with the QEMU variant
  * that came out best of all that poll. Choosing the best afterwards favours QEMU a little. The host

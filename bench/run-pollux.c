@@ -17,7 +17,7 @@
 #include "bench/workload.h"
 #include "guest-images/bench/bench-guest.h"
 
-/* The guest ends itself when it is stuck; only if even that fails we do. */
+/* The guest ends itself when it is stuck; this limit is for one that does not. */
 #define GRACE_MS ((BENCH_STALL_S + 20) * 1000)
 
 struct sample {

@@ -22,7 +22,7 @@ const char *bench_format_time(uint64_t ns, char *buf, size_t size)
     return buf;
 }
 
-const char *bench_format_size(uint64_t bytes, char *buf, size_t size)
+static const char *format_size(uint64_t bytes, char *buf, size_t size)
 {
     if (bytes && bytes % (1 << 20) == 0) {
         snprintf(buf, size, "%" PRIu64 "M", bytes >> 20);
@@ -41,7 +41,7 @@ void bench_format_group(const char *disk, const char *engine, uint64_t bs, unsig
     char bytes[32];
 
     snprintf(buf, size, "%s, %s, %s, depth %u%s%s", disk, engine,
-             bench_format_size(bs, bytes, sizeof(bytes)), depth, pausing ? ", pause " : "",
+             format_size(bs, bytes, sizeof(bytes)), depth, pausing ? ", pause " : "",
              pausing ? pause : "");
 }
 

@@ -29,19 +29,18 @@ struct bench_group {
 
 struct bench_variant {
     const struct bench_runner *runner;
-    const struct poll_policy_ops *policy; /* NULL: the runner knows no such thing */
+    const struct poll_policy_ops *policy; /* NULL: the runner has none */
     uint64_t max_ns;                      /* 0 for block */
-    unsigned idle; /* handlers in the I/O thread that never have anything to do */
-    bool packed;   /* the guest drives a packed ring */
+    unsigned idle;                        /* handlers in the I/O thread that never become ready */
+    bool packed;                          /* the guest drives a packed ring */
 };
 
-/* Who runs the variant: Pollux, or what it is compared with. */
+/* The program that serves the guest: Pollux, or one that it is compared with. */
 struct bench_runner {
     const char *name; /* "pollux": in table and JSON */
 
     /**
-     * takes - does this cell mean anything here?
-     * Where it does not, the cell is left out: see bench_cell_exists().
+     * takes - can the runner serve this cell? If not, bench_cell_exists() is false for it.
      */
     bool (*takes)(const struct bench_config *c, const struct bench_group *group,
                   const struct bench_variant *variant);
@@ -79,10 +78,8 @@ void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size
 
 /**
  * bench_format_time - "0", "50us", "32768ns"
- * bench_format_size - "512", "4K", "1M"
  */
 const char *bench_format_time(uint64_t ns, char *buf, size_t size);
-const char *bench_format_size(uint64_t bytes, char *buf, size_t size);
 
 /**
  * bench_group_name - "memory, linux-aio, 4K, depth 1, pause exp:50us"
@@ -90,7 +87,7 @@ const char *bench_format_size(uint64_t bytes, char *buf, size_t size);
 void bench_group_name(const struct bench_group *group, char *buf, size_t size);
 
 /**
- * bench_format_variant, bench_format_group - such names from their parts, wherever they are from
+ * bench_format_variant, bench_format_group - the same names from their parts
  * @policy: "" if there is none
  * @cap: "" or a text
  */
