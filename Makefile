@@ -87,6 +87,8 @@ $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(POLLUX_CFLAGS) $(if $(filter tests/%,$<),,$(LTO)) -MMD -MP -c -o $@ $<
 
+$(B)/bench/report.o: bench/report.py# it carries this file
+
 # These change only when what they list does: then all is compiled, or the library made, anew.
 $(B)/flags: LIST = $(CC) $(CFLAGS) $(POLLUX_CFLAGS) $(LTO) $(LDFLAGS)
 $(B)/objects: LIST = $(LIB_OBJS)

@@ -7,8 +7,13 @@
 #include <unistd.h>
 
 #include "base/output-file.h"
-#include "bench/bench.h"
-#include "bench/output.h"
+#include "bench/bench-json.h"
+#include "bench/bench-options.h"
+#include "bench/compare.h"
+#include "bench/plan.h"
+#include "bench/report.h"
+#include "bench/table.h"
+#include "bench/turns.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/json-out.h"
@@ -26,7 +31,7 @@ static bool any_done(const struct bench_plan *p)
     return false;
 }
 
-/* The page comes last: with the rest out, it does not matter how long gnuplot takes. */
+/* The page comes last: with the rest out, it does not matter how long Python takes. */
 static int report(const struct command *cmd, const struct bench_plan *p)
 {
     const struct bench_config *c = p->config;
@@ -43,11 +48,18 @@ static int report(const struct command *cmd, const struct bench_plan *p)
         int ret = root ? 0 : error_set(&err, -ENOMEM, "out of memory");
 
         fflush(stdout);
-        ret = ret < 0 ? ret : bench_page_write(c->report, root, &err);
+        ret = ret < 0 ? ret : bench_report_write(c->report, root, &err);
         status = ret < 0 ? command_fail(cmd, err.msg) : status;
     }
     json_decref(root);
     return status;
+}
+
+static int check_report(const struct bench_config *c, struct error *err)
+{
+    int ret = bench_report_check(c->report, c->disk, err);
+
+    return ret < 0 ? ret : bench_report_check(c->report, c->trace, err);
 }
 
 static int run_and_report(const struct command *cmd, struct bench_plan *p)
@@ -63,7 +75,11 @@ static int run_and_report(const struct command *cmd, struct bench_plan *p)
         return command_fail(cmd, err.msg);
     }
     fd = interrupt_watch(&err);
-    ret = fd < 0 ? fd : bench_run_plan(p, stderr, fd, trace.trace, &err);
+    ret = fd;
+    if (ret >= 0 && p->config->report) {
+        ret = check_report(p->config, &err);
+    }
+    ret = ret < 0 ? ret : bench_run_plan(p, stderr, fd, trace.trace, &err);
     if (ret == -EINTR) {
         status = interrupt_status(fd);
         if (!any_done(p)) {
@@ -125,7 +141,7 @@ static int bench_main(const struct command *cmd, int argc, char **argv)
     bench_config_init(&config);
     status = command_parse(cmd, argc, argv, &config, &storage);
     if (status < 0) {
-        bool ready = !config.report || bench_page_prepare(config.report, &err) == 0;
+        bool ready = !config.report || bench_report_prepare(config.report, &err) == 0;
 
         status = !ready || bench_plan_init(plan, &config, &err) < 0 ? command_fail(cmd, err.msg)
                                                                     : run_and_report(cmd, plan);

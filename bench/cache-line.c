@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+/* Two threads on two CPUs pass a cache line to each other; the time of a round trip. */
+#include "bench/cache-line.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -7,7 +10,6 @@
 
 #include "base/barrier.h"
 #include "base/clock.h"
-#include "bench/cache-line.h"
 #include "cli/median.h"
 
 #define SAMPLES 200

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+/* Child programs: QEMU, fio and Python. */
+#include "bench/child.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,8 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "bench/child.h"
 
 #define EXIT_NOT_STARTED 127
 
@@ -120,15 +121,11 @@ ssize_t child_read_all(struct child *c, char *buf, size_t size, int timeout_ms)
     return n < 0 ? n : (ssize_t)len;
 }
 
-/* Gnuplot begins with an empty one, which is left out. */
 static void first_line(int fd, char *buf, size_t size)
 {
     ssize_t n = pread(fd, buf, size - 1, 0);
-    size_t from;
 
     buf[n > 0 ? n : 0] = '\0';
-    from = strspn(buf, "\n");
-    memmove(buf, buf + from, strlen(buf + from) + 1);
     buf[strcspn(buf, "\n")] = '\0';
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A program that we run beside us and whose output we read. It does not outlive us. */
+/* A child program whose output is read. It ends with Pollux. */
 #ifndef POLLUX_BENCH_CHILD_H
 #define POLLUX_BENCH_CHILD_H
 
@@ -13,12 +13,12 @@ struct child {
     pid_t pid;
     int out;      /* what it prints */
     int err;      /* a file with what it complains of */
-    int stop_fd;  /* readable when we are to give up; -1: none */
+    int stop_fd;  /* readable: reading is to end; -1: none */
     bool drained; /* its output has ended */
 };
 
 /**
- * child_start - run a program, in a process group of its own so that Ctrl-C is ours alone
+ * child_start - run a program, in a process group of its own, which Ctrl-C does not reach
  * @argv: program, looked for along PATH, and arguments; a NULL ends it
  * @fds: it inherits these besides its output; -1 ends the list
  * @stop_fd: see child_read()

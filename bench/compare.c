@@ -6,6 +6,8 @@
  * are drawn anew many times, with replacement, and 95 % of the ratios that come out lie in it. The
  * draws are the same each time, and so is what is printed.
  */
+#include "bench/compare.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -13,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/bench.h"
-#include "bench/cells.h"
-#include "bench/output.h"
+#include "bench/bench-json.h"
+#include "bench/bench-options.h"
+#include "bench/workload.h"
 #include "cli/median.h"
 
 #define DRAWS      2000
@@ -27,6 +29,50 @@ struct side {
     const char *path;
     json_t *root, *cells;
 };
+
+/* --- cells in JSON --- */
+
+/* A cell is a workload and a variant; NULL ends a list of keys. */
+static const char *const cell_workload_keys[] = {"disk", "engine", "bs", "depth", "pause", NULL};
+static const char *const cell_variant_keys[] = {"runner",        "policy", "poll_max_ns",
+                                                "idle_handlers", "ring",   NULL};
+
+/* Do two cells agree in all of @keys? */
+static bool cell_same(const json_t *a, const json_t *b, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        if (!json_equal(json_object_get(a, *keys), json_object_get(b, *keys))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "" or 0 where there is none. */
+static const char *cell_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static json_int_t cell_number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* A figure of each run in which it is more than 0. Return: how many. */
+static unsigned cell_runs(const json_t *cell, const char *figure, double *v)
+{
+    const json_t *runs = json_object_get(cell, "runs");
+    unsigned n = 0;
+
+    for (size_t i = 0; i < json_array_size(runs) && n < BENCH_RUNS_MAX; i++) {
+        v[n] = json_number_value(json_object_get(json_array_get(runs, i), figure));
+        n += v[n] > 0;
+    }
+    return n;
+}
 
 /* --- numbers --- */
 
@@ -145,7 +191,9 @@ static void print_variant(const json_t *cell, FILE *out)
     const json_int_t max_ns = cell_number(cell, "poll_max_ns");
     char name[128], cap[32] = "";
 
-    cell_name_variant(cell, false, name, sizeof(name));
+    bench_format_variant(cell_text(cell, "runner"), cell_text(cell, "policy"),
+                         (unsigned)cell_number(cell, "idle_handlers"),
+                         !strcmp(cell_text(cell, "ring"), "packed"), "", name, sizeof(name));
     if (max_ns) {
         snprintf(cap, sizeof(cap), "%" PRId64, (int64_t)max_ns);
     }
@@ -199,7 +247,10 @@ static void print_cells(const struct side *a, const struct side *b, FILE *out)
             continue;
         }
         if (!last || !cell_same(last, cell, cell_workload_keys)) {
-            cell_name_workload(cell, true, name, sizeof(name));
+            bench_format_group(cell_text(cell, "disk"), cell_text(cell, "engine"),
+                               (uint64_t)cell_number(cell, "bs"),
+                               (unsigned)cell_number(cell, "depth"), cell_text(cell, "pause"), name,
+                               sizeof(name));
             fprintf(out, "%s\n", name);
         }
         last = cell;

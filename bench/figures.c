@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* The figures of a run: every one once, for medians, JSON and the comparison of two files. */
+#include "bench/figures.h"
+
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "bench/bench.h"
-#include "bench/figures.h"
 #include "cli/median.h"
 
 #define FIGURE(name, member)                                                                       \
@@ -74,42 +75,15 @@ void bench_result_unknown(struct bench_result *r)
     }
 }
 
-/* Of the runs that have it; not a number if none has. */
-static double median_of(const struct bench_plan *p, unsigned group, unsigned variant,
-                        const struct bench_figure *f)
+void bench_result_latency(struct bench_result *r, const struct blk_histogram *latency)
 {
-    double v[BENCH_RUNS_MAX];
-    unsigned n = 0;
+    double percent;
 
-    for (unsigned i = 0; i < p->done[group]; i++) {
-        v[n] = *bench_figure(bench_result_at(p, group, variant, i), f);
-        n += !isnan(v[n]);
+    r->lat_mean_ns = blk_histogram_mean(latency);
+    r->lat_max_ns = (double)latency->max_ns;
+    for (unsigned i = 0; i < NR_FIGURES; i++) {
+        if (sscanf(figures[i].name, "lat_p%lf", &percent) == 1) {
+            *bench_figure(r, &figures[i]) = (double)blk_histogram_quantile(latency, percent / 100);
+        }
     }
-    return n > 0 ? median(v, n) : NAN;
-}
-
-void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
-                     struct bench_summary *out)
-{
-    unsigned n = p->done[group], noisy = 0;
-    double v[BENCH_RUNS_MAX];
-
-    *out = (struct bench_summary){.ratio = 0};
-    bench_result_unknown(&out->median);
-    for (unsigned f = 0; f < NR_FIGURES; f++) {
-        *bench_figure(&out->median, &figures[f]) = median_of(p, group, variant, &figures[f]);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        noisy += bench_result_at(p, group, variant, i)->noisy;
-    }
-    out->median.noisy = 2 * noisy > n;
-    if (n == 0 || p->variants[0].policy != &poll_policy_block) {
-        return;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        v[i] = bench_result_at(p, group, variant, i)->iops / bench_result_at(p, group, 0, i)->iops;
-    }
-    out->ratio = median(v, n);
-    out->ratio_min = v[0]; /* sorted now */
-    out->ratio_max = v[n - 1];
 }

@@ -1,16 +1,38 @@
 // SPDX-License-Identifier: MIT
-/* Figures of a run: their names, their medians, and those that the host itself gives. */
+/* Figures of a run, each with its name. */
 #ifndef POLLUX_BENCH_FIGURES_H
 #define POLLUX_BENCH_FIGURES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "bench/bench.h"
 #include "blk/latency.h"
 
-struct machine;
-
-/* --- figures.c --- */
+/* One run, or the medians of several. What is not known is not a number; the
+ * names are in figures.c. */
+struct bench_result {
+    double iops, mb_per_s;
+    double lat_mean_ns, lat_p1_ns, lat_p10_ns, lat_p25_ns, lat_p50_ns, lat_p75_ns, lat_p90_ns,
+        lat_p95_ns, lat_p99_ns, lat_p99_5_ns, lat_p99_9_ns, lat_p99_95_ns, lat_p99_99_ns,
+        lat_max_ns;
+    double flush_lat_mean_ns, flush_lat_p99_ns; /* not in the figures above */
+    double cpu;                                 /* seconds of the I/O thread per second */
+    double cpu_ns;                              /* of the I/O thread per request */
+    double vcpu_cpu, vcpu_cpu_ns;               /* the same of the vCPU */
+    double kicks;                               /* per request, as the guest counts */
+    double interrupts;                          /* per request */
+    double vcpu_exits;                          /* to user space, per request */
+    double poll_hits, poll_misses;              /* per request */
+    /* Where the time of a request went, mean: on the way to the device and back, and in it. */
+    double stage_guest_ns, stage_submit_ns, stage_device_ns, stage_finish_ns;
+    double steal;     /* seconds per second that a hypervisor below took from all CPUs */
+    double runqueue;  /* seconds per second that threads waited for a CPU, all together */
+    double switches;  /* involuntary, per second */
+    double noise;     /* share of the time that the host took away; no figure of its own */
+    bool noisy;       /* of medians: more than half of the runs are */
+    unsigned repeats; /* runs that were thrown away for their noise */
+};
 
 /* A double in struct bench_result. */
 struct bench_figure {
@@ -33,50 +55,7 @@ static inline double *bench_figure(const struct bench_result *r, const struct be
 /* No figure is known. */
 void bench_result_unknown(struct bench_result *r);
 
-/* Of the complete turns: medians, and the ratio of IOPS to blocking mode, turn by turn. */
-struct bench_summary {
-    struct bench_result median;
-    double ratio, ratio_min, ratio_max; /* 0 if blocking mode was not measured */
-};
-
-void bench_summarise(const struct bench_plan *p, unsigned group, unsigned variant,
-                     struct bench_summary *out);
-
-/* --- noise.c --- */
-
-/* Since the start of the host, or of the threads. */
-struct bench_noise {
-    uint64_t at_ns;
-    uint64_t steal_ns;    /* of all CPUs */
-    uint64_t runqueue_ns; /* ready to run, and not running: all threads together */
-    uint64_t times_run;   /* that threads were given a CPU */
-    uint64_t switches;    /* involuntary */
-};
-
-/**
- * bench_noise_sample - of the threads that a process has now; takes a tenth of a millisecond or so
- * @proc: "/proc/self"
- */
-void bench_noise_sample(struct bench_noise *n, const char *proc);
-
-/* Noise between two samples, into its figures. */
-void bench_noise_result(const struct bench_noise *begin, const struct bench_noise *end,
-                        struct bench_result *out);
-
-/* --- stages.c --- */
-
-/* Reads and writes of all disks since they were made. */
-struct bench_stages {
-    uint64_t requests;
-    uint64_t sum_ns[BLK_LATENCY_STAGES];
-};
-
-/**
- * bench_stages_sample - a snapshot; takes a tenth of a millisecond or so
- * bench_stages_result - what two of them tell, into the stages of @out, which has its latency
- */
-void bench_stages_sample(struct bench_stages *s, struct machine *m, unsigned nr_disks);
-void bench_stages_result(const struct bench_stages *begin, const struct bench_stages *end,
-                         struct bench_result *out);
+/* All figures lat_*, from the latencies of a run. */
+void bench_result_latency(struct bench_result *r, const struct blk_histogram *latency);
 
 #endif

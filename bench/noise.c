@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the host did beside the run: time that a hypervisor below it took, and time that our threads
- * were ready to run and did not.
+ * Noise of the host during a run: CPU time that a hypervisor below the host stole, and time that the
+ * threads of Pollux were runnable and waited for a CPU.
  */
+#include "bench/noise.h"
+
 #include <dirent.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bench/bench.h"
 #include "bench/figures.h"
 
 /* A thread that is woken waits some microseconds for its CPU on a quiet host too. */

@@ -1,69 +1,78 @@
 // SPDX-License-Identifier: MIT
 /* From options to a plan: disks, groups, and the variants that each group has. */
+#include "bench/plan.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/bench.h"
-#include "bench/machine.h"
-#include "bench/names.h"
-#include "bench/runners.h"
+#include "bench/bench-disk.h"
+#include "bench/bench-options.h"
+#include "bench/cache-line.h"
+#include "bench/qemu-version.h"
+#include "bench/run-fio.h"
+#include "bench/run-linux.h"
+#include "bench/run-pollux.h"
+#include "bench/run-pread.h"
+#include "bench/run-qemu.h"
+#include "bench/run-spin.h"
+#include "bench/workload.h"
 #include "cli/choices.h"
 
 #define MEMORY_DIR    "/dev/shm"
 #define RUNS          5
 #define RUNS_COMPARED 6 /* the fewest that give an interval of 95 % */
 
-static int add_targets_of(struct bench_plan *p, const struct bench_config *c,
-                          const struct engine_ops *engine, struct error *err)
+static int add_disks_of(struct bench_plan *p, const struct bench_config *c,
+                        const struct engine_ops *engine, struct error *err)
 {
-    struct bench_target *t = &p->targets[p->nr_targets];
+    struct bench_disk *t = &p->disks[p->nr_disks];
     int ret;
 
-    if (p->nr_targets + 2 > BENCH_TARGETS_MAX) {
+    if (p->nr_disks + 2 > BENCH_DISKS_MAX) {
         return error_set(err, -EINVAL, "--engine: too many at once");
     }
     if (!engine->needs_file) {
         if (!c->disk) {
-            bench_target_null(t, c, engine);
-            p->nr_targets++;
+            bench_disk_null(t, c, engine);
+            p->nr_disks++;
         }
         return 0;
     }
     if (c->disk) {
-        ret = bench_target_disk(t, c, engine, err);
-        p->nr_targets += ret == 0;
+        ret = bench_disk_image(t, c, engine, err);
+        p->nr_disks += ret == 0;
         return ret;
     }
-    ret = bench_target_scratch(t, c, engine, "memory", MEMORY_DIR, err);
+    ret = bench_disk_scratch(t, c, engine, "memory", MEMORY_DIR, err);
     if (ret < 0) {
         return ret;
     }
-    p->nr_targets++;
+    p->nr_disks++;
     if (engine != &engine_mmap) {
-        ret = bench_target_scratch(t + 1, c, engine, "disk", c->dir, err);
-        p->nr_targets += ret == 0;
+        ret = bench_disk_scratch(t + 1, c, engine, "disk", c->dir, err);
+        p->nr_disks += ret == 0;
     }
     return ret;
 }
 
-static int add_targets(struct bench_plan *p, const struct bench_config *c, struct error *err)
+static int add_disks(struct bench_plan *p, const struct bench_config *c, struct error *err)
 {
     int ret = 0;
 
     for (unsigned i = 0; ret == 0 && i < c->engines.n; i++) {
-        ret = add_targets_of(p, c, engine_at((unsigned)c->engines.v[i]), err);
+        ret = add_disks_of(p, c, engine_at((unsigned)c->engines.v[i]), err);
     }
     return ret;
 }
 
 static void add_groups(struct bench_plan *p, const struct bench_config *c)
 {
-    const unsigned per_target = c->block_sizes.n * c->depths.n * c->pauses.n;
+    const unsigned per_disk = c->block_sizes.n * c->depths.n * c->pauses.n;
 
-    for (unsigned i = 0; i < p->nr_targets * per_target; i++) {
+    for (unsigned i = 0; i < p->nr_disks * per_disk; i++) {
         p->groups[p->nr_groups++] = (struct bench_group){
-            .target = &p->targets[i / per_target],
+            .disk = &p->disks[i / per_disk],
             .bs = c->block_sizes.v[i / c->pauses.n / c->depths.n % c->block_sizes.n],
             .depth = (unsigned)c->depths.v[i / c->pauses.n % c->depths.n],
             .pause = p->pauses[i % c->pauses.n],
@@ -144,7 +153,7 @@ static void add_variants(struct bench_plan *p, const struct bench_config *c)
 
 static void add_host(struct bench_plan *p)
 {
-    p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_bare};
+    p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_spin};
     if (bench_fio_probe(p->host.fio_version, sizeof(p->host.fio_version))) {
         p->variants[p->nr_variants++] = (struct bench_variant){.runner = &bench_runner_fio};
     }
@@ -197,12 +206,12 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
         ret = check_linux(p, c, err);
     }
     if (ret == 0) {
-        ret = add_targets(p, c, err);
+        ret = add_disks(p, c, err);
     }
     if (ret < 0) {
         return ret;
     }
-    if (p->nr_targets == 0) {
+    if (p->nr_disks == 0) {
         return error_set(err, -EINVAL, "--disk: engine null takes no disk");
     }
     add_groups(p, c);
@@ -217,8 +226,8 @@ int bench_plan_init(struct bench_plan *p, const struct bench_config *c, struct e
 
 void bench_plan_destroy(struct bench_plan *p)
 {
-    for (unsigned i = 0; i < p->nr_targets; i++) {
-        bench_target_close(&p->targets[i]);
+    for (unsigned i = 0; i < p->nr_disks; i++) {
+        bench_disk_close(&p->disks[i]);
     }
     free(p->results);
     free(p->done);

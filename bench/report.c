@@ -1,192 +1,149 @@
 // SPDX-License-Identifier: MIT
-/* What the bench found, as a table for people. */
-#include <inttypes.h>
-#include <math.h>
+/*
+ * The page is made by bench/report.py, which this file carries into the program. Python reads the
+ * JSON from a memory file and prints the page, which is written only when it is complete.
+ */
+#include "bench/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "bench/bench.h"
-#include "bench/figures.h"
-#include "bench/names.h"
-#include "bench/output.h"
-#include "bench/runners.h"
+#include "base/output-file.h"
+#include "bench/child.h"
 
-#define NAME_WIDTH 18
+#define TIMEOUT_MS 60000
 
-struct column {
-    const char *title, *figure;
-    int width, decimals;
-    double unit; /* of the figure, in that of the title */
-};
+__asm__(".pushsection .rodata\n"
+        ".globl bench_report_py\n"
+        ".type bench_report_py, @object\n"
+        "bench_report_py:\n"
+        ".incbin \"bench/report.py\"\n"
+        ".byte 0\n"
+        ".size bench_report_py, . - bench_report_py\n"
+        ".popsection");
 
-/* At most 120 characters together with the name, the cap and the ratio. */
-static const struct column columns[] = {
-    {"IOPS", "iops", 8, 0, 1},
-    {"MB/s", "mb_per_s", 7, 1, 1},
-    {"mean us", "lat_mean_ns", 7, 2, 1e3},
-    {"p50 us", "lat_p50_ns", 7, 2, 1e3},
-    {"p99 us", "lat_p99_ns", 7, 2, 1e3},
-    {"p99.9", "lat_p99.9_ns", 7, 1, 1e3},
-    {"CPU/s", "iothread_cpu_s_per_s", 5, 2, 1},
-    {"CPU us", "iothread_cpu_ns_per_request", 7, 2, 1e3},
-    {"kicks", "kicks_per_request", 6, 3, 1},
-    {NULL, NULL, 0, 0, 0},
-};
+extern const char bench_report_py[];
 
-static const struct column more_columns[] = {
-    {"p99.99", "lat_p99.99_ns", 8, 1, 1e3},
-    {"max us", "lat_max_ns", 8, 1, 1e3},
-    {"flush us", "flush_lat_mean_ns", 8, 1, 1e3},
-    {"vCPU/s", "vcpu_cpu_s_per_s", 6, 2, 1},
-    {"vCPU us", "vcpu_cpu_ns_per_request", 7, 2, 1e3},
-    {"exits", "vcpu_exits_per_request", 6, 3, 1},
-    {"irqs", "interrupts_per_request", 6, 3, 1},
-    {"hits", "poll_hits_per_request", 6, 3, 1},
-    {"misses", "poll_misses_per_request", 6, 3, 1},
-    {"guest us", "stage_guest_ns", 8, 2, 1e3},
-    {"submit", "stage_seen_to_submitted_ns", 6, 2, 1e3},
-    {"device", "stage_submitted_to_completed_ns", 8, 2, 1e3},
-    {"finish", "stage_completed_to_used_ns", 6, 2, 1e3},
-    {"steal/s", "steal_s_per_s", 7, 3, 1},
-    {"wait/s", "runqueue_s_per_s", 6, 3, 1},
-    {"preempt/s", "involuntary_switches_per_s", 9, 0, 1},
-    {NULL, NULL, 0, 0, 0},
-};
-
-static void print_titles(const struct column *c, FILE *out)
+/* Runs @script. Return: 0 and *@out, all that Python printed, to be freed; else -errno and @err. */
+static int run_python(const char *script, char *argument, const int *fds, char **out,
+                      struct error *err)
 {
-    for (; c->title; c++) {
-        fprintf(out, " %*s", c->width, c->title);
+    char *argv[] = {"python3", "-I", "-c", (char *)script, argument, NULL};
+    char chunk[65536], complaint[256] = "";
+    struct child child;
+    int ret = child_start(&child, argv, fds, -1, err), status;
+    ssize_t n = -ENOMEM;
+    size_t size;
+    FILE *text;
+
+    *out = NULL;
+    if (ret < 0) {
+        return ret == -ENOENT ? error_set(err, ret,
+                                          "--report needs python3, which is not installed: "
+                                          "apt-get install python3")
+                              : ret;
     }
+    text = open_memstream(out, &size);
+    while (text && (n = child_read(&child, chunk, sizeof(chunk), TIMEOUT_MS)) > 0) {
+        fwrite(chunk, 1, (size_t)n, text);
+    }
+    if (text && fclose(text) != 0) {
+        n = -ENOMEM;
+    }
+    status = child_end(&child, complaint, sizeof(complaint));
+    if (n < 0) {
+        ret = error_set(err, (int)n, "--report: cannot read from python3: %s", strerror((int)-n));
+    } else if (status != 0) {
+        ret = error_set(err, -EINVAL, "--report: python3 failed: %s", complaint);
+    }
+    if (ret < 0) {
+        free(*out);
+        *out = NULL;
+    }
+    return ret;
 }
 
-/* A latency of a second must not push the columns out of line. */
-static int decimals_that_fit(const struct column *c, double value)
+int bench_report_prepare(const char *dir, struct error *err)
 {
-    int decimals = c->decimals;
+    struct stat st;
+    char *nothing;
+    int ret;
 
-    while (decimals > 0 && snprintf(NULL, 0, "%.*f", decimals, value) > c->width) {
-        decimals--;
+    if (mkdir(dir, 0777) < 0 && errno != EEXIST) {
+        return error_set(err, -errno, "cannot make directory '%s': %s", dir, strerror(errno));
     }
-    return decimals;
+    if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        return error_set(err, -ENOTDIR, "--report: '%s' is no directory", dir);
+    }
+    if (access(dir, W_OK | X_OK) < 0) {
+        return error_set(err, -errno, "cannot write into '%s': %s", dir, strerror(errno));
+    }
+    ret = run_python("import html, json, math", NULL, (const int[]){-1}, &nothing, err);
+    free(nothing);
+    return ret;
 }
 
-static void print_figures(const struct column *c, const struct bench_result *r, FILE *out)
+int bench_report_check(const char *dir, const char *path, struct error *err)
 {
-    for (; c->title; c++) {
-        double value = *bench_figure(r, bench_figure_find(c->figure));
+    char *page;
+    int ret = 0;
 
-        if (isnan(value)) {
-            fprintf(out, " %*s", c->width, "-");
-        } else {
-            fprintf(out, " %*.*f", c->width, decimals_that_fit(c, value / c->unit),
-                    value / c->unit);
-        }
+    if (asprintf(&page, "%s/index.html", dir) < 0) {
+        return error_set(err, -ENOMEM, "out of memory");
     }
+    if (output_file_same(page, path)) {
+        ret = error_set(err, -EINVAL,
+                        "--report: '%s' is also given as '%s'; name another directory", page, path);
+    }
+    free(page);
+    return ret;
 }
 
-static void print_row(const struct bench_plan *p, unsigned g, unsigned v, bool wide, FILE *out)
+/* Return: 0 and *@out, the page, to be freed; or -errno and @err. */
+static int make_page(const json_t *root, char **out, struct error *err)
 {
-    const struct bench_variant *variant = &p->variants[v];
-    char max_ns[32] = "", ratio[48] = "", name[48];
-    struct bench_summary s;
+    int fd = memfd_create("result.json", MFD_CLOEXEC), ret;
+    char path[32];
 
-    bench_summarise(p, g, v, &s);
-    bench_variant_name(variant, false, name, sizeof(name));
-    if (variant->max_ns) {
-        snprintf(max_ns, sizeof(max_ns), "%" PRIu64, variant->max_ns);
+    if (fd < 0 || json_dumpfd(root, fd, 0) < 0) {
+        ret = error_set(err, -ENOMEM, "out of memory for the report");
+    } else {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ret = run_python(bench_report_py, path, (const int[]){fd, -1}, out, err);
     }
-    if (s.ratio > 0 && v > 0) {
-        snprintf(ratio, sizeof(ratio), "%.2f (%.2f-%.2f)", s.ratio, s.ratio_min, s.ratio_max);
+    if (fd >= 0) {
+        close(fd);
     }
-    fprintf(out, "%s %-*s %7s", s.median.noisy ? "~" : " ", NAME_WIDTH, name, max_ns);
-    print_figures(columns, &s.median, out);
-    fprintf(out, "  %*s", wide ? -18 : 0, ratio);
-    if (wide) {
-        print_figures(more_columns, &s.median, out);
-    }
-    fputc('\n', out);
+    return ret;
 }
 
-static void print_head(bool wide, FILE *out)
+int bench_report_write(const char *dir, const json_t *root, struct error *err)
 {
-    fprintf(out, "  %-*s %7s", NAME_WIDTH, "policy", "max-ns");
-    print_titles(columns, out);
-    fprintf(out, "  %*s", wide ? -18 : 0, "IOPS to block");
-    if (wide) {
-        print_titles(more_columns, out);
-    }
-    fputc('\n', out);
-}
+    char *path = NULL, *page = NULL;
+    FILE *out;
+    int ret = make_page(root, &page, err);
 
-static bool has_others(const struct bench_plan *p)
-{
-    for (unsigned v = 0; v < p->nr_variants; v++) {
-        if (p->variants[v].runner != &bench_runner_pollux) {
-            return true;
-        }
+    if (ret < 0) {
+        return ret;
     }
-    return false;
-}
+    if (asprintf(&path, "%s/index.html", dir) < 0) {
+        path = NULL;
+        ret = error_set(err, -ENOMEM, "out of memory for the report");
+    } else {
+        ret = output_file_open("--report", path, &out, err);
+    }
+    if (ret == 0) {
+        bool good = fputs(page, out) >= 0;
 
-static bool any_noisy(const struct bench_plan *p)
-{
-    struct bench_summary s;
-
-    for (unsigned g = 0; g < p->nr_groups; g++) {
-        for (unsigned v = 0; p->done[g] > 0 && v < p->nr_variants; v++) {
-            if (bench_cell_exists(p, g, v)) {
-                bench_summarise(p, g, v, &s);
-                if (s.median.noisy) {
-                    return true;
-                }
-            }
-        }
+        good &= fclose(out) == 0;
+        ret = good ? 0 : error_set(err, -errno, "cannot write '%s': %s", path, strerror(errno));
     }
-    return false;
-}
-
-static void print_legend(const struct bench_plan *p, bool wide, FILE *out)
-{
-    fprintf(
-        out,
-        "\nMedians of up to %u runs. mean, p50, p99, p99.9: latency in us; CPU/s: seconds of CPU "
-        "that the I/O thread\ntakes in a second; CPU us: its CPU time per request; kicks: "
-        "notifications per request; last: ratio of IOPS to\nblocking mode, taken within each "
-        "turn: median (min-max).\n",
-        p->nr_runs);
-    if (wide) {
-        fprintf(out,
-                "p99.99, max, flush: latency; vCPU: CPU time of the guest's processor; exits: to "
-                "user space; irqs: interrupts; hits,\nmisses: of polling; all per request. guest, "
-                "submit, device, finish: where the time of a request went, us: on the way\nto the "
-                "device and back, until it was submitted, until it was done, until the guest could "
-                "see it. steal, wait, preempt:\nwhat the host did beside.\n");
-    }
-    if (any_noisy(p)) {
-        fprintf(out, "~ the host was busy with something else in most runs, though they were "
-                     "repeated: do not rely on these.\n");
-    }
-}
-
-void bench_print_table(const struct bench_plan *p, bool wide, FILE *out)
-{
-    char name[256];
-
-    print_head(wide, out);
-    for (unsigned g = 0; g < p->nr_groups; g++) {
-        if (p->done[g] == 0) {
-            continue;
-        }
-        bench_name_group(&p->groups[g], name, sizeof(name));
-        fprintf(out, "%s\n", name);
-        for (unsigned v = 0; v < p->nr_variants; v++) {
-            if (bench_cell_exists(p, g, v)) {
-                print_row(p, g, v, wide, out);
-            }
-        }
-    }
-    print_legend(p, wide, out);
-    if (has_others(p)) {
-        bench_print_against(p, out);
-    }
+    free(path);
+    free(page);
+    return ret;
 }

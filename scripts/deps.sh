@@ -27,7 +27,7 @@ packages_for() {
         debian-archive-keyring:=/usr/share/keyrings/debian-archive-keyring.gpg ;;
     lint) echo clang:clang clang-format:clang-format cppcheck:cppcheck shellcheck:shellcheck ;;
     clang) echo clang:clang ;;
-    results) echo python3:python3 gnuplot-nox:gnuplot qemu-system-x86:qemu-system-x86_64 fio:fio ;;
+    results) echo python3:python3 qemu-system-x86:qemu-system-x86_64 fio:fio ;;
     fuzz) echo clang:clang 'libclang-rt-14-dev:=/usr/lib/llvm-*/lib/clang/*/lib/linux/*fuzzer-x*.a' ;;
     *) echo "deps.sh: unknown purpose '$1'" >&2; exit 2 ;;
     esac

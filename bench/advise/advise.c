@@ -2,22 +2,26 @@
 /* pollux advise: open the disk to be read only, measure in turns, report. */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "bench/advise/advise.h"
+#include "bench/advise/advice-print.h"
+#include "bench/advise/wake-cost.h"
+#include "bench/run-engine.h"
+#include "bench/turns.h"
+#include "cli/choices.h"
 #include "cli/command.h"
 #include "cli/cpus.h"
 #include "cli/interrupt.h"
 
-/* About how long a slice is: turns are as many as the time has room for. */
-#define SLICE_NS     100000000
-#define SLICE_MIN_NS 20000000
-#define SIZE_MIN     (1 << 20)
+/* About how long a run is: turns are as many as the time has room for. */
+#define RUN_NS     100000000
+#define RUN_MIN_NS 20000000
+#define TURNS_MAX  64
+#define SIZE_MIN   (1 << 20)
+/* Longer than any read takes. */
+#define ALWAYS_NS 1000000000
 
 struct advise_config {
     const char *disk;
@@ -25,201 +29,156 @@ struct advise_config {
     bool json;
 };
 
-/* What is measured, and how far it is. */
-struct session {
-    struct image image;
-    struct advise_reader *reader;
-    struct advise_data *data;
-    unsigned nr_slices, nr_turns; /* of a turn; planned */
-    uint64_t slice_ns;
-    bool tty;
-};
-
-/* --- before the measurement --- */
-
-static int open_disk(struct session *s, const char *path, struct error *err)
+static int open_disk(struct advise_data *d, struct image *image, struct error *err)
 {
-    struct image_config config = {.path = path, .readonly = true, .direct = true};
-    char *why = s->data->why_cached;
-    int ret = image_open(&s->image, &config, err);
+    struct image_config config = {.path = d->file, .readonly = true, .direct = true};
+    int ret = image_open(image, &config, err);
 
     if (ret == -EINVAL) { /* no O_DIRECT, or what is wrong without it as well */
-        snprintf(why, sizeof(s->data->why_cached), "%s", err->msg);
+        snprintf(d->why_cached, sizeof(d->why_cached), "%s", err->msg);
         config.direct = false;
-        ret = image_open(&s->image, &config, err);
-    } else if (ret == 0 && s->image.page_cache) {
-        snprintf(why, sizeof(s->data->why_cached), "in spite of O_DIRECT, %s", s->image.page_cache);
+        ret = image_open(image, &config, err);
+    } else if (ret == 0 && image->page_cache) {
+        snprintf(d->why_cached, sizeof(d->why_cached), "in spite of O_DIRECT, %s",
+                 image->page_cache);
     }
-    if (ret == 0 && s->image.size < SIZE_MIN) {
+    if (ret == 0 && image->size < SIZE_MIN) {
         ret = error_set(err, -EINVAL,
                         "disk image %s is too small to be measured, %" PRIu64
                         " bytes: it takes 1 MiB",
-                        path, s->image.size);
+                        d->file, image->size);
     }
     return ret;
 }
 
-static void describe_disk(const struct session *s, const char *path)
+static void describe_disk(struct advise_data *d, const struct image *image)
 {
-    struct advise_data *d = s->data;
     struct cpus cpus;
     struct stat st;
 
-    d->file = path;
-    d->size = s->image.size;
-    d->direct = !image_in_page_cache(&s->image);
-    d->writable = access(path, W_OK) == 0;
+    d->size = image->size;
+    d->direct = !image_in_page_cache(image);
+    d->writable = access(d->file, W_OK) == 0;
     cpus_get(&cpus, "");
     d->cpus = cpus_whole(&cpus);
     d->written = 1;
-    if (!s->image.block_device && fstat(s->image.fd, &st) == 0) {
+    if (!image->block_device && fstat(image->fd, &st) == 0) {
         d->written = (double)st.st_blocks * 512 / (double)d->size;
     }
 }
 
-/* Those that pollux run would let have this disk. */
-static int list_engines(struct session *s, struct error *err)
+/* Those that pollux run would let have this disk. Return: cells of a turn. */
+static unsigned list_engines(const struct advise_data *d, const struct image *image,
+                             struct option_list *engines)
 {
-    struct advise_data *d = s->data;
     const struct engine_ops *ops;
+    unsigned nr_cells = 0;
+    struct error err = {""};
 
-    for (unsigned i = 0; (ops = engine_at(i)); i++) {
+    for (unsigned i = 0; (ops = engine_at(i)) && engines->n < ADVISE_ENGINES_MAX; i++) {
         if (!ops->needs_file || (ops == &engine_linux_aio && !d->direct) ||
-            (ops == &engine_mmap && !s->image.in_memory)) {
+            (ops == &engine_mmap && !image->in_memory)) {
             continue;
         }
-        if (advise_reader_probe(s->reader, ops, err) < 0) {
-            fprintf(stderr, "pollux advise: without engine %s: %s\n", ops->name, err->msg);
+        if (bench_engine_probe(ops, image, &err) < 0) {
+            fprintf(stderr, "pollux advise: without engine %s: %s\n", ops->name, err.msg);
             continue;
         }
-        d->engines[d->nr_engines++].ops = ops;
-        s->nr_slices += advise_waits(ops) * ADVISE_LOADS;
+        engines->v[engines->n++] = i;
+        nr_cells += ADVISE_DEPTHS * (ops == &engine_sync ? 1 : ADVISE_WAITS);
     }
-    return d->nr_engines ? 0 : error_set(err, -ENOTSUP, "no engine works on %s", d->file);
+    return nr_cells;
 }
 
-static void plan_turns(struct session *s, uint64_t time_ns)
+static void set_time(struct bench_config *c, unsigned nr_cells, uint64_t time_ns)
 {
-    uint64_t turns = time_ns / (SLICE_NS * (uint64_t)s->nr_slices);
+    uint64_t turns = time_ns / (RUN_NS * (uint64_t)nr_cells);
 
     if (turns < ADVISE_TURNS_MIN) {
-        /* Short slices, unless they would be too short to say anything. */
-        turns = time_ns < SLICE_MIN_NS * s->nr_slices * ADVISE_TURNS_MIN ? 1 : ADVISE_TURNS_MIN;
+        /* Short runs, unless they would be too short to say anything. */
+        turns = time_ns < RUN_MIN_NS * nr_cells * ADVISE_TURNS_MIN ? 1 : ADVISE_TURNS_MIN;
     }
-    turns = turns < ADVISE_TURNS_MAX ? turns : ADVISE_TURNS_MAX;
-    s->nr_turns = (unsigned)turns;
-    s->slice_ns = time_ns / (turns * s->nr_slices);
+    c->runs = turns < TURNS_MAX ? turns : TURNS_MAX;
+    c->time_ns = time_ns / (c->runs * nr_cells);
 }
 
-/* --- the measurement --- */
-
-static void show_progress(const struct session *s, const struct advise_engine *e,
-                          enum advise_wait wait, enum advise_load load, unsigned done)
+/* The plan of the bench, with reads by an engine alone in place of a guest. */
+static int make_plan(struct advise_data *d, struct bench_config *c, struct error *err)
 {
-    unsigned left = s->nr_turns * s->nr_slices - s->data->nr_turns * s->nr_slices - done;
+    int ret = bench_plan_init(d->plan, c, err);
 
-    if (s->tty) {
-        fprintf(stderr, "\r\033[Kturn %u of %u: %s, %s, %s; about %.0f s left",
-                s->data->nr_turns + 1, s->nr_turns, e->ops->name, advise_wait_names[wait],
-                advise_load_names[load], (double)left * (double)s->slice_ns / 1e9);
-        fflush(stderr);
+    d->plan->turns_of_all = true;
+    for (unsigned v = 0; v < d->plan->nr_variants; v++) {
+        d->plan->variants[v].runner = &bench_runner_engine;
     }
-}
-
-static int measure_engine(struct session *s, struct advise_engine *e, enum advise_load load,
-                          unsigned *done, int stop_fd, struct error *err)
-{
-    for (unsigned w = 0; w < advise_waits(e->ops); w++) {
-        bool kept = w == ADVISE_POLL && load == ADVISE_RANDOM_1;
-        int ret;
-
-        show_progress(s, e, w, load, (*done)++);
-        ret = advise_read(s->reader, e->ops, w, load, s->slice_ns, stop_fd,
-                          &e->turn[w][load][s->data->nr_turns], kept ? e->reads : NULL, err);
-        if (ret < 0) {
-            return ret;
-        }
-    }
-    return 0;
-}
-
-static int measure_turn(struct session *s, int stop_fd, struct error *err)
-{
-    struct advise_data *d = s->data;
-    unsigned done = 0;
-    int ret = advise_wake(&d->wake_ns[d->nr_turns], err);
-
-    for (unsigned load = 0; ret == 0 && load < ADVISE_LOADS; load++) {
-        for (unsigned i = 0; ret == 0 && i < d->nr_engines; i++) {
-            ret = measure_engine(s, &d->engines[i], load, &done, stop_fd, err);
-        }
-    }
-    if (ret == 0) {
-        d->nr_turns++;
+    d->plan->variants[ADVISE_POLL].max_ns = ALWAYS_NS;
+    for (unsigned e = 0; e < d->plan->nr_disks; e++) {
+        d->plan->groups[e * ADVISE_DEPTHS + ADVISE_DEPTH_1].reads = d->reads[e];
     }
     return ret;
 }
 
-static int measure(struct session *s, int stop_fd, struct error *err)
+static int prepare(struct advise_data *d, struct bench_config *c, uint64_t time_ns,
+                   struct error *err)
 {
+    struct image image = {.fd = -1};
+    unsigned nr_cells;
+    int ret = open_disk(d, &image, err);
+
+    if (ret == 0) {
+        describe_disk(d, &image);
+        c->engines.n = 0;
+        nr_cells = list_engines(d, &image, &c->engines);
+        ret = nr_cells ? 0 : error_set(err, -ENOTSUP, "no engine works on %s", d->file);
+    }
+    image_close(&image);
+    if (ret == 0) {
+        set_time(c, nr_cells, time_ns);
+        ret = make_plan(d, c, err);
+    }
+    return ret;
+}
+
+static int measure(struct advise_data *d, int stop_fd, struct error *err)
+{
+    FILE *progress = isatty(STDERR_FILENO) ? stderr : NULL;
     int ret = 0;
 
-    s->tty = isatty(STDERR_FILENO);
-    while (ret == 0 && s->data->nr_turns < s->nr_turns) {
-        ret = measure_turn(s, stop_fd, err);
+    for (unsigned i = 0; ret == 0 && i < ADVISE_WAKES; i++) {
+        ret = advise_wake(&d->wake_ns[i], err);
     }
-    if (s->tty) {
-        fprintf(stderr, "\r\033[K");
-    }
-    return ret;
-}
-
-/* --- all of it --- */
-
-static int prepare(struct session *s, const struct advise_config *c, struct error *err)
-{
-    int ret = open_disk(s, c->disk, err);
-
-    if (ret < 0) {
-        return ret;
-    }
-    s->reader = advise_reader_new(&s->image);
-    if (!s->reader) {
-        return error_set(err, -ENOMEM, "out of memory");
-    }
-    describe_disk(s, c->disk);
-    ret = list_engines(s, err);
     if (ret == 0) {
-        plan_turns(s, c->time_ns);
+        ret = bench_run_plan(d->plan, progress, stop_fd, NULL, err);
     }
+    d->nr_turns = d->plan->done[d->plan->nr_groups - 1];
     return ret;
 }
 
-static int report(const struct command *cmd, const struct session *s, bool json)
+static int report(const struct command *cmd, const struct advise_data *d, bool json)
 {
     if (json) {
-        return advise_print_json(s->data, stdout) < 0 ? command_fail(cmd, "out of memory")
-                                                      : EXIT_STATUS_OK;
+        return advise_print_json(d, stdout) < 0 ? command_fail(cmd, "out of memory")
+                                                : EXIT_STATUS_OK;
     }
-    advise_print(s->data, stdout);
+    advise_print(d, stdout);
     return EXIT_STATUS_OK;
 }
 
-static int measure_and_report(const struct command *cmd, struct session *s, bool json)
+static int measure_and_report(const struct command *cmd, struct advise_data *d, bool json)
 {
     struct error err = {""};
     int status = EXIT_STATUS_OK, fd = interrupt_watch(&err);
-    int ret = fd < 0 ? fd : measure(s, fd, &err);
+    int ret = fd < 0 ? fd : measure(d, fd, &err);
 
     if (ret == -EINTR) {
         status = interrupt_status(fd);
-        if (s->data->nr_turns == 0) {
+        if (d->nr_turns == 0) {
             command_fail(cmd, "interrupted before the first turn was complete: nothing to report");
         }
     } else if (ret < 0) {
         status = command_fail(cmd, err.msg);
     }
-    if (s->data->nr_turns > 0 && report(cmd, s, json) != EXIT_STATUS_OK) {
+    if (d->nr_turns > 0 && report(cmd, d, json) != EXIT_STATUS_OK) {
         status = EXIT_STATUS_FAILURE;
     }
     if (fd >= 0) {
@@ -230,22 +189,30 @@ static int measure_and_report(const struct command *cmd, struct session *s, bool
 
 static int advise(const struct command *cmd, const struct advise_config *c)
 {
-    struct session s = {.image = {.fd = -1}, .data = calloc(1, sizeof(*s.data))};
+    struct advise_data *d = calloc(1, sizeof(*d));
+    struct bench_plan *plan = calloc(1, sizeof(*plan));
+    struct bench_config bench;
     struct error err = {""};
     int status;
 
+    bench_config_init(&bench);
+    bench.disk = c->disk;
+    bench.policies.v[0] = choice_index(choice_policy, "block");
+    bench.policies.v[1] = choice_index(choice_policy, "cost");
+    bench.policies.v[2] = choice_index(choice_policy, "fixed");
     if (!c->disk) {
         status = command_fail(cmd, "--disk FILE is missing: which one?");
-    } else if (!s.data) {
+    } else if (!d || !plan) {
         status = command_fail(cmd, "out of memory");
-    } else if (prepare(&s, c, &err) < 0) {
-        status = command_fail(cmd, err.msg);
     } else {
-        status = measure_and_report(cmd, &s, c->json);
+        d->plan = plan;
+        d->file = c->disk;
+        status = prepare(d, &bench, c->time_ns, &err) < 0 ? command_fail(cmd, err.msg)
+                                                          : measure_and_report(cmd, d, c->json);
+        bench_plan_destroy(plan);
     }
-    advise_reader_free(s.reader);
-    image_close(&s.image);
-    free(s.data);
+    free(plan);
+    free(d);
     return status;
 }
 
@@ -295,7 +262,7 @@ const struct command command_advise = {
     .summary = "measure a disk, read-only, and recommend engine, poll policy and cap",
     .usage = "--disk FILE [options]",
     .options = advise_options_table,
-    .notes = "No guest runs, and no KVM is needed. Each engine reads the disk in short slices that "
+    .notes = "No guest runs, and no KVM is needed. Each engine reads the disk in short runs that "
              "take\nturns, blocking and polling. Nothing is written. Ctrl-C ends it and reports "
              "the turns that\nare done.\n"
              "\n"

@@ -6,10 +6,12 @@
  * differ by. Policy: `cost`, which blocks by itself where polling does not pay, unless there is no
  * second CPU to poll on, or nothing to save. Cap: what the slowest reads that are worth it take.
  */
+#include "bench/advise/rule.h"
+
 #include <string.h>
 
 #include "aio/policy/cost-curve.h"
-#include "bench/advise/advise.h"
+#include "bench/summary.h"
 #include "cli/median.h"
 
 /* What is faster must be by so much, and not only by chance. */
@@ -19,33 +21,19 @@
 /* A wake-up that is worth less polling than this is nothing to save. */
 #define LIMIT_MIN_NS 1000
 
-struct advise_figures advise_median(const struct advise_data *d, const struct advise_engine *e,
-                                    enum advise_wait wait, enum advise_load load)
+struct bench_result advise_median(const struct advise_data *d, unsigned e, enum advise_wait wait,
+                                  enum advise_depth depth)
 {
-    struct advise_figures out;
-    double v[ADVISE_TURNS_MAX];
+    struct bench_summary s;
 
-#define MEDIAN_OF(field)                                                                           \
-    do {                                                                                           \
-        for (unsigned i = 0; i < d->nr_turns; i++) {                                               \
-            v[i] = e->turn[wait][load][i].field;                                                   \
-        }                                                                                          \
-        out.field = median(v, d->nr_turns);                                                        \
-    } while (0)
-
-    MEDIAN_OF(iops);
-    MEDIAN_OF(mean_ns);
-    MEDIAN_OF(p50_ns);
-    MEDIAN_OF(p99_ns);
-    MEDIAN_OF(cpu_ns);
-#undef MEDIAN_OF
-    return out;
+    bench_summarise(d->plan, e * ADVISE_DEPTHS + depth, wait, &s);
+    return s.median;
 }
 
 /* --- the policy --- */
 
 /* The window that policy cost will come to, and how many of the reads come within it. */
-static void find_window(const struct advise_engine *e, struct advice *out)
+static void find_window(const uint64_t reads[HIST_BUCKETS], struct advice *out)
 {
     uint16_t n[HIST_BUCKETS];
     struct cost_curve curve;
@@ -53,10 +41,10 @@ static void find_window(const struct advise_engine *e, struct advice *out)
     uint64_t all = 0;
 
     for (unsigned i = 0; i < HIST_BUCKETS; i++) {
-        all += e->reads[i];
+        all += reads[i];
     }
     for (unsigned i = 0; i < HIST_BUCKETS; i++) {
-        n[i] = (uint16_t)((double)e->reads[i] / (double)(all ? all : 1) * UINT16_MAX);
+        n[i] = (uint16_t)((double)reads[i] / (double)(all ? all : 1) * UINT16_MAX);
     }
     memset(&curve, 0, sizeof(curve));
     cost_curve_add(&curve, n, n);
@@ -65,7 +53,7 @@ static void find_window(const struct advise_engine *e, struct advice *out)
         uint64_t from = i ? hist_edge(i - 1) : 0, edge = hist_edge(i);
         uint64_t to = edge < out->window_ns ? edge : out->window_ns;
 
-        within += from < to ? (double)e->reads[i] * (double)(to - from) / (double)(edge - from) : 0;
+        within += from < to ? (double)reads[i] * (double)(to - from) / (double)(edge - from) : 0;
     }
     out->within = all ? within / (double)all : 0;
 }
@@ -73,7 +61,7 @@ static void find_window(const struct advise_engine *e, struct advice *out)
 /* A cap in the middle of a bucket would keep the policy from what comes in all of it. */
 static uint64_t find_cap(const struct advise_data *d, const struct advice *a)
 {
-    double p99 = advise_median(d, a->engine, ADVISE_POLL, ADVISE_RANDOM_1).p99_ns;
+    double p99 = advise_median(d, a->engine, ADVISE_POLL, ADVISE_DEPTH_1).lat_p99_ns;
     uint64_t cap = hist_edge(hist_bucket((uint64_t)p99));
 
     cap = cap > CAP_FLOOR_NS ? cap : CAP_FLOOR_NS;
@@ -82,58 +70,59 @@ static uint64_t find_cap(const struct advise_data *d, const struct advice *a)
 
 static double wake_ns(const struct advise_data *d)
 {
-    double v[ADVISE_TURNS_MAX], middle;
+    double v[ADVISE_WAKES], middle;
 
-    memcpy(v, d->wake_ns, d->nr_turns * sizeof(*v));
-    middle = median(v, d->nr_turns);
+    memcpy(v, d->wake_ns, sizeof(v));
+    middle = median(v, ADVISE_WAKES);
     return middle > 0 ? middle : 0;
 }
 
 /* --- the engine --- */
 
 /* Linux AIO blocks on buffered files; pollux run then takes threads. */
-static const struct advise_engine *usual_engine(const struct advise_data *d)
+static unsigned usual_engine(const struct advise_data *d)
 {
-    for (unsigned i = 0; i < d->nr_engines; i++) {
-        const struct engine_ops *ops = d->engines[i].ops;
+    for (unsigned e = 0; e < d->plan->nr_disks; e++) {
+        const struct engine_ops *ops = advise_engine(d, e);
 
         if (ops == &engine_linux_aio || (!d->direct && ops == &engine_threads)) {
-            return &d->engines[i];
+            return e;
         }
     }
-    return &d->engines[0];
+    return 0;
 }
 
 /* An engine with a way to wait. */
 struct setting {
-    const struct advise_engine *engine;
+    unsigned engine;
     enum advise_wait wait;
 };
 
 /* At depth 1, or as the mean of depth 1 and 32. */
-static double ratio_in(const struct setting *a, const struct setting *b, bool deep, unsigned turn)
+static double ratio_in(const struct advise_data *d, struct setting a, struct setting b, bool deep,
+                       unsigned turn)
 {
+    const unsigned depths = deep ? ADVISE_DEPTHS : 1;
     double sum = 0;
 
-    for (unsigned load = ADVISE_RANDOM_1; load <= (deep ? ADVISE_RANDOM_32 : ADVISE_RANDOM_1);
-         load++) {
-        sum +=
-            a->engine->turn[a->wait][load][turn].iops / b->engine->turn[b->wait][load][turn].iops;
+    for (unsigned i = 0; i < depths; i++) {
+        sum += advise_run(d, a.engine, a.wait, i, turn)->iops /
+               advise_run(d, b.engine, b.wait, i, turn)->iops;
     }
-    return deep ? sum / 2 : sum;
+    return sum / depths;
 }
 
 /* Return: how many times as fast as @b is @a; 1 if it may as well be chance. */
 static double faster(const struct advise_data *d, struct setting a, struct setting b, bool deep)
 {
-    double v[ADVISE_TURNS_MAX];
+    double v[BENCH_RUNS_MAX];
     struct interval ratio;
 
     if (d->nr_turns < ADVISE_TURNS_MIN) {
         return 1;
     }
     for (unsigned i = 0; i < d->nr_turns; i++) {
-        v[i] = ratio_in(&a, &b, deep, i);
+        v[i] = ratio_in(d, a, b, deep, i);
     }
     median_interval(v, d->nr_turns, &ratio);
     return ratio.median > FASTER && ratio.low > 1 ? ratio.median : 1;
@@ -143,12 +132,11 @@ static void choose_engine(const struct advise_data *d, struct advice *out)
 {
     out->engine = out->usual = usual_engine(d);
     out->engine_ratio = 1;
-    for (unsigned i = 0; i < d->nr_engines; i++) {
-        const struct advise_engine *e = &d->engines[i];
+    for (unsigned e = 0; e < d->plan->nr_disks; e++) {
         double ratio;
 
         /* It stops all else that its I/O thread does, however fast it is alone. */
-        if (e->ops == &engine_sync) {
+        if (advise_engine(d, e) == &engine_sync) {
             continue;
         }
         ratio = faster(d, (struct setting){e, out->wait}, (struct setting){out->usual, out->wait},
@@ -191,6 +179,6 @@ void advise_decide(const struct advise_data *d, struct advice *out)
         choose_block(d, out);
     } else {
         out->max_ns = find_cap(d, out);
-        find_window(out->engine, out);
+        find_window(d->reads[out->engine], out);
     }
 }

@@ -95,15 +95,19 @@ def rounded(value):
 
 
 def dump(result):
-    """One cell a line."""
+    """A line for each key and each cell."""
     for cell in result["cells"]:
         cell["runs"] = [{k: run[k] for k in RUN_KEYS if k in run} for run in cell["runs"]]
         cell["median"] = {k: v for k, v in cell["median"].items()
                           if not MEDIANS_DROPPED.fullmatch(k)}
         for ratios in ("against", "iops_to_block"):
             cell.pop(ratios, None)
-    cells = ",\n".join(json.dumps(rounded(c), separators=(",", ":")) for c in result.pop("cells"))
-    return json.dumps(rounded(result), indent=1)[:-2] + f',\n "cells": [\n{cells}\n ]\n}}\n'
+    def line(value):
+        return json.dumps(rounded(value), separators=(",", ":"))
+
+    cells = ",\n".join(line(c) for c in result.pop("cells"))
+    head = "".join(f'"{key}": {line(value)},\n' for key, value in result.items())
+    return f'{{\n{head}"cells": [\n{cells}\n]}}\n'
 
 
 def measure():

@@ -269,8 +269,8 @@ policy, `cost`, with its default cap. All but the IOPS themselves are ratios, Po
 
 ## Against the host alone
 
-*bare* is the same guest with a disk that is nothing but a loop: no event loop, no checks, no
-interrupts. *fio* uses the engine of the same kind on the host, without a guest. *pread* is that
+*spin* is the spin device: the same guest with a disk that is nothing but a thread which spins, with no
+event loop, checks or interrupts. *fio* uses the engine of the same kind on the host, without a guest. *pread* is that
 system call in a loop.
 
 {host_table(all_places)}

@@ -9,7 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bench/advise/advise.h"
+#include "bench/advise/advice-print.h"
+#include "bench/advise/advice-text.h"
+#include "bench/advise/wake-cost.h"
+#include "bench/run-engine.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
 
@@ -17,37 +20,65 @@
 
 /* --- the rule --- */
 
+#define TURNS 4
+
 static struct advise_data data;
+static struct bench_plan plan;
+static struct bench_config config;
+static struct bench_result results[ADVISE_ENGINES_MAX * ADVISE_DEPTHS * ADVISE_WAITS * TURNS];
+static unsigned done[ADVISE_ENGINES_MAX * ADVISE_DEPTHS];
 
-/* As if @turns turns had found @iops at depth 1 and 32, and reads of @read_ns. */
-static struct advise_engine *add_engine(const struct engine_ops *ops, double iops, double read_ns)
+/* As if all turns had found @iops at depth 1 and 32, and reads of @read_ns. Return: its index. */
+static unsigned add_engine(const struct engine_ops *ops, double iops, double read_ns)
 {
-    struct advise_engine *e = &data.engines[data.nr_engines++];
+    unsigned e = plan.nr_disks++;
 
-    e->ops = ops;
-    e->reads[hist_bucket((uint64_t)read_ns)] = 1000000;
-    for (unsigned w = 0; w < ADVISE_WAITS; w++) {
-        for (unsigned load = 0; load < ADVISE_LOADS; load++) {
-            for (unsigned i = 0; i < ADVISE_TURNS_MAX; i++) {
-                e->turn[w][load][i] = (struct advise_figures){
-                    .iops = iops, .mean_ns = read_ns, .p50_ns = read_ns, .p99_ns = read_ns};
+    plan.disks[e] = (struct bench_disk){.name = "disk", .engine = ops, .fd = -1};
+    plan.nr_groups += ADVISE_DEPTHS;
+    data.reads[e][hist_bucket((uint64_t)read_ns)] = 1000000;
+    for (unsigned depth = 0; depth < ADVISE_DEPTHS; depth++) {
+        plan.groups[e * ADVISE_DEPTHS + depth] = (struct bench_group){
+            .disk = &plan.disks[e], .bs = 4096, .depth = depth ? 32 : 1, .pause = "0"};
+        done[e * ADVISE_DEPTHS + depth] = data.nr_turns;
+        for (unsigned w = 0; w < ADVISE_WAITS; w++) {
+            for (unsigned i = 0; i < TURNS; i++) {
+                *advise_run(&data, e, w, depth, i) = (struct bench_result){.iops = iops,
+                                                                           .lat_mean_ns = read_ns,
+                                                                           .lat_p50_ns = read_ns,
+                                                                           .lat_p99_ns = read_ns};
             }
         }
     }
     return e;
 }
 
-static void new_data(double wake_ns)
+static void new_data_of(unsigned turns, double wake_ns)
 {
-    data = (struct advise_data){.file = "disk.img",
+    bench_config_init(&config);
+    plan = (struct bench_plan){
+        .config = &config,
+        .nr_variants = ADVISE_WAITS,
+        .nr_runs = TURNS,
+        .variants = {[ADVISE_BLOCK] = {&bench_runner_engine, &poll_policy_block},
+                     [ADVISE_COST] = {&bench_runner_engine, &poll_policy_cost},
+                     [ADVISE_POLL] = {&bench_runner_engine, &poll_policy_fixed}},
+        .results = results,
+        .done = done};
+    data = (struct advise_data){.plan = &plan,
+                                .file = "disk.img",
                                 .direct = true,
                                 .writable = true,
                                 .written = 1,
                                 .cpus = 2,
-                                .nr_turns = 4};
-    for (unsigned i = 0; i < data.nr_turns; i++) {
+                                .nr_turns = turns};
+    for (unsigned i = 0; i < ADVISE_WAKES; i++) {
         data.wake_ns[i] = wake_ns;
     }
+}
+
+static void new_data(double wake_ns)
+{
+    new_data_of(TURNS, wake_ns);
 }
 
 /* What advise_explain() says, on one line. */
@@ -105,12 +136,12 @@ END_TEST
 
 START_TEST(where_only_some_reads_are_quick_it_says_how_many)
 {
-    struct advise_engine *e;
     struct advice a;
+    unsigned e;
 
     new_data(30 * US);
     e = add_engine(&engine_linux_aio, 1000, 2000 * US);
-    e->reads[hist_bucket(3 * US)] = 1000000 / 4; /* a fifth */
+    data.reads[e][hist_bucket(3 * US)] = 1000000 / 4; /* a fifth */
     advise_decide(&data, &a);
     ck_assert_uint_gt(a.window_ns, 3 * US);
     ck_assert_uint_lt(a.window_ns, 10 * US);
@@ -155,7 +186,7 @@ START_TEST(the_usual_engine_stays_unless_another_is_faster)
         }
     }
     advise_decide(&data, &a);
-    ck_assert_str_eq(a.engine->ops->name, races[_i].chosen);
+    ck_assert_str_eq(advise_engine(&data, a.engine)->name, races[_i].chosen);
     ck_assert_ptr_nonnull(strstr(reasons(&a), races[_i].chosen));
 }
 END_TEST
@@ -163,19 +194,19 @@ END_TEST
 /* Twice as fast in half of the turns, and a little slower in the others: that is the host. */
 START_TEST(an_engine_that_is_faster_only_at_times_is_not_chosen)
 {
-    struct advise_engine *e;
     struct advice a;
+    unsigned e;
 
     new_data(30 * US);
     add_engine(&engine_linux_aio, 100, 50 * US);
     e = add_engine(&engine_io_uring, 200, 50 * US);
     for (unsigned w = 0; w < ADVISE_WAITS; w++) {
-        for (unsigned load = 0; load < ADVISE_LOADS; load++) {
-            e->turn[w][load][0].iops = e->turn[w][load][1].iops = 95;
+        for (unsigned depth = 0; depth < ADVISE_DEPTHS; depth++) {
+            advise_run(&data, e, w, depth, 0)->iops = advise_run(&data, e, w, depth, 1)->iops = 95;
         }
     }
     advise_decide(&data, &a);
-    ck_assert_str_eq(a.engine->ops->name, "linux-aio");
+    ck_assert_str_eq(advise_engine(&data, a.engine)->name, "linux-aio");
 }
 END_TEST
 
@@ -183,25 +214,24 @@ START_TEST(one_turn_says_nothing_about_which_engine_is_faster)
 {
     struct advice a;
 
-    new_data(30 * US);
-    data.nr_turns = 1;
+    new_data_of(1, 30 * US);
     add_engine(&engine_linux_aio, 100, 50 * US);
     add_engine(&engine_io_uring, 200, 50 * US);
     advise_decide(&data, &a);
-    ck_assert_str_eq(a.engine->ops->name, "linux-aio");
+    ck_assert_str_eq(advise_engine(&data, a.engine)->name, "linux-aio");
 }
 END_TEST
 
 /* As on a host whose CPUs have other things to do. */
 START_TEST(where_polling_made_reads_slower_it_is_not_recommended)
 {
-    struct advise_engine *e;
     struct advice a;
+    unsigned e;
 
     new_data(30 * US);
     e = add_engine(&engine_linux_aio, 100, 50 * US);
     for (unsigned i = 0; i < data.nr_turns; i++) {
-        e->turn[ADVISE_COST][ADVISE_RANDOM_1][i].iops = 80;
+        advise_run(&data, e, ADVISE_COST, ADVISE_DEPTH_1, i)->iops = 80;
     }
     advise_decide(&data, &a);
     ck_assert_str_eq(a.policy->name, "block");
@@ -247,7 +277,7 @@ static const char *const names[] = {"disk.img", "/a/b,c.img", "a b", "it's, \"so
 
 START_TEST(pollux_run_takes_what_is_recommended)
 {
-    struct run_config config;
+    struct run_config run;
     char *argv[8], *storage = NULL, *line;
     struct error err;
     struct advice a;
@@ -259,17 +289,17 @@ START_TEST(pollux_run_takes_what_is_recommended)
     advise_decide(&data, &a);
     line = advise_options(&data, &a);
     ck_assert_ptr_nonnull(line);
-    run_config_init(&config);
-    ck_assert_msg(options_parse(run_options, &config, split(line, argv), argv, &storage, &err) == 0,
+    run_config_init(&run);
+    ck_assert_msg(options_parse(run_options, &run, split(line, argv), argv, &storage, &err) == 0,
                   "%s", err.msg);
-    ck_assert_uint_eq(config.iothreads.nr, 1);
-    ck_assert_str_eq(poll_policy_at(config.iothreads.args[0].policy)->name, "cost");
-    ck_assert_uint_eq(config.iothreads.args[0].io.poll.max_ns, a.max_ns);
-    ck_assert_uint_eq(config.nr_disks, 1);
-    ck_assert_str_eq(config.disks[0].disk.image.path, names[_i]);
-    ck_assert_str_eq(engine_at(config.disks[0].engine)->name, "io_uring");
-    ck_assert_uint_eq(config.disks[0].cache, DISK_CACHE_NONE);
-    ck_assert_int_eq(config.disks[0].disk.image.readonly, !(_i % 2));
+    ck_assert_uint_eq(run.iothreads.nr, 1);
+    ck_assert_str_eq(poll_policy_at(run.iothreads.args[0].policy)->name, "cost");
+    ck_assert_uint_eq(run.iothreads.args[0].io.poll.max_ns, a.max_ns);
+    ck_assert_uint_eq(run.nr_disks, 1);
+    ck_assert_str_eq(run.disks[0].disk.image.path, names[_i]);
+    ck_assert_str_eq(engine_at(run.disks[0].engine)->name, "io_uring");
+    ck_assert_uint_eq(run.disks[0].cache, DISK_CACHE_NONE);
+    ck_assert_int_eq(run.disks[0].disk.image.readonly, !(_i % 2));
     free(storage);
     free(line);
 }
@@ -336,12 +366,13 @@ START_TEST(reads_by_every_engine_are_counted_and_change_nothing)
     static const struct engine_ops *const all[] = {&engine_io_uring, &engine_threads, &engine_sync,
                                                    &engine_linux_aio};
     char path[] = "/tmp/pollux-advise-XXXXXX";
-    const struct engine_ops *ops = all[_i / ADVISE_LOADS];
-    struct image_config config = {.path = path, .readonly = true};
-    enum advise_load load = _i % ADVISE_LOADS;
+    struct image_config image_config = {.path = path, .readonly = true};
+    struct bench_disk disk = {.engine = all[_i / 2], .file = path, .fd = -1};
+    uint64_t reads[HIST_BUCKETS] = {0}, sum = 0;
+    struct bench_group group = {
+        .disk = &disk, .bs = 4096, .depth = _i % 2 ? 32 : 1, .pause = "0", .reads = reads};
     struct stat before, after;
     struct image image;
-    struct advise_reader *r;
     struct error err;
     int fd = mkstemp(path);
 
@@ -349,25 +380,28 @@ START_TEST(reads_by_every_engine_are_counted_and_change_nothing)
     ck_assert_int_eq(ftruncate(fd, FILE_BYTES), 0);
     ck_assert_int_eq(fchmod(fd, 0400), 0);
     ck_assert_int_eq(fstat(fd, &before), 0);
-    ck_assert_msg(image_open(&image, &config, &err) == 0, "%s", err.msg);
-    r = advise_reader_new(&image);
-    ck_assert_ptr_nonnull(r);
-    ck_assert_msg(advise_reader_probe(r, ops, &err) == 0, "%s", err.msg);
-    for (unsigned wait = 0; wait < advise_waits(ops); wait++) {
-        struct advise_figures f;
-        uint64_t reads[HIST_BUCKETS] = {0}, sum = 0;
-
-        ck_assert_msg(advise_read(r, ops, wait, load, 5000 * US, -1, &f, reads, &err) == 0, "%s",
-                      err.msg);
-        for (unsigned i = 0; i < HIST_BUCKETS; i++) {
-            sum += reads[i];
-        }
-        ck_assert_uint_gt(sum, 0);
-        ck_assert(f.iops > 0 && f.mean_ns > 0 && f.cpu_ns > 0);
-        ck_assert(f.p50_ns > 0 && f.p50_ns <= f.p99_ns);
-    }
-    advise_reader_free(r);
+    ck_assert_msg(image_open(&image, &image_config, &err) == 0, "%s", err.msg);
+    ck_assert_msg(bench_engine_probe(disk.engine, &image, &err) == 0, "%s", err.msg);
     image_close(&image);
+    new_data(30 * US);
+    config.time_ns = 5000 * US;
+    for (unsigned wait = 0; wait < ADVISE_WAITS; wait++) {
+        const struct bench_variant *v = &plan.variants[wait];
+        struct bench_result r;
+
+        if (!v->runner->takes(&config, &group, v)) {
+            ck_assert_ptr_eq(disk.engine, &engine_sync);
+            continue;
+        }
+        ck_assert_msg(v->runner->run(&config, &group, v, 0, -1, NULL, &r, &err) == 0, "%s",
+                      err.msg);
+        ck_assert(r.iops > 0 && r.lat_mean_ns > 0 && r.cpu_ns > 0);
+        ck_assert(r.lat_p50_ns > 0 && r.lat_p50_ns <= r.lat_p99_ns);
+    }
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        sum += reads[i];
+    }
+    ck_assert((sum > 0) == (disk.engine != &engine_sync)); /* only polled ones */
     ck_assert_int_eq(fstat(fd, &after), 0);
     ck_assert_int_eq(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
     ck_assert_int_eq(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
@@ -377,29 +411,26 @@ START_TEST(reads_by_every_engine_are_counted_and_change_nothing)
 }
 END_TEST
 
-START_TEST(a_slice_ends_when_it_is_told_to_or_when_a_read_fails)
+START_TEST(a_run_ends_when_it_is_stopped_or_when_a_read_fails)
 {
-    struct image_config config = {.readonly = true, .size = FILE_BYTES};
-    const uint64_t hour = 3600000000 * US;
-    struct advise_figures f;
-    struct advise_reader *r;
-    struct image image;
+    struct bench_disk disk = {.engine = &engine_threads, .size = FILE_BYTES, .fd = -1};
+    struct bench_group group = {.disk = &disk, .bs = 4096, .depth = 32, .pause = "0"};
+    struct bench_result r;
     struct error err;
     int fds[2];
 
     /* No engine would need longer for a disk that is not there, and none of them works. */
-    ck_assert_int_eq(image_open(&image, &config, &err), 0);
-    r = advise_reader_new(&image);
+    new_data(30 * US);
+    config.time_ns = 3600000000 * US;
     ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-    ck_assert_int_lt(
-        advise_read(r, &engine_threads, ADVISE_BLOCK, ADVISE_RANDOM_1, hour, -1, &f, NULL, &err),
-        0);
+    ck_assert_int_lt(bench_runner_engine.run(&config, &group, &plan.variants[ADVISE_BLOCK], 0, -1,
+                                             NULL, &r, &err),
+                     0);
     ck_assert_int_eq(write(fds[1], "", 1), 1);
-    ck_assert_int_eq(
-        advise_read(r, &engine_null, ADVISE_COST, ADVISE_RANDOM_32, hour, fds[0], &f, NULL, &err),
-        -EINTR);
-    advise_reader_free(r);
-    image_close(&image);
+    disk.engine = &engine_null;
+    ck_assert_int_eq(bench_runner_engine.run(&config, &group, &plan.variants[ADVISE_COST], 0,
+                                             fds[0], NULL, &r, &err),
+                     -EINTR);
     close(fds[0]);
     close(fds[1]);
 }
@@ -436,9 +467,8 @@ int main(void)
     tcase_add_test(rule, why_the_page_cache_is_used_is_said_as_it_is);
     tcase_add_test(rule, a_full_disk_is_no_lack_of_memory);
     suite_add_tcase(s, rule);
-    tcase_add_loop_test(measure, reads_by_every_engine_are_counted_and_change_nothing, 0,
-                        4 * ADVISE_LOADS);
-    tcase_add_test(measure, a_slice_ends_when_it_is_told_to_or_when_a_read_fails);
+    tcase_add_loop_test(measure, reads_by_every_engine_are_counted_and_change_nothing, 0, 4 * 2);
+    tcase_add_test(measure, a_run_ends_when_it_is_stopped_or_when_a_read_fails);
     tcase_add_test(measure, a_wake_up_is_measured);
     suite_add_tcase(s, measure);
 

@@ -11,11 +11,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/bench-json.h"
+#include "bench/bench-options.h"
+#include "bench/compare.h"
 #include "bench/figures.h"
-#include "bench/guest.h"
-#include "bench/names.h"
-#include "bench/output.h"
+#include "bench/guest-report.h"
+#include "bench/noise.h"
+#include "bench/plan.h"
+#include "bench/report.h"
+#include "bench/summary.h"
+#include "bench/turns.h"
+#include "bench/workload.h"
+#include "engine/image.h"
 
 static struct bench_config config;
 static struct bench_plan *plan;
@@ -64,9 +71,9 @@ START_TEST(groups_are_all_combinations_of_what_is_asked)
                            "0,exp:50us", "--policy", "block"),
                      0);
     ck_assert_uint_eq(plan->nr_groups, 2 * 3 * 2);
-    bench_name_group(&plan->groups[0], name, sizeof(name));
+    bench_group_name(&plan->groups[0], name, sizeof(name));
     ck_assert_str_eq(name, "-, null, 4K, depth 1");
-    bench_name_group(&plan->groups[11], name, sizeof(name));
+    bench_group_name(&plan->groups[11], name, sizeof(name));
     ck_assert_str_eq(name, "-, null, 64K, depth 128, pause exp:50us");
     for (unsigned i = 0; i < plan->nr_groups; i++) {
         for (unsigned j = 0; j < i; j++) {
@@ -113,12 +120,12 @@ START_TEST(a_disk_is_measured_around_or_through_the_page_cache)
     ck_assert_int_eq(
         BENCH("--engine", "io_uring", "--size", "1M", "--file", "/var/tmp", "--policy", "block"),
         0);
-    ck_assert(plan->targets[1].direct == can_direct("/var/tmp"));
+    ck_assert(plan->disks[1].direct == can_direct("/var/tmp"));
     release();
     ck_assert_int_eq(BENCH("--engine", "io_uring", "--size", "1M", "--file", "/var/tmp", "--policy",
                            "block", "--cache", "writeback"),
                      0);
-    ck_assert(!plan->targets[0].direct && !plan->targets[1].direct);
+    ck_assert(!plan->disks[0].direct && !plan->disks[1].direct);
 }
 END_TEST
 
@@ -311,6 +318,20 @@ START_TEST(a_noisy_run_is_repeated_and_the_quietest_counts)
     ck_assert_double_eq(bench_result_at(plan, 0, 0, 2)->iops, 6);
     ck_assert(!bench_result_at(plan, 0, 0, 2)->noisy);
     ck_assert_uint_eq(bench_result_at(plan, 0, 0, 2)->repeats, 1);
+}
+END_TEST
+
+START_TEST(a_turn_can_run_every_group)
+{
+    ck_assert_int_eq(
+        BENCH("--engine", "null", "--depth", "1,8", "--policy", "block", "--runs", "2"), 0);
+    plan->variants[0].runner = &pretender;
+    plan->turns_of_all = true;
+    ck_assert_int_eq(bench_run_plan(plan, NULL, -1, NULL, &err), 0);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 0)->iops, 1);
+    ck_assert_double_eq(bench_result_at(plan, 1, 0, 0)->iops, 2);
+    ck_assert_double_eq(bench_result_at(plan, 0, 0, 1)->iops, 3);
+    ck_assert_double_eq(bench_result_at(plan, 1, 0, 1)->iops, 4);
 }
 END_TEST
 
@@ -576,7 +597,7 @@ static char *page_of(const int *depths, unsigned n)
                      "processor", "A <fast> & \"good\" one", "workload", "rw", "read", "complete",
                      1, "cells", cells);
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_msg(bench_page_write(dir, root, &err) == 0, "%s", err.msg);
+    ck_assert_msg(bench_report_write(dir, root, &err) == 0, "%s", err.msg);
     json_decref(root);
     snprintf(path, sizeof(path), "%s/index.html", dir);
     f = fopen(path, "r");
@@ -588,9 +609,9 @@ static char *page_of(const int *depths, unsigned n)
     return text;
 }
 
-static bool no_gnuplot(void)
+static bool no_python(void)
 {
-    if (bench_page_prepare("/tmp", &err) == 0) {
+    if (bench_report_prepare("/tmp", &err) == 0) {
         return false;
     }
     printf("skip: %s\n", err.msg);
@@ -601,7 +622,7 @@ START_TEST(a_page_stands_on_its_own)
 {
     char *text;
 
-    if (no_gnuplot()) {
+    if (no_python()) {
         return;
     }
     text = page_of((const int[]){1, 32}, 2);
@@ -612,7 +633,7 @@ START_TEST(a_page_stands_on_its_own)
     ck_assert_uint_eq(count(text, "<h2>memory, linux-aio, 64K</h2>"), 1);
     ck_assert_uint_eq(count(text, "cost 200us</li>"), 1);
     ck_assert_ptr_nonnull(strstr(text, "A &lt;fast&gt; &amp; &quot;good&quot; one"));
-    ck_assert_uint_eq(count(text, "http"), 2 * 6); /* the names of two XML name spaces */
+    ck_assert_uint_eq(count(text, "http"), 6); /* the name of an XML name space */
     ck_assert_uint_eq(count(text, "<?xml") + count(text, "src="), 0);
     ck_assert_ptr_nonnull(strstr(text, "</html>"));
     free(text);
@@ -623,7 +644,7 @@ START_TEST(one_depth_has_no_plot_against_depth)
 {
     char *text;
 
-    if (no_gnuplot()) {
+    if (no_python()) {
         return;
     }
     text = page_of((const int[]){8}, 1);
@@ -634,16 +655,72 @@ START_TEST(one_depth_has_no_plot_against_depth)
 }
 END_TEST
 
-START_TEST(a_gnuplot_that_is_missing_is_named_before_anything_runs)
+START_TEST(a_page_does_not_replace_a_file_in_use)
+{
+    char dir[] = "/tmp/pollux-bench-XXXXXX", path[64], text[8] = "";
+    struct image_config disk = {.path = path};
+    struct image image;
+    json_t *root;
+    FILE *f;
+
+    if (no_python()) {
+        return;
+    }
+    root = json_pack("{s:[]}", "cells");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/index.html", dir);
+    f = fopen(path, "w");
+    fputs("disk", f);
+    ck_assert_int_eq(ftruncate(fileno(f), 4096), 0);
+    fclose(f);
+    ck_assert_msg(image_open(&image, &disk, &err) == 0, "%s", err.msg);
+
+    ck_assert_int_eq(bench_report_check(dir, path, &err), -EINVAL);
+    ck_assert_int_eq(bench_report_check(dir, NULL, &err), 0);
+    ck_assert_int_lt(bench_report_write(dir, root, &err), 0);
+    ck_assert_msg(strstr(err.msg, "is not overwritten") != NULL, "%s", err.msg);
+    image_close(&image);
+    f = fopen(path, "r");
+    ck_assert_uint_eq(fread(text, 1, 4, f), 4);
+    ck_assert_str_eq(text, "disk");
+    fclose(f);
+
+    ck_assert_msg(bench_report_write(dir, root, &err) == 0, "%s", err.msg);
+    json_decref(root);
+    unlink(path);
+    rmdir(dir);
+}
+END_TEST
+
+START_TEST(a_failure_of_python_keeps_the_earlier_page)
+{
+    char dir[] = "/tmp/pollux-bench-XXXXXX", path[64];
+    json_t *root = json_object();
+
+    if (no_python()) {
+        return;
+    }
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/index.html", dir);
+    fclose(fopen(path, "w"));
+    ck_assert_int_eq(bench_report_write(dir, root, &err), -EINVAL);
+    ck_assert_str_eq(err.msg, "--report: python3 failed: KeyError: 'cells'");
+    ck_assert_int_eq(unlink(path), 0);
+    json_decref(root);
+    rmdir(dir);
+}
+END_TEST
+
+START_TEST(a_python_that_is_missing_is_named_before_anything_runs)
 {
     ck_assert_int_eq(setenv("PATH", "/nonexistent", 1), 0);
-    ck_assert_int_eq(bench_page_prepare("/tmp", &err), -ENOENT);
-    ck_assert_str_eq(err.msg, "--report needs gnuplot, which is not installed: apt-get install "
-                              "gnuplot-nox");
-    ck_assert_int_lt(bench_page_prepare("/nonexistent/dir", &err), 0);
+    ck_assert_int_eq(bench_report_prepare("/tmp", &err), -ENOENT);
+    ck_assert_str_eq(err.msg, "--report needs python3, which is not installed: apt-get install "
+                              "python3");
+    ck_assert_int_lt(bench_report_prepare("/nonexistent/dir", &err), 0);
     ck_assert_str_eq(err.msg,
                      "cannot make directory '/nonexistent/dir': No such file or directory");
-    ck_assert_int_eq(bench_page_prepare("/bin/sh", &err), -ENOTDIR);
+    ck_assert_int_eq(bench_report_prepare("/bin/sh", &err), -ENOTDIR);
     ck_assert_str_eq(err.msg, "--report: '/bin/sh' is no directory");
 }
 END_TEST
@@ -672,6 +749,7 @@ int main(void)
     tcase_add_checked_fixture(running, NULL, release);
     tcase_add_test(running, a_quiet_run_is_not_repeated);
     tcase_add_test(running, a_noisy_run_is_repeated_and_the_quietest_counts);
+    tcase_add_test(running, a_turn_can_run_every_group);
     tcase_add_test(running, repeats_have_a_bound);
     tcase_add_test(running, what_is_complete_stays_when_it_is_interrupted);
     tcase_add_test(running, waking_up_is_no_noise_but_waiting_for_a_cpu_is);
@@ -688,7 +766,9 @@ int main(void)
 
     tcase_add_test(page, a_page_stands_on_its_own);
     tcase_add_test(page, one_depth_has_no_plot_against_depth);
-    tcase_add_test(page, a_gnuplot_that_is_missing_is_named_before_anything_runs);
+    tcase_add_test(page, a_page_does_not_replace_a_file_in_use);
+    tcase_add_test(page, a_failure_of_python_keeps_the_earlier_page);
+    tcase_add_test(page, a_python_that_is_missing_is_named_before_anything_runs);
     suite_add_tcase(s, page);
 
     srunner_run_all(runner, CK_NORMAL);
