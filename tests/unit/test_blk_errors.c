@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* What the host's errors become: report, ignore, stop and try again, enospc. */
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
@@ -61,6 +63,9 @@ static const struct {
     {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, WRITE, -EIO, IOERR},
     {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, WRITE, -ENOSPC, NONE},
     {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, FLUSH, -ENOSPC, NONE},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, WRITE, -EDQUOT, NONE},
+    {VIRTIO_BLK_REPORT, VIRTIO_BLK_ENOSPC, FLUSH, -EDQUOT, NONE},
+    {VIRTIO_BLK_ENOSPC, VIRTIO_BLK_REPORT, READ, -EIO, IOERR},
     {VIRTIO_BLK_STOP, VIRTIO_BLK_REPORT, READ, -EIO, NONE},
     {VIRTIO_BLK_REPORT, VIRTIO_BLK_STOP, WRITE, -EIO, NONE},
     {VIRTIO_BLK_REPORT, VIRTIO_BLK_STOP, FLUSH, -EIO, NONE},
@@ -496,6 +501,40 @@ START_TEST(a_failed_flush_as_the_cache_is_switched_off_is_final)
 }
 END_TEST
 
+static unsigned interrupts, syncs; /* of fdatasync(): to come, and calls so far */
+
+int fdatasync(int fd)
+{
+    syncs++;
+    if (interrupts) {
+        interrupts--;
+        errno = EINTR;
+        return -1;
+    }
+    return ((__typeof__(&fdatasync))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+
+START_TEST(a_signal_during_the_flush_as_the_cache_is_switched_off_is_no_loss)
+{
+    const uint8_t off = 0, on = 1;
+    int fd = memfd_create("pollux-errors", MFD_CLOEXEC);
+
+    begin((struct blk_rig_options){
+        .werror = VIRTIO_BLK_STOP,
+        .image = {.fd = fd, .align = 1, .size = RIG_DISK_SIZE},
+    });
+    interrupts = 2;
+    syncs = 0;
+    virtio_config_write(rig.dev, offsetof(struct virtio_blk_config, wce), &off, 1);
+    ck_assert_uint_eq(syncs, 3);
+    ck_assert_uint_eq(rig.log_lines, 0);
+    virtio_config_write(rig.dev, offsetof(struct virtio_blk_config, wce), &on, 1);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, chain(drv, FLUSH, 0)), OK);
+    blk_rig_destroy(&rig);
+    close(fd);
+}
+END_TEST
+
 /* The machine may end with a request kept. */
 START_TEST(a_device_is_freed_with_requests_kept)
 {
@@ -529,6 +568,7 @@ int main(void)
     tcase_add_test(errors, a_flush_beside_one_that_failed_fails_too);
     tcase_add_loop_test(errors, a_write_beside_which_the_cache_is_switched_off_is_flushed, 0, 2);
     tcase_add_loop_test(errors, a_failed_flush_as_the_cache_is_switched_off_is_final, 0, 2);
+    tcase_add_test(errors, a_signal_during_the_flush_as_the_cache_is_switched_off_is_no_loss);
     suite_add_tcase(s, errors);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

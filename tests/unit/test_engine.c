@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "aio/loop.h"
@@ -562,6 +564,23 @@ START_TEST(a_file_that_was_cut_gives_a_short_read)
 }
 END_TEST
 
+/* The signal is ignored, as the program does it. */
+START_TEST(a_write_over_the_limit_of_file_sizes_fails_and_ends_nothing)
+{
+    const struct rlimit limit = {.rlim_cur = 64 * BLOCK, .rlim_max = RLIM_INFINITY};
+    uint8_t *buf = buffer(BLOCK);
+
+    setup(_i);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(do_io(ENGINE_WRITE, 64 * BLOCK, buf, BLOCK), -EFBIG);
+    ck_assert_int_eq(do_io(ENGINE_WRITE, 63 * BLOCK, buf, BLOCK), BLOCK);
+    ck_assert_int_eq(do_io(ENGINE_READ, 64 * BLOCK, buf, BLOCK), BLOCK);
+    teardown();
+    free(buf);
+}
+END_TEST
+
 START_TEST(a_request_that_fails_gives_its_errno_once_and_the_next_one_works)
 {
     uint8_t *buf = buffer(BLOCK);
@@ -1048,6 +1067,8 @@ int main(void)
     tcase_add_loop_test(t, a_callback_may_submit_again, 0, n);
     tcase_add_loop_test(t, a_file_that_was_cut_gives_a_short_read, 0, with_data);
     tcase_add_loop_test(t, a_request_that_fails_gives_its_errno_once_and_the_next_one_works, 0,
+                        with_data);
+    tcase_add_loop_test(t, a_write_over_the_limit_of_file_sizes_fails_and_ends_nothing, 0,
                         with_data);
     suite_add_tcase(s, t);
 

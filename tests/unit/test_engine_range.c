@@ -394,7 +394,7 @@ END_TEST
 
 START_TEST(where_the_host_cannot_zeroes_are_written_and_a_discard_is_ignored)
 {
-    static const int cannot[] = {EOPNOTSUPP, EINVAL, ENOSYS, ENOTTY};
+    static const int cannot[] = {EOPNOTSUPP, EINVAL, ENOSYS, ENOTTY, EBUSY};
 
     if (setup(_i)) {
         for (unsigned i = 0; i < sizeof(cannot) / sizeof(cannot[0]); i++) {
@@ -420,6 +420,18 @@ START_TEST(without_holes_zeroes_are_made_by_the_other_call)
         ck_assert_int_eq(do_range(ENGINE_WRITE_ZEROES, BLOCK, BLOCK, true), 0);
         assert_zeroes_only_at(BLOCK, BLOCK);
         ck_assert_uint_eq(host.durable_writes + host.other_writes, 0);
+        teardown();
+    }
+}
+END_TEST
+
+/* As BLKZEROOUT on a device that another process uses, too. */
+START_TEST(zeroes_that_a_busy_host_does_not_make_are_written)
+{
+    if (setup(_i)) {
+        host.fail_all = EBUSY;
+        ck_assert_int_eq(do_range(ENGINE_WRITE_ZEROES, BLOCK, 3 * BLOCK, _i % 2), 0);
+        assert_zeroes_only_at(BLOCK, 3 * BLOCK);
         teardown();
     }
 }
@@ -575,6 +587,7 @@ int main(void)
     tcase_add_loop_test(t, where_the_host_cannot_zeroes_are_written_and_a_discard_is_ignored, 0,
                         4 * n);
     tcase_add_loop_test(t, without_holes_zeroes_are_made_by_the_other_call, 0, 4 * n);
+    tcase_add_loop_test(t, zeroes_that_a_busy_host_does_not_make_are_written, 0, 4 * n);
     tcase_add_loop_test(t, a_host_that_fails_is_told_of, 0, 4 * n);
     tcase_add_loop_test(t, a_range_that_is_not_in_the_image_is_refused, 0, 4 * n);
     tcase_add_loop_test(t, only_durable_writes_are_synced_and_only_they, 0, 4 * n);

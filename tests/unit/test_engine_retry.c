@@ -10,6 +10,7 @@
 
 #include "aio/loop.h"
 #include "engine/submit.h"
+#include "tests/unit/loop-fixture.h"
 
 static bool no_threads; /* pthread_create() fails, as at a limit of processes */
 
@@ -138,6 +139,47 @@ START_TEST(eagain_and_eintr_of_the_host_are_submitted_again)
 }
 END_TEST
 
+/* The clock of this loop stands still but for what the test adds. */
+START_TEST(a_request_that_is_tried_again_without_end_holds_up_no_other_disk)
+{
+    struct answer again = {.req = {.op = ENGINE_FLUSH, .cb = answered}}, other;
+    struct poll_params params = {.policy = &poll_policy_fixed};
+    AioContext *loop = loop_new_with(0, params, virtual_now);
+    struct engine_config config = {0};
+    struct engine *busy, *disk;
+    struct error err = {""};
+
+    ck_assert_int_eq(engine_open(&flaky, loop, &image, &config, &busy, &err), 0);
+    ck_assert_int_eq(engine_open(&engine_sync, loop, &image, &config, &disk, &err), 0);
+    submissions = 0;
+    for (unsigned tries = 1; tries <= 3; tries++) {
+        host_answers[tries - 1] = -EAGAIN;
+        if (tries == 1) {
+            ck_assert_int_eq(engine_submit(busy, &again.req), 0);
+        } else {
+            virtual_clock_advance(ENGINE_RETRY_NS);
+        }
+        for (unsigned i = 0; i < 100; i++) {
+            other = (struct answer){.req = {.op = ENGINE_FLUSH, .cb = answered}};
+            ck_assert_int_eq(engine_submit(disk, &other.req), 0);
+            while (!other.times) {
+                aio_poll(loop, false);
+            }
+            ck_assert_int_eq(other.res, 0);
+        }
+        ck_assert_uint_eq(submissions, tries);
+        ck_assert_uint_eq(again.times, 0);
+    }
+    host_answers[3] = 0;
+    virtual_clock_advance(ENGINE_RETRY_NS);
+    loop_drain(loop);
+    ck_assert_uint_eq(again.times, 1);
+    engine_close(disk);
+    engine_close(busy);
+    loop_free(loop);
+}
+END_TEST
+
 START_TEST(any_other_error_of_the_host_is_the_result)
 {
     struct answer a = {.req = {.op = ENGINE_FLUSH, .cb = answered}};
@@ -210,6 +252,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, eagain_and_eintr_of_the_host_are_submitted_again);
+    tcase_add_test(t, a_request_that_is_tried_again_without_end_holds_up_no_other_disk);
     tcase_add_test(t, any_other_error_of_the_host_is_the_result);
     tcase_add_test(t, requests_are_served_where_no_further_thread_can_be_made);
     tcase_add_test(t, a_disk_that_gets_no_thread_at_all_is_refused_with_the_limit);

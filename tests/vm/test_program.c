@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -97,6 +98,8 @@ struct outcome {
     char out[16384], err[8192];
 };
 
+static struct rlimit file_size = {RLIM_INFINITY, RLIM_INFINITY}; /* of the run */
+
 static void read_back(FILE *f, char *buf, size_t size)
 {
     rewind(f);
@@ -137,6 +140,7 @@ static void run(struct outcome *o, const char *words, const char *input, const c
         dup2(fileno(in), STDIN_FILENO);
         dup2(fileno(out), STDOUT_FILENO);
         dup2(fileno(err), STDERR_FILENO);
+        setrlimit(RLIMIT_FSIZE, &file_size);
         execv(pollux, argv);
         _exit(126);
     }
@@ -301,6 +305,18 @@ START_TEST(recorded_waits_that_are_lost_are_no_success)
     run(&o, "run --kernel guest --iothread id=io0,record=/dev/full", "abcq", NULL);
     ck_assert_int_eq(o.status, 1);
     ck_assert_ptr_nonnull(strstr(o.err, "record: cannot write '/dev/full'"));
+}
+END_TEST
+
+START_TEST(the_limit_of_file_sizes_makes_writes_fail_and_ends_nothing)
+{
+    struct outcome o;
+
+    file_size.rlim_cur = 64; /* less than the help, more than the message */
+    run(&o, "run --help", "", NULL);
+    ck_assert_int_eq(o.status, 1);
+    ck_assert_ptr_nonnull(strstr(o.err, "standard output"));
+    ck_assert_uint_eq(strlen(o.out), 64);
 }
 END_TEST
 
@@ -622,6 +638,7 @@ int main(void)
     tcase_add_test(t, stats_say_where_the_time_of_requests_went);
     tcase_add_loop_test(t, output_that_is_lost_is_no_success, 0, 4);
     tcase_add_test(t, recorded_waits_that_are_lost_are_no_success);
+    tcase_add_test(t, the_limit_of_file_sizes_makes_writes_fail_and_ends_nothing);
     tcase_add_test(t, advise_says_who_writes_the_disk);
     tcase_add_test(t, ctrl_a_is_an_escape);
     tcase_add_loop_test(t, the_terminal_is_restored_when_the_guest_ends, 0, 2);
