@@ -151,21 +151,24 @@ static bool describe_holder(int fd, off_t byte, char *out, size_t size)
 
 /* --- the lock --- */
 
-static int take(int fd, bool writes, bool share_rw)
+static int take(int fd, bool writes, enum image_others others)
 {
     int r = hold(fd, READS);
 
     if (r == 0 && writes) {
         r = hold(fd, WRITES);
     }
-    if (r == 0 && !share_rw) {
+    if (r == 0 && others < IMAGE_OTHERS_WRITE) {
         r = hold(fd, NO_WRITERS);
+    }
+    if (r == 0 && others < IMAGE_OTHERS_READ) {
+        r = hold(fd, NO_READERS);
     }
     return r;
 }
 
 /* Return: a byte of others that speaks against us, or 0. */
-static off_t objection(int fd, bool writes, bool share_rw)
+static off_t objection(int fd, bool writes, enum image_others others)
 {
     if (held_by_another(fd, NO_READERS)) {
         return NO_READERS;
@@ -173,12 +176,15 @@ static off_t objection(int fd, bool writes, bool share_rw)
     if (writes && held_by_another(fd, NO_WRITERS)) {
         return NO_WRITERS;
     }
-    return !share_rw && held_by_another(fd, WRITES) ? WRITES : 0;
+    if (others < IMAGE_OTHERS_WRITE && held_by_another(fd, WRITES)) {
+        return WRITES;
+    }
+    return others < IMAGE_OTHERS_READ && held_by_another(fd, READS) ? READS : 0;
 }
 
-int image_lock(int fd, const char *path, bool writes, bool share_rw, struct error *err)
+int image_lock(int fd, const char *path, bool writes, enum image_others others, struct error *err)
 {
-    int r = take(fd, writes, share_rw);
+    int r = take(fd, writes, others);
     char who[64];
     off_t byte;
 
@@ -188,13 +194,14 @@ int image_lock(int fd, const char *path, bool writes, bool share_rw, struct erro
     if (r < 0) {
         return error_set(err, r, "cannot lock disk image %s: %s", path, strerror(-r));
     }
-    for (unsigned tries = 0; (byte = objection(fd, writes, share_rw)); tries++) {
+    for (unsigned tries = 0; (byte = objection(fd, writes, others)); tries++) {
         if (describe_holder(fd, byte, who, sizeof(who)) || tries == GONE_TRIES) {
             return error_set(
-                err, -EBUSY,
-                "disk image %s is in use by %s, which %s it: end that first, or, if "
-                "both guests can share a disk that is written, add share-rw=on to both",
-                path, who, held_by_another(fd, WRITES) ? "writes" : "reads");
+                err, -EBUSY, "disk image %s is in use by %s, which %s it: end that first%s", path,
+                who, held_by_another(fd, WRITES) ? "writes" : "reads",
+                others == IMAGE_OTHERS_NOTHING ? ""
+                                               : ", or, if both guests can share a disk that is "
+                                                 "written, add share-rw=on to both");
         }
         usleep(GONE_TRY_US);
     }

@@ -12,15 +12,21 @@
 
 #include "base/error.h"
 
+/* What other processes may do with the image meanwhile. */
+enum image_others {
+    IMAGE_OTHERS_NOTHING,
+    IMAGE_OTHERS_READ,
+    IMAGE_OTHERS_WRITE, /* if they allow the same */
+};
+
 /**
  * image_lock - lock the image behind @fd until it is closed
  * @writes: the caller will write it
- * @share_rw: others may write it too, if they say the same
  * A file system without such locks is no error: then nothing is locked.
  * May wait for a second if nobody is found who has the lock.
  * Return: 0, or -EBUSY and @err names the one who has it, or -errno and @err.
  */
-int image_lock(int fd, const char *path, bool writes, bool share_rw, struct error *err);
+int image_lock(int fd, const char *path, bool writes, enum image_others others, struct error *err);
 
 /**
  * image_unlock - unlock at once, even if something in the kernel still holds the file

@@ -42,7 +42,7 @@ static int prepare(int fd, const char *what, const char *path, struct error *err
         if (ret < 0) {
             return error_set(err, ret, "%s: cannot use '%s': %s", what, path, strerror(-ret));
         }
-        ret = image_lock(fd, path, true, false, err);
+        ret = image_lock(fd, path, true, IMAGE_OTHERS_NOTHING, err);
         if (ret < 0) {
             return error_prefix(err, ret, "%s: '%s' is not overwritten: ", what, path);
         }

@@ -266,7 +266,8 @@ int image_open(struct image *img, const struct image_config *config, struct erro
     img->in_memory = is_in_memory(img);
     img->direct = config->direct;
     img->writethrough = config->writethrough;
-    r = image_lock(img->fd, config->path, !config->readonly, config->share_rw, err);
+    r = image_lock(img->fd, config->path, !config->readonly,
+                   config->share_rw ? IMAGE_OTHERS_WRITE : IMAGE_OTHERS_READ, err);
     if (r == 0) {
         r = get_file_size(img, config->path, &img->size, err);
     }

@@ -52,7 +52,7 @@ END_TEST
 
 START_TEST(an_image_in_use_is_refused_and_stays_as_it_was)
 {
-    struct image_config config = {.path = path};
+    struct image_config config = {.path = path, .readonly = _i & 1, .share_rw = _i & 2};
     struct error err = {""};
     struct image image;
     FILE *out;
@@ -67,7 +67,7 @@ END_TEST
 
 START_TEST(a_file_that_is_being_written_is_no_disk)
 {
-    struct image_config config = {.path = path};
+    struct image_config config = {.path = path, .readonly = _i & 1, .share_rw = _i & 2};
     struct error err = {""};
     struct image image;
     FILE *out;
@@ -123,8 +123,8 @@ int main(void)
 
     tcase_add_checked_fixture(t, make_file, remove_file);
     tcase_add_test(t, a_file_that_nobody_uses_is_truncated);
-    tcase_add_test(t, an_image_in_use_is_refused_and_stays_as_it_was);
-    tcase_add_test(t, a_file_that_is_being_written_is_no_disk);
+    tcase_add_loop_test(t, an_image_in_use_is_refused_and_stays_as_it_was, 0, 4);
+    tcase_add_loop_test(t, a_file_that_is_being_written_is_no_disk, 0, 4);
     tcase_add_test(t, a_fifo_without_a_reader_does_not_hang);
     tcase_add_test(t, a_fifo_with_a_reader_takes_what_is_written);
     suite_add_tcase(s, t);
