@@ -11,11 +11,13 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -31,8 +33,8 @@
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
 
-#define SLAVES_DEEP 8 /* levels of stacked devices that are checked */
-#define SYSFS_PATH  512
+#define DEVICES_DEEP 8 /* devices on devices that are looked at */
+#define SYSFS_PATH   512
 
 /* Return: the number in a file of sysfs, or -1. */
 static long sysfs_number(const char *device, const char *file)
@@ -83,31 +85,79 @@ static unsigned larger(unsigned a, unsigned b)
 
 /* --- the page cache --- */
 
-/* Is @disk, or a device below it, a loop device that uses the page cache for its file? */
-static bool on_cached_loop(const char *disk, unsigned deep)
-{
-    char path[SYSFS_PATH];
-    struct dirent *entry;
-    bool found = false;
-    DIR *dir;
+static const char *why_disk(const char *disk, unsigned deep);
 
-    if (sysfs_number(disk, "loop/dio") == 0) {
-        return true;
-    }
-    if (deep == 0 || snprintf(path, sizeof(path), "%s/slaves", disk) >= (int)sizeof(path)) {
+/* Return: false if the file of loop device @disk cannot be found by its name. */
+static bool stat_backing_file(const char *disk, struct stat *st, struct statfs *fs)
+{
+    char name[PATH_MAX] = "", path[SYSFS_PATH + 64];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/loop/backing_file", disk);
+    f = fopen(path, "re");
+    if (!f) {
         return false;
     }
+    if (fgets(name, sizeof(name), f)) {
+        name[strcspn(name, "\n")] = '\0';
+    }
+    fclose(f);
+    return stat(name, st) == 0 && statfs(name, fs) == 0;
+}
+
+/* A loop device does direct I/O, but what does its file? */
+static const char *why_backing_file(const char *disk, unsigned deep)
+{
+    char below[SYSFS_PATH];
+    struct statfs fs;
+    struct stat st;
+
+    if (!stat_backing_file(disk, &st, &fs)) {
+        return NULL;
+    }
+    if (S_ISREG(st.st_mode) && fs.f_type == BTRFS_SUPER_MAGIC) {
+        return "it is on a loop device whose file is on btrfs, which uses the page cache for files "
+               "with checksums";
+    }
+    sysfs_disk(S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev, below);
+    return why_disk(below, deep);
+}
+
+static const char *why_slaves(const char *disk, unsigned deep)
+{
+    char path[SYSFS_PATH];
+    const char *why = NULL;
+    struct dirent *entry;
+    DIR *dir;
+
+    if (snprintf(path, sizeof(path), "%s/slaves", disk) >= (int)sizeof(path)) {
+        return NULL;
+    }
     dir = opendir(path);
-    while (dir && !found && (entry = readdir(dir))) {
+    while (dir && !why && (entry = readdir(dir))) {
         if (entry->d_name[0] != '.' &&
             snprintf(path, sizeof(path), "%s/slaves/%s", disk, entry->d_name) < (int)sizeof(path)) {
-            found = on_cached_loop(path, deep - 1);
+            why = why_disk(path, deep);
         }
     }
     if (dir) {
         closedir(dir);
     }
-    return found;
+    return why;
+}
+
+/* Does @disk, or a device that is below it at whatever depth, use the page cache? */
+static const char *why_disk(const char *disk, unsigned deep)
+{
+    long dio = sysfs_number(disk, "loop/dio");
+
+    if (dio == 0) {
+        return "it is on a loop device without direct I/O (losetup --direct-io=on makes one with)";
+    }
+    if (deep == 0) {
+        return NULL;
+    }
+    return dio > 0 ? why_backing_file(disk, deep - 1) : why_slaves(disk, deep - 1);
 }
 
 static const char *why_page_cache(const struct statx *x, const struct statfs *fs, const char *disk)
@@ -118,10 +168,7 @@ static const char *why_page_cache(const struct statx *x, const struct statfs *fs
     if (S_ISREG(x->stx_mode) && fs->f_type == BTRFS_SUPER_MAGIC) {
         return "btrfs uses the page cache for files with checksums";
     }
-    if (on_cached_loop(disk, SLAVES_DEEP)) {
-        return "it is on a loop device without direct I/O (losetup --direct-io=on makes one with)";
-    }
-    return NULL;
+    return why_disk(disk, DEVICES_DEEP);
 }
 
 void image_dio(int fd, struct image_dio *out)

@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -213,6 +216,115 @@ START_TEST(direct_io_that_is_none_is_the_page_cache)
     ck_assert_ptr_nonnull(img.page_cache);
     ck_assert(img.direct && image_in_page_cache(&img));
     image_close(&img);
+}
+END_TEST
+
+/* --- the same on real file systems, for which one must be root --- */
+
+/* Return: whether it worked; what is printed is dropped. */
+static bool shell(const char *fmt, ...)
+{
+    char command[1024];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = snprintf(command, sizeof(command), "{ ");
+    n += vsnprintf(command + n, sizeof(command) - (size_t)n, fmt, ap);
+    va_end(ap);
+    snprintf(command + n, sizeof(command) - (size_t)n, "; } >/dev/null 2>&1");
+    return system(command) == 0;
+}
+
+static const struct {
+    const char *mkfs;
+    bool loop_dio;    /* of the loop device of the file system */
+    const char *make; /* makes the image "m/disk" */
+    bool on_device;   /* another loop device, with direct I/O, is on that image */
+    const char *why;  /* the page cache; NULL: it is not used */
+    unsigned align_at_least;
+} hosts[] = {
+    {"mkfs.btrfs -q", true, "truncate -s 8M m/disk", false, "btrfs", 512},
+    {"mkfs.btrfs -q", true, "truncate -s 8M m/disk", true, "whose file is on btrfs", 512},
+    {"mkfs.xfs -q", true, "truncate -s 8M m/disk", false, NULL, 512},
+    {"mkfs.xfs -q -m reflink=1", true,
+     "dd if=/dev/urandom of=m/a bs=1M count=8 && sync && cp --reflink=always m/a m/disk", false,
+     NULL, 4096},
+    {"mkfs.xfs -q", false, "truncate -s 8M m/disk", false, "loop device without", 512},
+    {"mkfs.xfs -q", false, "truncate -s 8M m/disk", true, "loop device without", 512},
+    {"mkfs.ext4 -q", true, "truncate -s 8M m/disk", true, NULL, 512},
+};
+
+/* In a mount namespace of its own: nothing is left behind, whatever becomes of the test. */
+static bool make_host(int i)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        return false;
+    }
+    ck_assert_int_eq(chdir(dir), 0);
+    return shell("mkdir m && truncate -s 320M fs && PATH=$PATH:/sbin:/usr/sbin && %s fs",
+                 hosts[i].mkfs) &&
+           shell("l=$(losetup -f --show --direct-io=%s fs) && mount $l m; s=$?; losetup -d $l; "
+                 "exit $s",
+                 hosts[i].loop_dio ? "on" : "off") &&
+           shell("%s", hosts[i].make) &&
+           (!hosts[i].on_device ||
+            shell("l=$(losetup -f --show --direct-io=on m/disk) && echo $l >device"));
+}
+
+static void remove_host(void)
+{
+    shell("umount m; rm -rf fs device m");
+    ck_assert_int_eq(chdir("/"), 0);
+}
+
+/* Return: what image_open() does. The loop device, if any, goes when it is closed. */
+static int open_on_host(int i, struct image *img, struct error *err)
+{
+    char name[64] = "m/disk";
+    struct image_config config = {.path = name, .direct = true, .raw = true};
+    int ret;
+
+    if (hosts[i].on_device) {
+        FILE *f = fopen("device", "r");
+
+        ck_assert(f && fgets(name, sizeof(name), f));
+        name[strcspn(name, "\n")] = '\0';
+        fclose(f);
+    }
+    ret = image_open(img, &config, err);
+    shell("losetup -d $(cat device)");
+    return ret;
+}
+
+START_TEST(on_a_real_file_system_direct_io_is_what_it_is_taken_for)
+{
+    struct error err = {""};
+    struct image img;
+    uint8_t *buf;
+
+    if (!make_host(_i)) {
+        remove_host();
+        printf("skipped: no loop device with %s here\n", hosts[_i].mkfs);
+        return;
+    }
+    ck_assert_msg(open_on_host(_i, &img, &err) == 0, "%s", err.msg);
+    if (hosts[_i].why) {
+        ck_assert_msg(img.page_cache && strstr(img.page_cache, hosts[_i].why), "%s",
+                      img.page_cache);
+    } else {
+        ck_assert_msg(!img.page_cache, "%s", img.page_cache);
+    }
+    ck_assert_uint_ge(img.align, hosts[_i].align_at_least);
+    buf = aligned_alloc(img.align, img.align);
+    memset(buf, 0x5a, img.align);
+    ck_assert_int_eq(pwrite(img.fd, buf, img.align, img.align), img.align);
+    memset(buf, 0, img.align);
+    ck_assert_int_eq(pread(img.fd, buf, img.align, img.align), img.align);
+    ck_assert_uint_eq(buf[img.align - 1], 0x5a);
+    free(buf);
+    image_close(&img);
+    remove_host();
 }
 END_TEST
 
@@ -690,6 +802,8 @@ int main(void)
     tcase_add_test(t, without_an_answer_the_block_of_the_device_is_the_alignment);
     tcase_add_test(t, blocks_that_are_too_large_are_refused_with_what_to_do);
     tcase_add_test(t, direct_io_that_is_none_is_the_page_cache);
+    tcase_add_loop_test(t, on_a_real_file_system_direct_io_is_what_it_is_taken_for, 0,
+                        sizeof(hosts) / sizeof(hosts[0]));
     tcase_add_test(t, what_is_behind_the_last_block_is_left_out_at_open_and_at_a_resize);
     tcase_add_test(t, without_a_file_the_size_counts);
     tcase_add_test(t, a_missing_file_is_refused);
