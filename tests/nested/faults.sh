@@ -68,6 +68,19 @@ loop_of() {
     at_end losetup -d "$device"
 }
 
+# scsi_disk NAME MIB BLOCK: $WORK/NAME is a block device in memory, with blocks of so many bytes.
+scsi_disk() {
+    load sd_mod
+    load scsi_debug dev_size_mb="$2" sector_size="$3"
+    at_end rmmod scsi_debug
+    soon scsi_link "$WORK/$1" || fail "scsi_debug has no disk"
+}
+scsi_link() {
+    local device
+    device=$(basename /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*)
+    [ -b "/dev/$device" ] && ln -sf "/dev/$device" "$1"
+}
+
 # small_fs NAME MIB: an ext4 file system on $WORK/NAME, mounted there, in which blocks are taken when
 # they are written and no later.
 small_fs() {

@@ -5,15 +5,6 @@
 # itself: file systems with smaller blocks are written, and found again at the next boot.
 . "$CASES/../faults.sh"
 
-DEBUG=/sys/bus/pseudo/drivers/scsi_debug
-
-load sd_mod
-load scsi_debug dev_size_mb=48 sector_size=4096
-at_end rmmod scsi_debug
-scsi_disk() { [ -b /dev/"$(basename "$DEBUG"/adapter0/host*/target*/*/block/*)" ]; }
-soon scsi_disk || fail "scsi_debug has no disk"
-scsi=/dev/$(basename "$DEBUG"/adapter0/host*/target*/*/block/*)
-
 twice() {
     boot filesystem initrd.img "" --cpus 1 --stats --iothread "$(io_thread io0)" \
         --disk "file=$1,iothread=io0,cache=none,discard=unmap,$2"
@@ -23,9 +14,10 @@ twice() {
         --disk "file=$1,iothread=io0,cache=none,$2"
 }
 
-twice "$scsi" engine=linux-aio
-mkfs.ext4 -q -m 0 "$scsi" && mkdir "$WORK/fs" && load ext4 && mount -t ext4 "$scsi" "$WORK/fs" ||
-    fail "no file system on $scsi"
+scsi_disk disk 48 4096
+twice "$WORK/disk" engine=linux-aio
+mkfs.ext4 -q -m 0 "$WORK/disk" && mkdir "$WORK/fs" && load ext4 && mount -t ext4 "$WORK/disk" "$WORK/fs" ||
+    fail "no file system on the disk"
 at_end umount "$WORK/fs"
 truncate -s 32M "$WORK/fs/sparse.img" || fail "cannot make an image"
 twice "$WORK/fs/sparse.img" engine=io_uring
