@@ -6,6 +6,7 @@
 
 #include "iothread/iothread.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define WINDOW_NS 50000
 
@@ -205,8 +206,6 @@ int main(void)
     Suite *s = suite_create("account");
     TCase *t = tcase_create("account");
     int monitors = monitor_count();
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, a_hit_is_charged_to_the_handler_that_ended_it, 0, monitors);
@@ -218,8 +217,5 @@ int main(void)
     tcase_add_loop_test(t, batches_are_counted_by_powers_of_two, 0, 1);
     tcase_add_loop_test(t, notifications_of_the_owner_and_of_others_are_all_counted, 0, monitors);
     tcase_add_loop_test(t, an_account_is_taken_while_the_thread_runs, 0, monitors);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

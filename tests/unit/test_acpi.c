@@ -9,6 +9,7 @@
 #include "kvm/acpi.h"
 #include "kvm/aml.h"
 #include "kvm/layout.h"
+#include "tests/unit/suite.h"
 
 #define GPA LAYOUT_ACPI
 
@@ -255,8 +256,6 @@ int main(void)
     Suite *s = suite_create("acpi");
     TCase *tables = tcase_create("tables");
     TCase *aml = tcase_create("aml");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tables, set_up, NULL);
     tcase_add_test(tables, tables_are_reached_from_the_root_pointer);
@@ -269,9 +268,5 @@ int main(void)
     tcase_add_test(aml, term_lengths_grow_with_the_body);
     tcase_add_test(aml, overflow_is_remembered_and_nothing_is_written_past_the_end);
     suite_add_tcase(s, aml);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run(s);
 }

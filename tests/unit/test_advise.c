@@ -15,6 +15,7 @@
 #include "bench/run-engine.h"
 #include "cli/choices.h"
 #include "cli/run-options.h"
+#include "tests/unit/suite.h"
 
 #define US 1000ull
 
@@ -452,8 +453,6 @@ int main(void)
 {
     Suite *s = suite_create("advise");
     TCase *rule = tcase_create("rule"), *measure = tcase_create("measure");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(rule, policy_and_cap_follow_from_the_reads_and_the_wake_up, 0,
                         COUNT(disks));
@@ -472,9 +471,5 @@ int main(void)
     tcase_add_test(measure, a_wake_up_is_measured);
     suite_add_tcase(s, measure);
 
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

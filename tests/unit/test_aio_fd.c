@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 START_TEST(a_readable_fd_runs_its_handler_once_and_nothing_else_happens)
 {
@@ -418,8 +419,6 @@ int main(void)
     TCase *fds = tcase_create("descriptors");
     TCase *life = tcase_create("life");
     int monitors = monitor_count();
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(fds, a_readable_fd_runs_its_handler_once_and_nothing_else_happens, 0,
                         monitors);
@@ -446,8 +445,5 @@ int main(void)
     tcase_add_test(life, an_unknown_monitor_is_named);
     suite_add_tcase(s, life);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -6,6 +6,7 @@
 #include "aio/fdmon/fdmon.h"
 #include "aio/poll-set.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define WINDOW_NS 10000 /* shorter than the slice in which descriptors are looked at */
 #define LONG_NS   1000000000
@@ -1008,8 +1009,6 @@ int main(void)
     Suite *suite = suite_create("aio_polling");
     TCase *t = tcase_create("polling");
     int n = monitor_count();
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(t, an_event_is_seen_without_its_fd_and_without_system_calls, 0, n);
     tcase_add_loop_test(t, notifications_are_on_while_the_loop_blocks, 0, n);
@@ -1058,8 +1057,5 @@ int main(void)
     tcase_add_loop_test(t, turns_in_which_the_loop_was_not_idle_teach_nothing, 0, n);
     suite_add_tcase(suite, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include "aio/notifier.h"
 #include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define LONG_NS 1000000000
 
@@ -759,8 +760,6 @@ int main(void)
     Suite *suite = suite_create("aio_work");
     TCase *t = tcase_create("bottom halves");
     int n = monitor_count();
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(t, bottom_halves_run_once_in_the_order_of_the_calls, 0, n);
     tcase_add_loop_test(t, a_cancelled_bottom_half_does_not_run_and_can_be_scheduled_again, 0, n);
@@ -800,8 +799,5 @@ int main(void)
     tcase_add_loop_test(t, statistics_count_what_happened, 0, n);
     suite_add_tcase(suite, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

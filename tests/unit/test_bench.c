@@ -23,6 +23,7 @@
 #include "bench/turns.h"
 #include "bench/workload.h"
 #include "engine/image.h"
+#include "tests/unit/suite.h"
 
 static struct bench_config config;
 static struct bench_plan *plan;
@@ -730,8 +731,6 @@ int main(void)
     Suite *s = suite_create("bench");
     TCase *options = tcase_create("options"), *results = tcase_create("results"),
           *page = tcase_create("page"), *running = tcase_create("running");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(options, NULL, release);
     tcase_add_test(options, groups_are_all_combinations_of_what_is_asked);
@@ -771,8 +770,5 @@ int main(void)
     tcase_add_test(page, a_python_that_is_missing_is_named_before_anything_runs);
     suite_add_tcase(s, page);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define OK      VIRTIO_BLK_S_OK
 #define IOERR   VIRTIO_BLK_S_IOERR
@@ -531,8 +532,7 @@ int main(void)
 {
     Suite *s = suite_create("blk_commands");
     TCase *t = tcase_create("ranges");
-    SRunner *runner = srunner_create(s);
-    int failed, engines = 0;
+    int engines = 0;
 
     while (engine_at(engines)->needs_file) {
         engines++;
@@ -561,8 +561,5 @@ int main(void)
     tcase_add_test(t, the_topology_is_that_of_the_image);
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -11,6 +11,7 @@
 #include "base/barrier.h"
 #include "blk/device.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define OK    VIRTIO_BLK_S_OK
 #define IOERR VIRTIO_BLK_S_IOERR
@@ -550,8 +551,6 @@ int main(void)
 {
     Suite *s = suite_create("blk_errors");
     TCase *errors = tcase_create("errors");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(errors, an_error_becomes_what_the_action_says, 0,
                         sizeof(rows) / sizeof(rows[0]));
@@ -570,8 +569,5 @@ int main(void)
     tcase_add_loop_test(errors, a_failed_flush_as_the_cache_is_switched_off_is_final, 0, 2);
     tcase_add_test(errors, a_signal_during_the_flush_as_the_cache_is_switched_off_is_no_loss);
     suite_add_tcase(s, errors);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

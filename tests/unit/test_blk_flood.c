@@ -9,6 +9,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define READ      VIRTIO_BLK_T_IN
 #define SIZE      64 /* of the rings */
@@ -126,14 +127,9 @@ int main(void)
 {
     Suite *s = suite_create("blk_flood");
     TCase *tc = tcase_create("flood");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(tc, a_ring_that_is_always_full_does_not_starve_another, 0, 4);
     tcase_add_loop_test(tc, a_flood_of_kicks_does_not_starve_another, 0, 2);
     suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -9,6 +9,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define OK     VIRTIO_BLK_S_OK
 #define IOERR  VIRTIO_BLK_S_IOERR
@@ -357,8 +358,6 @@ int main(void)
 {
     Suite *s = suite_create("blk_latency");
     TCase *histograms = tcase_create("histograms"), *device = tcase_create("device");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, histograms);
     tcase_add_test(histograms, a_time_is_known_to_six_percent);
@@ -373,8 +372,5 @@ int main(void)
     tcase_add_loop_test(device, failed_requests_count_and_refused_ones_do_not, 0, 2);
     tcase_add_test(device, what_waited_for_somebody_to_mend_the_disk_does_not_count);
     tcase_add_loop_test(device, those_that_are_timed_stand_for_all, 0, 2);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

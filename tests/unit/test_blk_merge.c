@@ -8,6 +8,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define OK    VIRTIO_BLK_S_OK
 #define IOERR VIRTIO_BLK_S_IOERR
@@ -302,8 +303,6 @@ int main(void)
 {
     Suite *s = suite_create("blk_merge");
     TCase *merge = tcase_create("merge");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(merge, requests_in_a_row_are_one_for_the_host, 0, 2);
     tcase_add_test(merge, without_merging_each_is_one_for_the_host);
@@ -315,8 +314,5 @@ int main(void)
     tcase_add_test(merge, a_reset_waits_for_a_run);
     tcase_add_test(merge, a_run_is_submitted_though_the_queue_breaks_behind_it);
     suite_add_tcase(s, merge);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define OK     VIRTIO_BLK_S_OK
 #define IOERR  VIRTIO_BLK_S_IOERR
@@ -249,8 +250,6 @@ int main(void)
 {
     Suite *s = suite_create("blk_partial");
     TCase *tc = tcase_create("partial");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(tc, a_write_changes_what_it_names_and_nothing_else, 0, NR_PLACES);
     tcase_add_loop_test(tc, a_read_finds_what_is_there, 0, NR_PLACES);
@@ -265,8 +264,5 @@ int main(void)
     tcase_add_loop_test(tc, zeroes_that_fail_are_tried_again_where_they_failed, 0, 5);
     tcase_add_test(tc, a_block_that_the_file_does_not_have_whole_is_an_error);
     suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

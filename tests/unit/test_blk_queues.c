@@ -5,6 +5,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define QUEUES       4
 #define THREADS      2
@@ -181,8 +182,6 @@ int main(void)
 {
     Suite *s = suite_create("blk_queues");
     TCase *queues = tcase_create("queues");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(queues,
                         random_requests_on_four_queues_and_two_threads_find_what_was_written, 0, 4);
@@ -190,8 +189,5 @@ int main(void)
     tcase_add_test(queues, the_number_of_queues_is_in_the_configuration);
     tcase_add_test(queues, too_many_queues_make_no_device);
     suite_add_tcase(s, queues);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

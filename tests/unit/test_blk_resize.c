@@ -6,6 +6,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define READ VIRTIO_BLK_T_IN
 #define HALF (RIG_DISK_SIZE / 2)
@@ -125,8 +126,6 @@ int main(void)
 {
     Suite *s = suite_create("blk_resize");
     TCase *tc = tcase_create("resize");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_test(tc, the_guest_is_told_and_sees_the_new_size);
     tcase_add_test(tc, beyond_a_new_end_requests_fail);
@@ -134,8 +133,5 @@ int main(void)
     tcase_add_test(tc, before_driver_ok_no_interrupt_comes);
     tcase_add_test(tc, an_image_file_is_looked_at_again);
     suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

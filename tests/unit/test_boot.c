@@ -17,6 +17,7 @@
 #include "kvm/cmdline.h"
 #include "kvm/layout.h"
 #include "kvm/pvh.h"
+#include "tests/unit/suite.h"
 
 #define MIB         (1ull << 20)
 #define IMAGE_MAX   (64 * 1024)
@@ -639,8 +640,6 @@ int main(void)
     };
     Suite *s = suite_create("boot");
     TCase *t = tcase_create("loaders");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, set_up, tear_down);
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
@@ -649,9 +648,5 @@ int main(void)
     tcase_add_loop_test(t, a_note_behind_another_is_found_with_either_alignment, 0,
                         sizeof(padded) / sizeof(padded[0]));
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run(s);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench/child.h"
+#include "tests/unit/suite.h"
 
 #define HANG_MS 20000
 
@@ -91,8 +92,6 @@ int main(void)
 {
     Suite *s = suite_create("child");
     TCase *t = tcase_create("child");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_program_that_is_missing_is_named);
@@ -101,8 +100,5 @@ int main(void)
     tcase_add_test(t, reading_ends_when_it_is_stopped);
     tcase_add_test(t, what_a_program_has_started_ends_with_it);
     suite_add_tcase(s, t);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

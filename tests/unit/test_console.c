@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/console.h"
+#include "tests/unit/suite.h"
 
 #define NR_WRITES 8
 
@@ -112,17 +113,11 @@ int main(void)
 {
     Suite *s = suite_create("console");
     TCase *t = tcase_create("terminal");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_terminal_that_nobody_reads_does_not_hold_the_end, 0, 20);
     tcase_add_test(t, every_byte_arrives_once_somebody_reads);
     tcase_add_test(t, the_flags_of_the_shared_standard_output_stay_as_they_were);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run(s);
 }

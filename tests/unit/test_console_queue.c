@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kvm/console-queue.h"
+#include "tests/unit/suite.h"
 
 static struct console_queue queue;
 static struct error err;
@@ -104,16 +105,10 @@ int main(void)
 {
     Suite *s = suite_create("console_queue");
     TCase *t = tcase_create("queue");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, what_is_queued_at_the_end_is_written_in_order);
     tcase_add_test(t, nobody_waits_for_a_stuck_terminal_once_cancelled);
     tcase_add_test(t, cancelling_frees_who_waits_for_room);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run(s);
 }

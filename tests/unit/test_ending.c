@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/ending.h"
+#include "tests/unit/suite.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -101,8 +102,6 @@ int main(void)
 {
     Suite *s = suite_create("ending");
     TCase *t = tcase_create("requests");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, the_first_request_repeats_none);
     tcase_add_test(t, requests_within_a_second_are_one);
@@ -111,9 +110,5 @@ int main(void)
     tcase_add_test(t, what_is_closed_is_not_waited_for);
     tcase_add_test(t, a_request_bounds_the_wait_for_a_thread_that_hangs);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run(s);
 }

@@ -17,6 +17,7 @@
 #include "engine/submit.h"
 #include "engine/aio-ring.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define IMAGE_SIZE (1 << 20)
 #define BLOCK      4096
@@ -1031,8 +1032,7 @@ int main(void)
 {
     Suite *s = suite_create("engine");
     TCase *t = tcase_create("every engine");
-    SRunner *runner = srunner_create(s);
-    int failed, engines = 0, with_data = 0, n;
+    int engines = 0, with_data = 0, n;
 
     while (engine_at(engines)) {
         engines++;
@@ -1108,8 +1108,5 @@ int main(void)
     tcase_add_test(t, no_room_for_the_requests_of_linux_aio_names_the_limit);
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

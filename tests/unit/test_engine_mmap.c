@@ -19,6 +19,7 @@
 #include "engine/submit.h"
 #include "base/guarded-copy.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define CHUNK      65536u
 #define IMAGE_SIZE (4 * CHUNK)
@@ -441,8 +442,6 @@ int main(void)
 {
     Suite *s = suite_create("engine mmap");
     TCase *t = tcase_create("data");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, full, end);
     tcase_add_test(t, what_is_there_is_read_without_system_calls);
@@ -469,8 +468,5 @@ int main(void)
     tcase_add_test(t, a_later_handler_can_ask);
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -25,6 +25,7 @@
 #include "aio/loop.h"
 #include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define IMAGE_SIZE (2u << 20)
 #define BLOCK      4096
@@ -571,8 +572,7 @@ int main(void)
 {
     Suite *s = suite_create("engine, ranges");
     TCase *t = tcase_create("every engine, file and block device");
-    SRunner *runner = srunner_create(s);
-    int failed, n = 0, waits = 0;
+    int n = 0, waits = 0;
 
     while (engine_at(n)->needs_file) {
         n++; /* engine null, which moves no data, is the last one */
@@ -599,8 +599,5 @@ int main(void)
     tcase_add_test(t, the_null_engine_takes_ranges_and_does_nothing);
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

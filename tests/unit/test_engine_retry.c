@@ -11,6 +11,7 @@
 #include "aio/loop.h"
 #include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 static bool no_threads; /* pthread_create() fails, as at a limit of processes */
 
@@ -247,8 +248,6 @@ int main(void)
 {
     Suite *s = suite_create("engine, means of the host");
     TCase *t = tcase_create("retry");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, eagain_and_eintr_of_the_host_are_submitted_again);
@@ -257,9 +256,5 @@ int main(void)
     tcase_add_test(t, requests_are_served_where_no_further_thread_can_be_made);
     tcase_add_test(t, a_disk_that_gets_no_thread_at_all_is_refused_with_the_limit);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

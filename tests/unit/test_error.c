@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tests/unit/suite.h"
 
 START_TEST(the_number_passes_through)
 {
@@ -50,15 +51,10 @@ int main(void)
 {
     Suite *suite = suite_create("error");
     TCase *tests = tcase_create("error");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, the_number_passes_through);
     tcase_add_test(tests, each_caller_adds_its_context_in_front);
     tcase_add_test(tests, a_message_that_becomes_too_long_loses_its_end);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "virtq/guest-memory.h"
+#include "tests/unit/suite.h"
 
 static uint8_t low[0x1000], high[0x2000];
 static struct guest_memory mem;
@@ -96,8 +97,6 @@ int main(void)
 {
     Suite *s = suite_create("guest_memory");
     TCase *tc = tcase_create("two regions");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(tc, two_regions, NULL);
     tcase_add_test(tc, an_address_translates_to_its_byte);
@@ -109,8 +108,5 @@ int main(void)
     tcase_add_test(tc, regions_may_not_be_empty_or_wrap_or_overlap);
     tcase_add_test(tc, a_full_table_takes_no_more);
     suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

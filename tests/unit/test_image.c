@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "engine/image.h"
+#include "tests/unit/suite.h"
 
 static char dir[64];
 static char path[128];
@@ -792,8 +793,6 @@ int main(void)
 {
     Suite *s = suite_create("image");
     TCase *t = tcase_create("image");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(t, make_dir, remove_dir);
     tcase_add_test(t, a_good_image_opens);
@@ -829,8 +828,5 @@ int main(void)
     tcase_add_test(t, what_a_writethrough_image_holds_is_made_durable_as_it_is_opened);
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -11,6 +11,7 @@
 
 #include "iothread/iothread.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 static struct iothread *start(int monitor, uint64_t max_ns)
 {
@@ -251,8 +252,6 @@ int main(void)
     Suite *s = suite_create("iothread");
     TCase *t = tcase_create("iothread");
     int monitors = monitor_count();
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, a_call_runs_in_the_thread_even_right_after_its_start, 0, monitors);
     tcase_add_loop_test(t, the_thread_carries_its_id, 0, monitors);
@@ -266,8 +265,5 @@ int main(void)
     tcase_add_exit_test(t, a_fault_in_the_thread_reaches_its_handler, 42);
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

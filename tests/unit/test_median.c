@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/median.h"
+#include "tests/unit/suite.h"
 
 START_TEST(the_median_is_the_middle_or_between_the_two)
 {
@@ -68,17 +69,11 @@ int main(void)
 {
     Suite *s = suite_create("median");
     TCase *t = tcase_create("median");
-    SRunner *sr;
-    int failed;
 
     tcase_add_test(t, the_median_is_the_middle_or_between_the_two);
     tcase_add_loop_test(t, the_interval_is_the_narrowest_that_covers_95_percent, 0,
                         (int)(sizeof(table) / sizeof(table[0])));
     tcase_add_test(t, the_interval_holds_the_true_median_as_often_as_it_says);
     suite_add_tcase(s, t);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -11,6 +11,7 @@
 #include "cli/run-options.h"
 #include "cli/suggest.h"
 #include "engine/engine.h"
+#include "tests/unit/suite.h"
 
 /* --- the parser, on a table of its own --- */
 
@@ -667,8 +668,6 @@ int main(void)
     Suite *s = suite_create("options");
     TCase *parser = tcase_create("parser"), *run = tcase_create("run"),
           *page = tcase_create("manual page");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(parser, NULL, release_storage);
     tcase_add_test(parser, every_kind_of_value_is_understood);
@@ -709,8 +708,5 @@ int main(void)
     tcase_add_test(page, every_option_and_key_of_run_has_a_text);
     suite_add_tcase(s, page);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

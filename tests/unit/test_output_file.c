@@ -10,6 +10,7 @@
 
 #include "base/output-file.h"
 #include "engine/image.h"
+#include "tests/unit/suite.h"
 
 static char path[64];
 
@@ -118,8 +119,6 @@ int main(void)
 {
     Suite *s = suite_create("output file");
     TCase *t = tcase_create("open");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(t, make_file, remove_file);
     tcase_add_test(t, a_file_that_nobody_uses_is_truncated);
@@ -128,9 +127,5 @@ int main(void)
     tcase_add_test(t, a_fifo_without_a_reader_does_not_hang);
     tcase_add_test(t, a_fifo_with_a_reader_takes_what_is_written);
     suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -8,6 +8,7 @@
 #include "aio/waits/replay.h"
 #include "base/histogram.h"
 #include "loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define US 1000
 #define MS 1000000
@@ -608,8 +609,6 @@ int main(void)
 {
     Suite *s = suite_create("policy");
     TCase *all = tcase_create("all"), *old = tcase_create("old"), *cost = tcase_create("cost");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(all, policies_are_found_by_name);
     tcase_add_loop_test(all, a_cap_of_zero_means_never_poll, 0, 5);
@@ -645,9 +644,5 @@ int main(void)
     tcase_add_test(cost, the_cost_of_blocking_is_found_out_while_blocking_too);
     suite_add_tcase(s, cost);
 
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

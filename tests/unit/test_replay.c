@@ -8,6 +8,7 @@
 
 #include "aio/waits/replay.h"
 #include "loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define US 1000
 
@@ -314,8 +315,6 @@ int main(void)
     Suite *s = suite_create("replay");
     TCase *format = tcase_create("format"), *replay = tcase_create("replay");
     TCase *regrets = tcase_create("regret");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(format, a_trace_is_read_as_written);
     tcase_add_loop_test(format, what_is_not_a_trace_is_refused_with_the_line, 0, 12);
@@ -329,9 +328,5 @@ int main(void)
     tcase_add_test(regrets, cost_gives_up_when_events_wait_for_it_to_block);
     suite_add_tcase(s, regrets);
 
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -16,6 +16,7 @@
 #include "cli/cpus.h"
 #include "cli/interrupt.h"
 #include "cli/terminal.h"
+#include "tests/unit/suite.h"
 
 START_TEST(what_was_ignored_at_start_ends_nothing)
 {
@@ -174,8 +175,6 @@ int main(void)
 {
     Suite *s = suite_create("surroundings");
     TCase *signals = tcase_create("signals"), *cpus = tcase_create("cpus");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(signals, what_was_ignored_at_start_ends_nothing);
     tcase_add_test(signals, a_fatal_signal_in_the_background_ends_the_process);
@@ -186,9 +185,5 @@ int main(void)
     tcase_add_test(cpus, the_quota_of_v1_is_that_of_the_cpu_controller);
     tcase_add_test(cpus, affinity_counts);
     suite_add_tcase(s, cpus);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -16,6 +16,7 @@
 #include "base/barrier.h"
 #include "iothread/iothread.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define THREADS 4
 
@@ -501,8 +502,6 @@ int main(void)
     Suite *s = suite_create("stress");
     TCase *t = tcase_create("stress");
     int n = MODES * monitor_count();
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, a_bottom_half_is_never_lost, 0, n);
     tcase_add_loop_test(t, one_bottom_half_of_many_threads_sees_what_each_wrote, 0, n);
@@ -512,8 +511,5 @@ int main(void)
                         monitor_count());
     suite_add_tcase(s, t);
 
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -10,6 +10,7 @@
 #include "tests/unit/blk-rig.h"
 #include "tests/unit/loop-fixture.h"
 #include "trace/trace.h"
+#include "tests/unit/suite.h"
 
 static struct trace *make_trace(unsigned events)
 {
@@ -499,8 +500,6 @@ int main(void)
     Suite *s = suite_create("trace");
     TCase *file = tcase_create("file"), *loop = tcase_create("loop");
     TCase *device = tcase_create("device");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, file);
     tcase_add_test(file, an_empty_trace_is_valid);
@@ -517,8 +516,5 @@ int main(void)
     tcase_add_test(loop, an_engine_shows_requests_in_the_turn_that_completes_them);
     suite_add_tcase(s, device);
     tcase_add_loop_test(device, each_request_of_a_disk_is_shown_from_seen_to_interrupt, 0, 2);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake-driver.h"
+#include "tests/unit/suite.h"
 
 #define OFFERED                                                                                    \
     ((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_RING_F_EVENT_IDX) | (1ull << VIRTIO_BLK_F_RO))
@@ -250,8 +251,6 @@ int main(void)
 {
     Suite *s = suite_create("virtio");
     TCase *tc = tcase_create("status, features, configuration");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(tc, a_device, no_device);
     tcase_add_test(tc, a_device_starts_when_the_driver_says_so);
@@ -269,8 +268,5 @@ int main(void)
     tcase_add_test(tc, config_reads_past_the_end_give_ones);
     tcase_add_test(tc, config_writes_past_the_end_do_nothing);
     suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

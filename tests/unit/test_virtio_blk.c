@@ -10,6 +10,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define OK     VIRTIO_BLK_S_OK
 #define IOERR  VIRTIO_BLK_S_IOERR
@@ -983,8 +984,6 @@ int main(void)
     TCase *ops = tcase_create("operations"), *refused = tcase_create("refused"),
           *host = tcase_create("the host's disk"), *many = tcase_create("many"),
           *life = tcase_create("life"), *engines = tcase_create("engines");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     EACH_MODE(ops, a_read_gives_what_is_on_the_disk);
     EACH_MODE(ops, a_write_lands_on_the_disk_and_nowhere_else);
@@ -1033,8 +1032,5 @@ int main(void)
     suite_add_tcase(s, many);
     suite_add_tcase(s, life);
     suite_add_tcase(s, engines);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -5,6 +5,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/fake-driver.h"
+#include "tests/unit/suite.h"
 
 static struct fake_driver drv;
 static struct virtqueue vq;
@@ -879,8 +880,6 @@ int main(void)
     TCase *flags = tcase_create("split, flags"), *event_idx = tcase_create("split, event_idx"),
           *packed_flags = tcase_create("packed, flags"),
           *packed_event_idx = tcase_create("packed, event_idx"), *any = tcase_create("any size");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(flags, flags_of_8, end);
     split(flags);
@@ -915,8 +914,5 @@ int main(void)
     suite_add_tcase(s, packed_flags);
     suite_add_tcase(s, packed_event_idx);
     suite_add_tcase(s, any);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -12,6 +12,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 static struct blk_rig rig;
 static struct fake_driver *const drv = &rig.drv[0];
@@ -637,8 +638,6 @@ int main(void)
 {
     Suite *s = suite_create("virtq_hostile");
     TCase *table = tcase_create("table"), *more = tcase_create("more");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(table, a_broken_ring_stops_its_queue_and_nothing_else, 0, 2 * NR_WAYS);
     tcase_add_loop_test(table, a_broken_ring_stops_its_queue_and_nothing_else_while_polling, 0,
@@ -651,8 +650,5 @@ int main(void)
     tcase_add_loop_test(more, a_queue_that_is_always_full_leaves_room_for_the_other, 0, 4);
     suite_add_tcase(s, table);
     suite_add_tcase(s, more);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -12,6 +12,7 @@
 #include "aio/aio.h"
 #include "aio/waits/file.h"
 #include "iothread/iothread.h"
+#include "tests/unit/suite.h"
 
 /* A source that has an event when it was looked at often enough, so that every wait is a hit. */
 struct source {
@@ -225,8 +226,6 @@ int main(void)
 {
     Suite *s = suite_create("wait-recorder");
     TCase *tc = tcase_create("recorder"), *plain = tcase_create("plain");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, waits_are_recorded_with_who_fired_and_what_was_in_flight);
@@ -238,9 +237,5 @@ int main(void)
     tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
     suite_add_tcase(s, plain);
 
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }
