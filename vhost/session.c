@@ -165,6 +165,15 @@ static void close_kick(struct ring *r)
     r->started = false;
 }
 
+/* A front end may read the configuration before it says what the driver accepts; it then sees the
+ * device as it is for one that accepts all. */
+static void forget_driver(struct vhost_session *s)
+{
+    virtio_set_status(s->dev, 0);
+    s->dev->driver_features = s->dev->device_features;
+    s->live = false;
+}
+
 static void reset_device(struct vhost_session *s)
 {
     stop_rings(s);
@@ -173,8 +182,7 @@ static void reset_device(struct vhost_session *s)
         s->rings[i].enabled = false;
         s->rings[i].base = 0;
     }
-    virtio_set_status(s->dev, 0);
-    s->live = false;
+    forget_driver(s);
     s->status = 0;
 }
 
@@ -814,6 +822,7 @@ int vhost_session_new(int fd, struct virtio_device *dev, struct vhost_memory *me
     }
     dev->transport = &transport_ops;
     dev->transport_opaque = s;
+    forget_driver(s);
     if (ret < 0) {
         vhost_session_free(s);
         return ret;
