@@ -13,7 +13,7 @@
 #include "base/barrier.h"
 #include "vhost/event-fd.h"
 #include "vhost/session.h"
-#include "virtq/inflight.h"
+#include "virtq/inflight-packed.h"
 
 #define BIT(n) (UINT64_C(1) << (n))
 
@@ -122,8 +122,11 @@ static int start_ring(struct vhost_session *s, unsigned i, struct error *err)
     q->kick_fd = r->kick_fd;
     q->call_fd = r->call_fd;
     q->vq.inflight = NULL;
-    if (s->inflight.data && i < s->inflight_queues && !is_packed(s)) {
-        r->inflight.region = s->inflight.data + i * virtq_inflight_size(s->inflight_entries);
+    if (s->inflight.data && i < s->inflight_queues) {
+        size_t size = is_packed(s) ? virtq_inflight_packed_size(s->inflight_entries)
+                                   : virtq_inflight_size(s->inflight_entries);
+
+        r->inflight.region = s->inflight.data + i * size;
         r->inflight.entries = s->inflight_entries;
         q->vq.inflight = &r->inflight;
         if (r->size > s->inflight_entries) {
@@ -546,7 +549,7 @@ static int get_inflight_fd(struct vhost_session *s, struct error *err)
         return ret;
     }
     f.mmap_offset = 0;
-    f.mmap_size = f.num_queues * virtq_inflight_size(f.queue_size);
+    f.mmap_size = f.num_queues * virtq_inflight_packed_size(f.queue_size); /* the larger one */
     fd = memfd_create("vhost-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0 || ftruncate(fd, (off_t)f.mmap_size) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
@@ -570,7 +573,8 @@ static int set_inflight_fd(struct vhost_session *s, struct error *err)
     if (ret < 0) {
         return ret;
     }
-    if (msg->nr_fds != 1 || f->mmap_size < f->num_queues * virtq_inflight_size(f->queue_size)) {
+    if (msg->nr_fds != 1 ||
+        f->mmap_size < f->num_queues * virtq_inflight_packed_size(f->queue_size)) {
         return error_set(err, -EINVAL,
                          "a record of %" PRIu64 " bytes for %u rings of %u entries, %u descriptors",
                          f->mmap_size, f->num_queues, f->queue_size, msg->nr_fds);

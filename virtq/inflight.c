@@ -135,8 +135,11 @@ int virtq_inflight_start(struct virtq_inflight *rec, uint16_t size, uint16_t use
 void virtq_inflight_stop(struct virtq_inflight *rec)
 {
     free(rec->again);
-    rec->again = NULL;
+    free(rec->entry_of);
+    free(rec->pushed);
+    rec->again = rec->entry_of = rec->pushed = NULL;
     rec->nr_again = rec->at_again = 0;
+    rec->nr_pushed = rec->nr_taken = 0;
 }
 
 void virtq_inflight_add(struct virtq_inflight *rec, uint16_t head)

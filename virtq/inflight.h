@@ -23,7 +23,14 @@ struct virtq_inflight {
 
     uint64_t counter;            /* of the next chain */
     unsigned nr_again, at_again; /* chains to be taken again, in @again */
-    uint16_t *again;             /* heads in the order in which they were taken first */
+    uint16_t *again;             /* heads in the order in which they were taken first; of a packed
+                                    ring, entries */
+
+    /* of a packed ring */
+    uint16_t *entry_of;           /* the first entry of a chain, by id */
+    uint16_t *pushed;             /* first entries of the chains that are used and hidden */
+    uint16_t nr_pushed, nr_taken; /* nr_taken: descriptors of the chain that is being taken */
+    uint16_t head, at;            /* its first and its newest entry */
 };
 
 /**

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "base/barrier.h"
+#include "virtq/inflight-packed.h"
 #include "virtq/ring.h"
 
 #define AVAIL     (1u << VRING_PACKED_DESC_F_AVAIL)
@@ -42,6 +43,27 @@
 #define BASE_USED_EVEN(base)  ((base) >> 31)
 
 /* --- set-up --- */
+
+/* The record knows the place to be used next, and behind it come the chains to be taken again. */
+static int start_record(struct virtqueue *vq)
+{
+    struct virtq_place used = {.index = BASE_USED(vq->base), .even = BASE_USED_EVEN(vq->base)};
+    uint32_t avail, avail_even;
+    int ret = virtq_inflight_packed_start(vq->inflight, vq->packed_ring.ring, vq->size, &used,
+                                          &vq->packed_ring.busy);
+
+    if (ret < 0) {
+        return ret;
+    }
+    avail = (uint32_t)used.index + vq->packed_ring.busy;
+    avail_even = used.even;
+    if (avail >= vq->size) {
+        avail -= vq->size;
+        avail_even = !avail_even;
+    }
+    vq->base = avail | avail_even << 15 | (uint32_t)used.index << 16 | (uint32_t)used.even << 31;
+    return 0;
+}
 
 int virtq_packed_start(struct virtqueue *vq)
 {
@@ -67,10 +89,14 @@ int virtq_packed_start(struct virtqueue *vq)
     if (BASE_AVAIL(vq->base) >= vq->size || BASE_USED(vq->base) >= vq->size) {
         return virtq_broken(vq, "position to begin at is outside the ring", 0, 0, vq->base);
     }
+    vq->packed_ring.busy = 0;
+    if (vq->inflight && start_record(vq) < 0) {
+        return virtq_broken(vq, "record of chains in flight is damaged", 0, 0, 0);
+    }
     vq->packed_ring.avail_bits = BASE_AVAIL_EVEN(vq->base) ? USED : AVAIL;
     vq->packed_ring.used_bits = BASE_USED_EVEN(vq->base) ? 0 : WRAP_BITS;
     vq->packed_ring.used = BASE_USED(vq->base);
-    vq->packed_ring.nr_hidden = vq->packed_ring.nr_undecided = vq->packed_ring.busy = 0;
+    vq->packed_ring.nr_hidden = vq->packed_ring.nr_undecided = 0;
     store_relaxed(&vq->last_avail, 0);
     store_relaxed(&vq->packed_ring.next, vq->packed_ring.ring + BASE_AVAIL(vq->base));
     return 0;
@@ -102,6 +128,11 @@ static bool is_available(const struct virtqueue *vq, uint16_t flags)
 bool virtq_packed_has_work(const struct virtqueue *vq)
 {
     return is_available(vq, load_relaxed(&vq->packed_ring.next->flags));
+}
+
+bool virtq_packed_has_known_work(const struct virtqueue *vq)
+{
+    return virtq_packed_has_work(vq) || virtq_inflight_left(vq->inflight);
 }
 
 /* @next is read once: a queue that is restarted meanwhile may have another ring, of another
@@ -137,6 +168,19 @@ static int walk_indirect(struct virtqueue *vq, struct virtq_gather *g, uint16_t 
     return 0;
 }
 
+/* Descriptor @d, found at @i, is number @n of its chain. */
+static int add_descriptor(struct virtqueue *vq, struct virtq_gather *g, uint16_t i, unsigned n,
+                          const struct vring_packed_desc *d)
+{
+    if (d->flags & VRING_DESC_F_INDIRECT) {
+        if (n > 1 || (d->flags & VRING_DESC_F_NEXT)) {
+            return virtq_broken(vq, "indirect descriptor in a chain", g->chain->head, i, d->addr);
+        }
+        return walk_indirect(vq, g, i, d);
+    }
+    return virtq_add_buffer(vq, g, i, d->addr, d->len, d->flags);
+}
+
 /* Return: the number of ring descriptors of the chain at @first, and its id in *@id; or -EINVAL. */
 static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first, uint16_t *id)
 {
@@ -155,14 +199,9 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
                                 first, i, 0);
         }
         guest_memory_copy(&d, &vq->packed_ring.ring[i], sizeof(d));
-        n++;
-        if (d.flags & VRING_DESC_F_INDIRECT) {
-            if (n > 1 || (d.flags & VRING_DESC_F_NEXT)) {
-                return virtq_broken(vq, "indirect descriptor in a chain", first, i, d.addr);
-            }
-            ret = walk_indirect(vq, &g, i, &d);
-        } else {
-            ret = virtq_add_buffer(vq, &g, i, d.addr, d.len, d.flags);
+        ret = add_descriptor(vq, &g, i, ++n, &d);
+        if (ret == 0 && vq->inflight && virtq_inflight_packed_desc(vq->inflight, &d) < 0) {
+            ret = virtq_broken(vq, "record of chains in flight is damaged", first, i, 0);
         }
         if (ret < 0) {
             return ret;
@@ -176,6 +215,34 @@ static int walk(struct virtqueue *vq, struct virtq_chain *chain, uint16_t first,
     }
 }
 
+/* A chain that was in flight when the process before this one ended. */
+static int take_again(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    struct virtq_gather g = virtq_gather_begin(chain, 0);
+    struct vring_packed_desc d = {0};
+    uint16_t n;
+
+    virtq_inflight_packed_next(vq->inflight, &n);
+    for (unsigned i = 0; i < n; i++) {
+        int ret;
+
+        d = virtq_inflight_packed_copy(vq->inflight);
+        ret = add_descriptor(vq, &g, (uint16_t)i, i + 1, &d);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    if (n == 0 || vq->packed_ring.chain_len[d.id]) {
+        return virtq_broken(vq, "record of chains in flight is damaged", d.id, 0, n);
+    }
+    virtq_gather_end(&g);
+    virtq_inflight_packed_again(vq->inflight, d.id);
+    vq->packed_ring.chain_len[d.id] = n;
+    chain->head = d.id;
+    store_relaxed(&vq->last_avail, vq->last_avail + 1);
+    return 1;
+}
+
 __attribute__((noinline)) int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
     uint16_t first, id = 0;
@@ -184,6 +251,9 @@ __attribute__((noinline)) int virtq_packed_pop(struct virtqueue *vq, struct virt
 
     if (vq->fault.what) {
         return -EINVAL;
+    }
+    if (vq->inflight && virtq_inflight_left(vq->inflight)) {
+        return take_again(vq, chain);
     }
     /* Pairs with the driver's barrier before the flags of a chain's first descriptor (2.8.21.1). */
     if (!is_available(vq, load_acquire(&vq->packed_ring.next->flags))) {
@@ -196,6 +266,9 @@ __attribute__((noinline)) int virtq_packed_pop(struct virtqueue *vq, struct virt
     }
     if (vq->packed_ring.chain_len[id]) {
         return virtq_broken(vq, "chain is in flight already", first, first, id);
+    }
+    if (vq->inflight) {
+        virtq_inflight_packed_add(vq->inflight, id);
     }
     vq->packed_ring.chain_len[id] = (uint16_t)n;
     vq->packed_ring.busy += n;
@@ -220,6 +293,9 @@ void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written)
 
     assert(n);
     vq->packed_ring.chain_len[id] = 0;
+    if (vq->inflight) {
+        virtq_inflight_packed_used(vq->inflight, id);
+    }
     store_relaxed(&d->len, written);
     store_relaxed(&d->id, id);
     if (vq->packed_ring.nr_hidden == 0) {
@@ -257,8 +333,17 @@ static void publish(struct virtqueue *vq)
     if (vq->packed_ring.nr_hidden == 0) {
         return;
     }
+    if (vq->inflight) {
+        const struct virtq_place used = {.index = vq->packed_ring.used,
+                                         .even = vq->packed_ring.used_bits == 0};
+
+        virtq_inflight_packed_publishing(vq->inflight, used);
+    }
     /* Pairs with the driver's barrier between a used descriptor's flags and the rest (2.8.22). */
     store_release(&vq->packed_ring.hidden->flags, vq->packed_ring.hidden_flags);
+    if (vq->inflight) {
+        virtq_inflight_packed_published(vq->inflight);
+    }
     vq->packed_ring.busy -= vq->packed_ring.nr_hidden;
     vq->packed_ring.nr_hidden = 0;
 }

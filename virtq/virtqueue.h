@@ -139,6 +139,7 @@ int virtq_packed_start(struct virtqueue *vq);
 uint32_t virtq_packed_position(const struct virtqueue *vq);
 void virtq_packed_stop(struct virtqueue *vq);
 bool virtq_packed_has_work(const struct virtqueue *vq);
+bool virtq_packed_has_known_work(const struct virtqueue *vq);
 bool virtq_packed_not_taken(const struct virtqueue *vq);
 int virtq_packed_pop(struct virtqueue *vq, struct virtq_chain *chain);
 void virtq_packed_push(struct virtqueue *vq, uint16_t id, uint32_t written);
@@ -187,7 +188,7 @@ static inline bool virtq_split_has_known_work(const struct virtqueue *vq)
  */
 static inline bool virtq_has_known_work(const struct virtqueue *vq)
 {
-    return vq->packed ? virtq_packed_has_work(vq) : virtq_split_has_known_work(vq);
+    return vq->packed ? virtq_packed_has_known_work(vq) : virtq_split_has_known_work(vq);
 }
 
 /**
