@@ -41,6 +41,10 @@ void blk_host_submit(struct blk_request *r)
         blk_partial_start(r);
         return;
     }
+    if (blk_partial_concerns(r)) {
+        blk_partial_start_whole(r, r->bounced ? r->bounce.iov.iov_len : r->parsed.left);
+        return;
+    }
     ret = engine_submit(r->q->engine, &r->io);
     if (ret < 0) {
         if (r->bounced) {

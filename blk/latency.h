@@ -5,8 +5,8 @@
  * A request is seen when its chain is taken from the ring, submitted when the engine gets it,
  * completed when the engine has moved its last byte, and used when its used element is published.
  * The time in the ring before the chain is taken is not known to the device. The wait for a bounce
- * buffer or for a merge is between seen and submitted; the engine's system call for a batch is
- * between submitted and completed.
+ * buffer or for a merge is between seen and submitted; the wait for other requests on the same host
+ * block, and the engine's system call for a batch, are between submitted and completed.
  *
  * At high rates only some requests are timed. They are chosen by count and not by time, so that
  * every request is equally likely. Each timed request represents those that are not, so the

@@ -18,6 +18,7 @@
 
 #include "blk/host-io.h"
 #include "blk/merge.h"
+#include "blk/partial.h"
 #include "blk/sample.h"
 
 #define RUN_BYTES_MAX (1u << 20)
@@ -59,7 +60,9 @@ static void submit_merged(struct blk_queue *q, struct blk_request *first)
     for (struct blk_request *r = first->merged.next; r; r = r->merged.next) {
         trace_request_submitted(q->trace, q->engine, &r->io, r->io.op, r->io.offset);
     }
-    if (engine_submit(q->engine, &first->io) < 0) {
+    if (blk_partial_concerns(first)) {
+        blk_partial_start_whole(first, q->run.bytes);
+    } else if (engine_submit(q->engine, &first->io) < 0) {
         split_done(&first->io, 0);
     }
 }

@@ -4,17 +4,22 @@
  * takes whole host blocks only. So the host block is read into the bounce buffer, changed there and
  * written back.
  *
- * Two concurrent writes to parts of one block would lose one of them: the second one would write
- * back what the block had before the first one. So a request holds its block from the read to the
- * end of the write. Other requests for a part of the same block wait in the order of their arrival,
- * also those of other I/O threads. Writes of whole host blocks do not wait: they touch a block that
- * is held only if the guest itself has two overlapping writes in flight.
+ * Between the read and the end of the write, no other request may change the block: the write would
+ * put the old data back, also where the two requests do not overlap, and after the other request
+ * has completed. So a request holds its block from the read to the end of the write. A later
+ * request that changes the same block waits, also if it belongs to another I/O thread. Requests
+ * that wait get their blocks in the order of their arrival.
+ *
+ * On a disk whose host blocks are larger than the guest's, writes, write zeroes and discards of
+ * whole host blocks hold their blocks, too. Two of them do not wait for each other. On other disks
+ * they do not come here: two requests change the same host block only if the guest itself has two
+ * overlapping changes in flight.
  */
 #include <string.h>
 
 #include "blk/partial.h"
 
-static void read_block(struct blk_request *r);
+static void change_blocks(struct blk_request *r);
 
 void blk_partial_init(struct blk_busy_blocks *busy)
 {
@@ -27,46 +32,65 @@ void blk_partial_destroy(struct blk_busy_blocks *busy)
     pthread_mutex_destroy(&busy->lock);
 }
 
-/* --- which request holds a block --- */
+/* --- which requests hold their blocks --- */
 
-/* The first request for @block in the list holds it. */
-static struct blk_request *holder(struct blk_busy_blocks *busy, uint64_t block)
+static bool conflict(const struct blk_partial *a, const struct blk_partial *b)
 {
-    for (struct list *n = busy->requests.next; n != &busy->requests; n = n->next) {
-        struct blk_request *r = list_entry(n, struct blk_request, partial.node);
-
-        if (r->partial.block == block) {
-            return r;
-        }
-    }
-    return NULL;
+    return (a->in_part || b->in_part) && a->begin < b->end && b->begin < a->end;
 }
 
-/* Return: whether @r holds its block now; if not, read_block() follows. */
-static bool hold_block(struct blk_request *r)
+/* Return: whether an earlier request in the list keeps @r from its blocks. */
+static bool must_wait(const struct blk_busy_blocks *busy, const struct blk_request *r)
+{
+    for (struct list *n = r->partial.node.prev; n != &busy->requests; n = n->prev) {
+        if (conflict(&list_entry(n, struct blk_request, partial.node)->partial, &r->partial)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Return: whether @r holds its blocks now; if not, change_blocks() follows. */
+static bool hold_blocks(struct blk_request *r)
 {
     struct blk_busy_blocks *busy = &r->q->blk->busy_blocks;
-    bool held;
+    bool waiting;
 
     pthread_mutex_lock(&busy->lock);
     list_add_tail(&busy->requests, &r->partial.node);
-    held = holder(busy, r->partial.block) == r;
+    busy->nr_in_part += r->partial.in_part;
+    waiting = busy->nr_in_part && must_wait(busy, r);
+    r->partial.waiting = waiting;
+    busy->nr_waiting += waiting;
     pthread_mutex_unlock(&busy->lock);
-    return held;
+    return !waiting;
 }
 
-static void release_block(struct blk_request *r)
+/* Under the lock: once @r has left the list of grants, its queue may be freed. */
+static void grant(struct blk_busy_blocks *busy, struct blk_request *r)
+{
+    r->partial.waiting = false;
+    busy->nr_waiting--;
+    list_add_tail(&r->q->grants.requests, &r->node);
+    aio_bh_schedule(&r->q->grants.resume);
+}
+
+static void release_blocks(struct blk_request *r)
 {
     struct blk_busy_blocks *busy = &r->q->blk->busy_blocks;
-    struct blk_request *next;
+    struct list *later;
 
     pthread_mutex_lock(&busy->lock);
+    later = r->partial.node.next;
     list_del(&r->partial.node);
-    next = holder(busy, r->partial.block);
-    if (next) {
-        /* Under the lock: once @next has left the list of grants, its queue may be freed. */
-        list_add_tail(&next->q->grants.requests, &next->node);
-        aio_bh_schedule(&next->q->grants.resume);
+    busy->nr_in_part -= r->partial.in_part;
+    for (; busy->nr_waiting && later != &busy->requests; later = later->next) {
+        struct blk_request *next = list_entry(later, struct blk_request, partial.node);
+
+        if (next->partial.waiting && conflict(&r->partial, &next->partial) &&
+            !must_wait(busy, next)) {
+            grant(busy, next);
+        }
     }
     pthread_mutex_unlock(&busy->lock);
 }
@@ -83,7 +107,7 @@ static void resume(void *opaque)
         struct blk_request *r = list_entry(batch.next, struct blk_request, node);
 
         list_del(&r->node);
-        read_block(r);
+        change_blocks(r);
     }
 }
 
@@ -98,7 +122,7 @@ void blk_partial_init_queue(struct blk_queue *q)
 /* @res: bytes moved by the engine, or -errno. */
 static void finish(struct blk_request *r, ssize_t res)
 {
-    release_block(r);
+    release_blocks(r);
     r->io.op = r->partial.op;
     r->io.cb = r->partial.cb;
     r->io.cb(&r->io, res);
@@ -145,20 +169,43 @@ static void block_read(struct engine_req *io, ssize_t res)
     submit(r);
 }
 
-static void read_block(struct blk_request *r)
+static void blocks_changed(struct engine_req *io, ssize_t res)
 {
-    r->io.op = ENGINE_READ;
-    r->io.cb = block_read;
+    finish(container_of(io, struct blk_request, io), res);
+}
+
+/* The request holds its blocks. */
+static void change_blocks(struct blk_request *r)
+{
+    if (r->partial.in_part) {
+        r->io.op = ENGINE_READ;
+        r->io.cb = block_read;
+    } else {
+        r->io.cb = blocks_changed;
+    }
     submit(r);
+}
+
+static void start(struct blk_request *r, uint64_t len)
+{
+    r->partial.begin = r->io.offset;
+    r->partial.end = r->io.offset + len;
+    r->partial.op = r->io.op;
+    r->partial.cb = r->io.cb;
+    if (hold_blocks(r)) {
+        change_blocks(r);
+    }
 }
 
 void blk_partial_start(struct blk_request *r)
 {
     r->io.offset -= r->bounce.skip;
-    r->partial.block = r->io.offset;
-    r->partial.op = r->io.op;
-    r->partial.cb = r->io.cb;
-    if (hold_block(r)) {
-        read_block(r);
-    }
+    r->partial.in_part = true;
+    start(r, r->bounce.iov.iov_len);
+}
+
+void blk_partial_start_whole(struct blk_request *r, uint64_t len)
+{
+    r->partial.in_part = false;
+    start(r, len);
 }

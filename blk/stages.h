@@ -85,9 +85,12 @@ struct blk_ranges {
 
 /* --- partial host block: partial.c --- */
 
+/* Valid while the request is in blk_busy_blocks.requests. */
 struct blk_partial {
-    uint64_t block;    /* offset of the host block */
-    enum engine_op op; /* what the guest asked for; io.op is the read or write of the block */
+    uint64_t begin, end; /* offsets of the host blocks that the request changes */
+    bool in_part;        /* it changes a part of one block, which is read first */
+    bool waiting;        /* for another request on one of the blocks; blk_busy_blocks.lock */
+    enum engine_op op;   /* what the guest asked for; io.op is the read or write of the block */
     void (*cb)(struct engine_req *io, ssize_t res); /* likewise, of io.cb */
     struct list node;                               /* blk_busy_blocks.requests */
 };
@@ -95,12 +98,14 @@ struct blk_partial {
 /* Of a disk. */
 struct blk_busy_blocks {
     pthread_mutex_t lock;
-    struct list requests; /* requests that hold their host block, or wait for it */
+    struct list requests; /* requests that hold their host blocks, or wait for them; oldest first */
+    unsigned nr_in_part;  /* of @requests: those that change a part of a block */
+    unsigned nr_waiting;  /* of @requests: those that wait */
 };
 
 /* Of a queue. */
 struct blk_grants {
-    struct list requests; /* requests that hold their host block now; blk_busy_blocks.lock */
+    struct list requests; /* requests that hold their host blocks now; blk_busy_blocks.lock */
     struct aio_bh resume; /* they can continue; any thread schedules it */
 };
 

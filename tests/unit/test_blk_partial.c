@@ -171,6 +171,127 @@ START_TEST(two_writes_of_one_block_follow_each_other)
 }
 END_TEST
 
+/* --- beside requests that change whole blocks --- */
+
+enum whole { STRAIGHT, BOUNCED, ZEROES, DISCARD, MERGED, NR_WHOLE };
+
+/* Changes host blocks 0 and 1 as a whole. Return: the number of the driver's requests for that. */
+static unsigned kick_whole(enum whole kind)
+{
+    struct virtio_blk_discard_write_zeroes range = {.num_sectors = 2 * BLOCK / SECTOR};
+    uint64_t gpa = fake_driver_alloc(drv, 2 * BLOCK + 1, BLOCK) + (kind == BOUNCED);
+    uint32_t type = kind == ZEROES ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD;
+    uint8_t *bytes = fake_driver_at(drv, gpa);
+    unsigned nr = kind == MERGED ? 2 : 1;
+
+    memset(bytes, 0xa5, 2 * BLOCK);
+    memset(model, kind == ZEROES ? 0 : kind == DISCARD ? 0xdd : 0xa5, 2 * BLOCK);
+    if (kind == ZEROES || kind == DISCARD) {
+        fake_driver_kick(drv, fake_driver_chain(drv, HDR(.type = type),
+                                                OUT_BYTES(&range, sizeof(range)), STATUS()));
+        return 1;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        uint16_t head = fake_driver_chain(drv, HDR(.type = WRITE, .sector = i * BLOCK / SECTOR),
+                                          OUT_AT(gpa + i * BLOCK, 2 * BLOCK / nr), STATUS());
+
+        if (i + 1 < nr) {
+            fake_driver_offer(drv, head);
+        } else {
+            fake_driver_kick(drv, head);
+        }
+    }
+    return nr;
+}
+
+static int nothing(void *opaque)
+{
+    return 0;
+}
+
+/* Waits until the I/O thread has taken @n requests and has ended that turn. */
+static void await_taken(unsigned n)
+{
+    while (blk_rig_stats(&rig).in_flight < n) {
+    }
+    iothread_call(rig.iothreads[0], nothing, NULL);
+}
+
+static void release_and_await(unsigned n)
+{
+    blk_rig_release(&rig);
+    fake_driver_await(drv, n);
+    ck_assert_uint_eq(blk_rig_stats(&rig).errors, 0);
+    end();
+}
+
+/* Otherwise the write of the part would put the old rest of the block back. */
+START_TEST(a_change_of_whole_blocks_waits_for_a_write_of_a_part)
+{
+    unsigned nr;
+
+    begin((struct blk_rig_options){.merge = _i == MERGED});
+    rig.hold = true;
+    fake_driver_kick(drv, write_chain(3, SECTOR));
+    blk_rig_await_held(&rig, 1);
+    nr = kick_whole(_i);
+    await_taken(1 + nr);
+    ck_assert_uint_eq(rig.submitted[0], 1);
+    release_and_await(1 + nr);
+}
+END_TEST
+
+START_TEST(a_write_of_a_part_waits_for_a_change_of_its_whole_block)
+{
+    unsigned nr, submitted;
+
+    begin((struct blk_rig_options){.merge = _i == MERGED});
+    rig.hold = true;
+    nr = kick_whole(_i);
+    await_taken(nr);
+    submitted = rig.submitted[0];
+    ck_assert_uint_ge(submitted, 1);
+    fake_driver_kick(drv, write_chain(11, SECTOR));
+    await_taken(nr + 1);
+    ck_assert_uint_eq(rig.submitted[0], submitted);
+    release_and_await(nr + 1);
+}
+END_TEST
+
+START_TEST(changes_of_whole_blocks_do_not_wait_for_each_other_but_in_turn_with_parts)
+{
+    begin((struct blk_rig_options){0});
+    rig.hold = true;
+    kick_whole(ZEROES);
+    kick_whole(STRAIGHT);
+    fake_driver_kick(drv, write_chain(64, BLOCK));
+    blk_rig_await_held(&rig, 3);
+    fake_driver_kick(drv, write_chain(3, SECTOR));
+    fake_driver_kick(drv, write_chain(12, SECTOR));
+    kick_whole(BOUNCED);
+    kick_whole(STRAIGHT);
+    fake_driver_kick(drv, write_chain(5, SECTOR));
+    await_taken(8);
+    ck_assert_uint_eq(rig.submitted[0], 3);
+    release_and_await(8);
+}
+END_TEST
+
+START_TEST(a_whole_write_that_fails_frees_its_blocks)
+{
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_STOP});
+    rig.fail = -EIO;
+    rig.fail_times = 1;
+    kick_whole(STRAIGHT);
+    blk_rig_await_stop(&rig);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, write_chain(3, SECTOR)), OK);
+    memset(model, 0xa5, 2 * BLOCK);
+    virtio_blk_retry(rig.dev);
+    fake_driver_await(drv, 1);
+    end();
+}
+END_TEST
+
 START_TEST(a_block_that_cannot_be_read_fails_the_write_and_frees_the_block)
 {
     begin((struct blk_rig_options){.werror = VIRTIO_BLK_REPORT});
@@ -258,6 +379,10 @@ int main(void)
     tcase_add_test(tc, zeroes_that_are_written_to_a_part_of_a_block_are_found_there);
     tcase_add_test(tc, whole_blocks_are_not_read_before_they_are_written);
     tcase_add_test(tc, two_writes_of_one_block_follow_each_other);
+    tcase_add_loop_test(tc, a_change_of_whole_blocks_waits_for_a_write_of_a_part, 0, NR_WHOLE);
+    tcase_add_loop_test(tc, a_write_of_a_part_waits_for_a_change_of_its_whole_block, 0, NR_WHOLE);
+    tcase_add_test(tc, changes_of_whole_blocks_do_not_wait_for_each_other_but_in_turn_with_parts);
+    tcase_add_test(tc, a_whole_write_that_fails_frees_its_blocks);
     tcase_add_test(tc, a_block_that_cannot_be_read_fails_the_write_and_frees_the_block);
     tcase_add_loop_test(
         tc, a_kept_write_is_tried_again_from_the_read_on_and_others_do_not_wait_for_it, 0, 2);
