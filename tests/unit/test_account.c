@@ -95,10 +95,14 @@ START_TEST(what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name)
     struct source s = {0};
 
     for (unsigned round = 1; round <= 3; round++) {
+        uint64_t syscalls;
+
         source_add(&s, ctx);
         source_fire(&s);
         aio_poll(ctx, true);
+        syscalls = loop_stats(ctx).syscalls;
         aio_count_syscall(&s.h);
+        ck_assert_uint_eq(loop_stats(ctx).syscalls, syscalls + 1);
         ck_assert_uint_eq(s.h.stats.wakeups, 1); /* its own figures are its own */
         ck_assert_uint_eq(info_of(ctx, "source").stats.wakeups, round);
         ck_assert(info_of(ctx, "source").live);
