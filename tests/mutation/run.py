@@ -39,7 +39,9 @@ BUILDS = {
 LIMIT_FACTOR = {'plain': 5, 'asan': 25}
 LIMIT_MORE = 30
 
-ASAN_PROGRAMS = 3  # of those that execute the line; each takes long
+# Of the programs that execute a line, so many are tried, and so many with AddressSanitizer.
+MOST = int(os.environ.get('MOST', 100))
+ASAN_PROGRAMS = 3
 
 # A change that allocates for ever must not take the machine with it.
 ENV = dict(os.environ, ASAN_OPTIONS='hard_rss_limit_mb=2048', CK_TAP_LOG_FILE_NAME='-')
@@ -224,7 +226,7 @@ def fails(known, build, program):
 
 def try_change(known, change):
     """Return: (what became of it, by which program)."""
-    programs = programs_for(known, change)
+    programs = programs_for(known, change)[:MOST]
     if not programs:
         return 'survived', 'no test executes this line'
     path = f'{TREE}/{change.file}'
@@ -254,7 +256,7 @@ def main():
     if len(sys.argv) < 4:
         die('usage: run.py COUNT SEED DIR...')
     count, seed, rooms = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    only = os.environ.get('ONLY')
+    only = os.environ.get('ONLY')  # a pattern: of the changes, those that match
     os.makedirs(WORK, exist_ok=True)
     lock = open(f'{WORK}/lock', 'w', encoding='utf-8')
     try:

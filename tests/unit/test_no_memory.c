@@ -14,12 +14,12 @@
 #include "tests/unit/blk-rig.h"
 #include "tests/unit/loop-fixture.h"
 
-static int until_failure = -1; /* so many allocations more; -1: all succeed */
+/* Of this thread, so many allocations more; -1: all succeed. */
+static _Thread_local int until_failure = -1;
 
 static bool fails(void)
 {
-    return __atomic_load_n(&until_failure, __ATOMIC_SEQ_CST) >= 0 &&
-           __atomic_fetch_sub(&until_failure, 1, __ATOMIC_SEQ_CST) == 0;
+    return until_failure >= 0 && until_failure-- == 0;
 }
 
 extern void *__libc_calloc(size_t nr, size_t size);
@@ -59,7 +59,7 @@ static int nr_fds(void)
     return n;
 }
 
-/* @make must do without the memory, or fail; it is called until no allocation has failed. */
+/* @make must do without the memory, or fail; it is called until no allocation fails any more. */
 static void fail_each_allocation(int (*make)(struct error *err), void (*unmake)(void))
 {
     bool failed = true;
@@ -70,8 +70,10 @@ static void fail_each_allocation(int (*make)(struct error *err), void (*unmake)(
 
         until_failure = n;
         ret = make(&err);
-        failed = __atomic_exchange_n(&until_failure, -1, __ATOMIC_SEQ_CST) < 0;
+        failed = until_failure < 0;
+        until_failure = -1;
         if (ret == 0) {
+            ck_assert_str_eq(err.msg, "");
             unmake();
         } else {
             ck_assert_msg(failed, "%s", err.msg);
