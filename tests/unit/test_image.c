@@ -789,6 +789,22 @@ START_TEST(what_a_writethrough_image_holds_is_made_durable_as_it_is_opened)
 }
 END_TEST
 
+START_TEST(a_size_that_cannot_be_found_out_changes_nothing)
+{
+    int ends[2];
+    struct image img = {.size = 4096, .align = 1};
+    struct error err = {""};
+
+    ck_assert_int_eq(pipe(ends), 0); /* lseek() says ESPIPE */
+    img.fd = ends[0];
+    ck_assert_int_lt(image_update_size(&img, "image", &err), 0);
+    ck_assert_str_ne(err.msg, "");
+    ck_assert_uint_eq(img.size, 4096);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("image");
@@ -804,6 +820,7 @@ int main(void)
     tcase_add_loop_test(t, on_a_real_file_system_direct_io_is_what_it_is_taken_for, 0,
                         sizeof(hosts) / sizeof(hosts[0]));
     tcase_add_test(t, what_is_behind_the_last_block_is_left_out_at_open_and_at_a_resize);
+    tcase_add_test(t, a_size_that_cannot_be_found_out_changes_nothing);
     tcase_add_test(t, without_a_file_the_size_counts);
     tcase_add_test(t, a_missing_file_is_refused);
     tcase_add_test(t, a_directory_is_refused);
