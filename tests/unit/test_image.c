@@ -791,17 +791,12 @@ END_TEST
 
 START_TEST(a_size_that_cannot_be_found_out_changes_nothing)
 {
-    int ends[2];
-    struct image img = {.size = 4096, .align = 1};
+    struct image img = {.fd = 1000, .size = 4096, .align = 1}; /* which is not open */
     struct error err = {""};
 
-    ck_assert_int_eq(pipe(ends), 0); /* lseek() says ESPIPE */
-    img.fd = ends[0];
-    ck_assert_int_lt(image_update_size(&img, "image", &err), 0);
+    ck_assert_int_eq(image_update_size(&img, "image", &err), -EBADF);
     ck_assert_str_ne(err.msg, "");
     ck_assert_uint_eq(img.size, 4096);
-    close(ends[0]);
-    close(ends[1]);
 }
 END_TEST
 

@@ -105,12 +105,12 @@ END_TEST
 
 START_TEST(what_cannot_be_read_is_no_end_of_a_trace)
 {
-    struct wait_trace t;
+    struct waits t;
     struct error err = {""};
     FILE *in = fopen("/", "r"); /* read() says EISDIR */
 
     ck_assert_ptr_nonnull(in);
-    ck_assert_int_eq(wait_trace_read(in, "waits", &t, &err), -EIO);
+    ck_assert_int_eq(waits_read(in, "waits", &t, &err), -EIO);
     ck_assert_str_eq(err.msg, "waits: cannot read");
     fclose(in);
 }
