@@ -35,7 +35,9 @@ BUILDS = {
     'asan': ['CFLAGS=-O1 -g1', 'SAN_FLAGS=-fsanitize=address -fno-omit-frame-pointer -w'],
 }
 
-# Seconds that a changed program may take: so many times what it took before, and so many more.
+# Seconds that a test of a changed program may take; the program, so many times what it took before,
+# and so many more.
+TEST_LIMIT = {'coverage': 120, 'plain': 20, 'asan': 60}
 LIMIT_FACTOR = {'plain': 5, 'asan': 25}
 LIMIT_MORE = 30
 
@@ -107,7 +109,7 @@ def end(child):
 
 def run(build, program, limit, **env):
     """Run a program until its first test fails. Return: None if none did, else which one."""
-    env = dict(ENV, CK_DEFAULT_TIMEOUT=str(int(limit)), **env)
+    env = dict(ENV, CK_DEFAULT_TIMEOUT=str(TEST_LIMIT[build]), **env)
     child = subprocess.Popen([f'build/{build}/tests/unit/{program}'], cwd=TREE, env=env,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True, text=True,
