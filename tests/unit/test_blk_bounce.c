@@ -6,8 +6,10 @@
 #include <stdlib.h>
 
 #include "base/barrier.h"
-#include "blk/internal.h"
+#include "blk/device.h"
+#include "blk/queue.h"
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define READ VIRTIO_BLK_T_IN
 #define HALF (RIG_DISK_SIZE / 2)
@@ -37,7 +39,8 @@ int sem_post(sem_t *sem)
 
     if (watched && sem == &watched->quiet) {
         stops++;
-        left_over += !list_empty(&watched->resume.node) + !list_empty(&watched->publish.node);
+        left_over +=
+            !list_empty(&watched->bounce.resume.node) + !list_empty(&watched->publish.node);
     }
     return real(sem);
 }
@@ -101,14 +104,9 @@ int main(void)
 {
     Suite *s = suite_create("blk bounce buffers");
     TCase *t = tcase_create("bounce buffers");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, without_memory_for_bounce_buffers_there_is_no_device);
     tcase_add_test(t, a_queue_that_stops_has_no_deferred_work);
     suite_add_tcase(s, t);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/blk-rig.h"
+#include "tests/unit/suite.h"
 
 #define END (RIG_DISK_SIZE / SECTOR_SIZE) /* the first sector that is not there */
 
@@ -66,14 +67,9 @@ int main(void)
 {
     Suite *s = suite_create("blk stats");
     TCase *t = tcase_create("figures");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, requests_and_their_bytes_are_counted_by_what_they_do);
     tcase_add_loop_test(t, a_range_of_no_sectors_may_be_at_the_end_and_not_behind_it, 0, 2);
     suite_add_tcase(s, t);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

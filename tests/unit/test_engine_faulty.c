@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/image.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 #define DEPTH 4
 #define BLOCK 512
@@ -182,8 +183,6 @@ int main(void)
 {
     Suite *s = suite_create("engine faulty");
     TCase *t = tcase_create("faults");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, all_requests_fail_once_each_and_as_many_again);
     tcase_add_test(t, a_short_request_moves_half_and_whole_sectors);
@@ -192,8 +191,5 @@ int main(void)
     tcase_add_test(t, with_a_trigger_requests_fail_while_its_file_is_there);
     tcase_add_test(t, what_the_other_engine_refuses_is_refused);
     suite_add_tcase(s, t);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

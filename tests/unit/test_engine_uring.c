@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/image.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 static int answer; /* of the kernel, to so many submissions */
 static unsigned answers, submissions;
@@ -78,13 +79,8 @@ int main(void)
 {
     Suite *s = suite_create("engine io_uring");
     TCase *t = tcase_create("io_uring");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, with_nothing_in_flight_a_timer_tries_again, 0, 3);
     suite_add_tcase(s, t);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -10,9 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/blocking-io.h"
 #include "engine/image.h"
 #include "tests/unit/blk-rig.h"
 #include "tests/unit/loop-fixture.h"
+#include "tests/unit/suite.h"
 
 /* Of this thread, so many allocations more; -1: all succeed. */
 static _Thread_local int until_failure = -1;
@@ -192,6 +194,23 @@ START_TEST(a_block_device)
 }
 END_TEST
 
+/* The host has no call for zeroes. */
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
+START_TEST(zeroes_that_are_written_to_a_file)
+{
+    struct image none = {.fd = -1};
+
+    until_failure = 0;
+    ck_assert_int_eq(blocking_write_zeroes(&none, 0, 4096, true), -1);
+    ck_assert_int_eq(errno, EAGAIN); /* tried again, no error of the disk */
+}
+END_TEST
+
 START_TEST(a_packed_ring)
 {
     struct virtqueue vq = {.indirect = true};
@@ -211,16 +230,12 @@ int main(void)
 {
     Suite *s = suite_create("no memory");
     TCase *t = tcase_create("no memory for");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, a_loop, 0, monitor_count());
     tcase_add_loop_test(t, an_engine, 0, 2 * NR_ENGINES);
     tcase_add_test(t, a_block_device);
+    tcase_add_test(t, zeroes_that_are_written_to_a_file);
     tcase_add_test(t, a_packed_ring);
     suite_add_tcase(s, t);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(s);
 }
