@@ -23,7 +23,7 @@ endif
 
 GOALS := $(or $(MAKECMDGOALS),all)
 NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
-	$(if $(filter check check-rest check-all tests traces,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
+	$(if $(filter check check-rest check-all mutation tests traces,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
 	$(if $(filter results,$(GOALS)),results) $(if $(filter guest-debian check-debian check-rest check-all,$(GOALS)),debian) \
 	$(if $(findstring clang,$(CC_NAME)),clang)
 ifneq ($(DEPS),no)
@@ -67,6 +67,7 @@ all: $(B)/pollux $(B)/pollux.1
 -include tests/model/model.mk
 -include tests/nested/nested.mk
 -include tests/fuzz/fuzz.mk
+-include tests/mutation/mutation.mk
 
 $(B)/pollux: $(B)/cli/main.o $(B)/libpollux.a
 	$(call say,LINK,$@)
@@ -196,6 +197,7 @@ help:
 	@echo 'make check-long     every engine with every cache mode, 100 kills; half an hour'
 	@echo 'make check-debian   boot the disk of guest-debian, log in, verify data; some minutes'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
+	@echo 'make mutation       see which changes of the product the unit tests notice; COUNT=50 SEED=1'
 	@echo 'make bench          measure blocking mode against polling'
 	@echo 'make traces         make the traces of waits for `pollux replay`, in build/traces'
 	@echo 'make results        measure against QEMU and the host, write docs/results.md; 15 minutes'

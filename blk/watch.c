@@ -40,7 +40,6 @@ static bool watch_queue(struct blk_queue *q)
         "requests were in the ring and the I/O thread was asleep: the driver did not kick, or a "
         "wake-up was lost; the queue is served now");
     q->watch.rescues++;
-    q->watch.suspect = false;
     return true;
 }
 

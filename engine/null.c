@@ -86,9 +86,6 @@ static void delayed_complete(void *opaque)
         list_del(&req->node);
         complete(n, req);
     }
-    if (!n->polling) {
-        set_timer(n);
-    }
 }
 
 static void delayed_ready(void *opaque, int revents)

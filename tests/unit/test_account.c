@@ -95,10 +95,14 @@ START_TEST(what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name)
     struct source s = {0};
 
     for (unsigned round = 1; round <= 3; round++) {
+        uint64_t syscalls;
+
         source_add(&s, ctx);
         source_fire(&s);
         aio_poll(ctx, true);
+        syscalls = loop_stats(ctx).syscalls;
         aio_count_syscall(&s.h);
+        ck_assert_uint_eq(loop_stats(ctx).syscalls, syscalls + 1);
         ck_assert_uint_eq(s.h.stats.wakeups, 1); /* its own figures are its own */
         ck_assert_uint_eq(info_of(ctx, "source").stats.wakeups, round);
         ck_assert(info_of(ctx, "source").live);
@@ -107,6 +111,39 @@ START_TEST(what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name)
         ck_assert_uint_eq(info_of(ctx, "source").stats.syscalls, round);
         ck_assert(!info_of(ctx, "source").live);
     }
+    loop_free(ctx);
+}
+END_TEST
+
+#define KEPT (sizeof(((struct aio_handler_info *)0)->name) - 1) /* characters of a name */
+
+static void add_and_remove(AioContext *ctx, const char *name)
+{
+    struct source s = {0};
+
+    source_add(&s, ctx);
+    s.h.name = name;
+    aio_count_syscall(&s.h);
+    source_remove(&s);
+}
+
+START_TEST(names_are_the_same_if_all_that_is_kept_of_them_is)
+{
+    AioContext *ctx = loop_new(_i, 0);
+    char a[KEPT + 1], b[KEPT + 1], longer[KEPT + 2];
+
+    memset(longer, 'n', sizeof(longer));
+    longer[KEPT + 1] = '\0';
+    memcpy(a, longer, KEPT);
+    a[KEPT] = '\0';
+    strcpy(b, a);
+    b[KEPT - 1] = 'o';
+    add_and_remove(ctx, a);
+    add_and_remove(ctx, b);
+    add_and_remove(ctx, longer);
+    add_and_remove(ctx, longer);
+    ck_assert_uint_eq(info_of(ctx, a).stats.syscalls, 3);
+    ck_assert_uint_eq(info_of(ctx, b).stats.syscalls, 1);
     loop_free(ctx);
 }
 END_TEST
@@ -213,6 +250,7 @@ int main(void)
     tcase_add_loop_test(t, without_polling_a_wait_is_no_miss, 0, monitors);
     tcase_add_loop_test(t, what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name, 0,
                         monitors);
+    tcase_add_loop_test(t, names_are_the_same_if_all_that_is_kept_of_them_is, 0, 1);
     tcase_add_loop_test(t, no_more_handlers_are_written_than_there_is_room_for, 0, monitors);
     tcase_add_loop_test(t, batches_are_counted_by_powers_of_two, 0, 1);
     tcase_add_loop_test(t, notifications_of_the_owner_and_of_others_are_all_counted, 0, monitors);

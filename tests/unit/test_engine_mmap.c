@@ -267,6 +267,28 @@ START_TEST(what_the_file_grows_by_is_read_too)
 }
 END_TEST
 
+/* The map ends within a chunk. What is read behind it by a system call tells nothing of that chunk. */
+START_TEST(the_first_byte_behind_the_map_is_read_by_a_system_call_and_the_last_chunk_is_not)
+{
+    const uint64_t size = CHUNK + 4096;
+
+    set_up();
+    ck_assert_int_eq(ftruncate(fd, size), 0);
+    fill(0, size);
+    open_engine(false);
+    ck_assert_int_eq(ftruncate(fd, 2 * CHUNK), 0);
+    fill(size, 2 * CHUNK);
+    ck_assert_int_eq(image_update_size(&image, "image", NULL), 1);
+    ck_assert_int_eq(read_at(size, 4096), 4096);
+    assert_data(size, 4096);
+    ck_assert_uint_eq(reads, 1);
+    ck_assert_int_eq(read_at(CHUNK, 4096), 4096);
+    assert_data(CHUNK, 4096);
+    ck_assert_uint_eq(reads, 1);
+    end();
+}
+END_TEST
+
 static int nr_fds(void)
 {
     int n = 0;
@@ -459,6 +481,8 @@ int main(void)
     suite_add_tcase(s, t);
 
     t = tcase_create("other files");
+    tcase_add_test(
+        t, the_first_byte_behind_the_map_is_read_by_a_system_call_and_the_last_chunk_is_not);
     tcase_add_test(t, an_image_on_disk_is_refused);
     suite_add_tcase(s, t);
 

@@ -789,6 +789,17 @@ START_TEST(what_a_writethrough_image_holds_is_made_durable_as_it_is_opened)
 }
 END_TEST
 
+START_TEST(a_size_that_cannot_be_found_out_changes_nothing)
+{
+    struct image img = {.fd = 1000, .size = 4096, .align = 1}; /* which is not open */
+    struct error err = {""};
+
+    ck_assert_int_eq(image_update_size(&img, "image", &err), -EBADF);
+    ck_assert_str_ne(err.msg, "");
+    ck_assert_uint_eq(img.size, 4096);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("image");
@@ -804,6 +815,7 @@ int main(void)
     tcase_add_loop_test(t, on_a_real_file_system_direct_io_is_what_it_is_taken_for, 0,
                         sizeof(hosts) / sizeof(hosts[0]));
     tcase_add_test(t, what_is_behind_the_last_block_is_left_out_at_open_and_at_a_resize);
+    tcase_add_test(t, a_size_that_cannot_be_found_out_changes_nothing);
     tcase_add_test(t, without_a_file_the_size_counts);
     tcase_add_test(t, a_missing_file_is_refused);
     tcase_add_test(t, a_directory_is_refused);

@@ -103,6 +103,19 @@ END_TEST
 
 /* --- the replay --- */
 
+START_TEST(what_cannot_be_read_is_no_end_of_a_trace)
+{
+    struct waits t;
+    struct error err = {""};
+    FILE *in = fopen("/", "r"); /* read() says EISDIR */
+
+    ck_assert_ptr_nonnull(in);
+    ck_assert_int_eq(waits_read(in, "waits", &t, &err), -EIO);
+    ck_assert_str_eq(err.msg, "waits: cannot read");
+    fclose(in);
+}
+END_TEST
+
 START_TEST(replay_counts_what_the_model_says)
 {
     static const struct {
@@ -319,6 +332,7 @@ int main(void)
     tcase_add_test(format, a_trace_is_read_as_written);
     tcase_add_loop_test(format, what_is_not_a_trace_is_refused_with_the_line, 0, 12);
     suite_add_tcase(s, format);
+    tcase_add_test(replay, what_cannot_be_read_is_no_end_of_a_trace);
     tcase_add_loop_test(replay, replay_counts_what_the_model_says, 0, 2);
     tcase_add_test(replay, a_recorded_wake_up_is_taken_off_a_wait);
     suite_add_tcase(s, replay);

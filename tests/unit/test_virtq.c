@@ -396,6 +396,18 @@ START_TEST(a_suppressed_queue_wants_no_kick)
 }
 END_TEST
 
+START_TEST(a_queue_is_suppressed_again_after_an_unsuppress)
+{
+    uint16_t old = drv.avail_idx;
+
+    virtq_suppress(&vq);
+    ck_assert(!virtq_unsuppress(&vq));
+    virtq_suppress(&vq);
+    offer_one();
+    ck_assert(!fake_driver_wants_kick(&drv, old));
+}
+END_TEST
+
 START_TEST(suppressing_while_chains_are_there_wants_no_kick)
 {
     uint16_t old;
@@ -847,6 +859,7 @@ static void all(TCase *tc)
     tcase_add_test(tc, a_started_queue_wants_kicks);
     tcase_add_test(tc, every_chain_after_an_unsuppress_is_kicked_for);
     tcase_add_test(tc, a_suppressed_queue_wants_no_kick);
+    tcase_add_test(tc, a_queue_is_suppressed_again_after_an_unsuppress);
     tcase_add_test(tc, suppressing_while_chains_are_there_wants_no_kick);
     tcase_add_test(tc, unsuppressing_wants_the_next_kick);
     tcase_add_test(tc, unsuppressing_tells_of_a_chain_that_was_not_kicked_for);

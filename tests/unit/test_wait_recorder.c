@@ -11,6 +11,7 @@
 
 #include "aio/aio.h"
 #include "aio/waits/file.h"
+#include "aio/waits/recorder.h"
 #include "iothread/iothread.h"
 #include "tests/unit/suite.h"
 
@@ -222,6 +223,53 @@ START_TEST(a_file_that_may_not_grow_is_reported_at_the_end)
 }
 END_TEST
 
+static unsigned long lost_of(FILE *in)
+{
+    unsigned long lost = 0;
+    char line[256];
+
+    while (fgets(line, sizeof(line), in)) {
+        sscanf(line, "# %lu waits were lost", &lost);
+    }
+    rewind(in);
+    return lost;
+}
+
+/* Waits come faster than they can be written: each is written as it was, or counted as lost. */
+START_TEST(no_wait_is_overwritten_before_it_is_in_the_file)
+{
+    const unsigned nr = 300000;
+    struct poll_policy policy = {.ops = &poll_policy_fixed};
+    struct poll_wait w = {.start_ns = 100};
+    struct wait_recorder *r;
+    struct waits t;
+    unsigned long lost;
+    struct error err = {""};
+    FILE *in;
+
+    name_the_file();
+    list_init(&policy.counted);
+    ck_assert_msg(wait_recorder_open(path, &policy, &r, &err) == 0, "%s", err.msg);
+    for (unsigned i = 0; i < nr; i++) {
+        w.end_ns = w.start_ns + i;
+        wait_recorder_add(r, &w, 0);
+        w.start_ns = w.end_ns;
+    }
+    ck_assert_msg(wait_recorder_close(r, &err) == 0, "%s", err.msg);
+    in = fopen(path, "r");
+    ck_assert_ptr_nonnull(in);
+    unlink(path);
+    lost = lost_of(in);
+    ck_assert_msg(waits_read(in, path, &t, &err) == 0, "%s", err.msg);
+    fclose(in);
+    ck_assert_uint_eq(t.nr_waits + lost, nr);
+    for (unsigned i = 1; i < t.nr_waits; i++) {
+        ck_assert_uint_gt(t.waits[i].wait_ns, t.waits[i - 1].wait_ns);
+    }
+    waits_free(&t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("wait-recorder");
@@ -233,6 +281,7 @@ int main(void)
     tcase_add_test(tc, a_file_that_may_not_grow_is_reported_at_the_end);
     suite_add_tcase(s, tc);
     tcase_add_test(plain, what_blocking_cost_is_written_if_it_was_measured);
+    tcase_add_test(plain, no_wait_is_overwritten_before_it_is_in_the_file);
     tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
     tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
     suite_add_tcase(s, plain);
