@@ -37,12 +37,14 @@ licence() {
 
 # Arrows go one way: a room may include itself and what is to its left. Guest images that pollux
 # carries are seen by cli and bench only; tests see everything.
-ROOMS="base trace aio engine iothread virtq blk kvm cli bench"
+ROOMS="base trace aio engine iothread virtq blk vhost kvm cli bench"
 
 room_order() {
     bad=0 allowed=
     for room in $ROOMS; do
         allowed="$allowed${allowed:+|}$room"
+        [ "$room" = kvm ] && allowed=$(echo "$allowed" | sed 's/|vhost|/|/') # beside each other
+        [ "$room" = cli ] && allowed="$allowed|vhost"
         [ "$room" = cli ] && allowed="$allowed|guest-images"
         if grep -nE '^ *# *include +"' -r --include='*.[ch]' "$room" |
             grep -vE "\"($allowed)/"; then
@@ -56,8 +58,8 @@ room_order() {
 # Headers that other rooms may include; every other header belongs to its folder.
 PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/waits/replay
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
-    virtq/(guest-memory|iov|virtio) blk/(disk|virtio-blk|latency|blk-stats|disk-policy)
-    kvm/(cmdline|machine|probe|vm)
+    virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue) blk/(disk|virtio-blk|latency|blk-stats|disk-policy)
+    vhost/(listen|server) kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
 private_headers() {

@@ -82,7 +82,7 @@ static void accept_front_end(struct vhost_server *s)
 
 static void resize(struct vhost_server *s)
 {
-    struct error err;
+    struct error err = {.msg = ""};
     int ret = image_update_size(&s->disk->image, s->name, &err);
 
     if (ret < 0) {
@@ -99,9 +99,15 @@ static void serve_session(struct vhost_server *s, bool readable)
 {
     struct error err = {.msg = ""};
     int ret = vhost_session_check(s->session, &err);
+    unsigned again;
 
     if (ret == 0 && readable) {
         ret = vhost_session_receive(s->session, &err);
+    }
+    again = vhost_session_taken_again(s->session);
+    if (again) {
+        log_line(s, "%u requests that were in flight when the last process ended are done again",
+                 again);
     }
     if (ret < 0) {
         hang_up(s, ret == -ECONNRESET ? NULL : err.msg);

@@ -51,6 +51,7 @@ struct vhost_session {
     bool live;             /* the device was started with @features */
     bool needs_reset_told; /* to the rings' error descriptors */
     bool config_changed;   /* set by any thread */
+    unsigned taken_again;
 
     struct shared_map inflight;
     uint16_t inflight_queues, inflight_entries;
@@ -135,6 +136,7 @@ static int start_ring(struct vhost_session *s, unsigned i, struct error *err)
         }
     }
     virtio_queue_resume(s->dev, i, r->base);
+    s->taken_again += r->inflight.nr_again;
     r->served = q->vq.ready; /* not if another ring has broken the device */
     /* The process before this one may have ended between a used element and its interrupt. */
     event_fd_signal(r->call_fd);
@@ -736,7 +738,7 @@ static int handle_message(struct vhost_session *s, struct error *err)
 
     vhost_message_close_fds(&s->channel.msg);
     if (acks) {
-        struct error ignored;
+        struct error ignored = {.msg = ""};
         int sent = reply_u64(s, ret < 0, ret < 0 ? &ignored : err);
 
         ret = ret < 0 ? ret : sent;
@@ -863,6 +865,14 @@ void vhost_session_free(struct vhost_session *s)
 int vhost_session_fd(const struct vhost_session *s)
 {
     return s->channel.fd;
+}
+
+unsigned vhost_session_taken_again(struct vhost_session *s)
+{
+    unsigned n = s->taken_again;
+
+    s->taken_again = 0;
+    return n;
 }
 
 bool vhost_session_serves(const struct vhost_session *s)

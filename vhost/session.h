@@ -49,6 +49,12 @@ int vhost_session_receive(struct vhost_session *s, struct error *err);
 int vhost_session_check(struct vhost_session *s, struct error *err);
 
 /**
+ * vhost_session_taken_again - requests that the process before this one had in flight and that
+ * were begun again since the last call
+ */
+unsigned vhost_session_taken_again(struct vhost_session *s);
+
+/**
  * vhost_session_serves - is any ring served?
  */
 bool vhost_session_serves(const struct vhost_session *s);

@@ -4,6 +4,7 @@
 # are added, small ones too, and the sum of everything is printed.
 . /tests/lib.sh
 
+[ -n "$sum" ] || fail "pollux.sum= is not on the command line"
 need_disk vda
 [ "$(cat /sys/block/vda/queue/logical_block_size)" = 512 ] || fail "the blocks of vda have not 512 bytes"
 need_disk vda1

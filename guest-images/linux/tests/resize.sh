@@ -4,6 +4,7 @@
 . /tests/lib.sh
 
 need_disk vda
+[ -n "$bytes" ] || fail "pollux.bytes= is not on the command line"
 echo "POLLUX-GUEST sees $(bytes vda) bytes"
 while [ "$(bytes vda)" != "$bytes" ]; do
     usleep 100000

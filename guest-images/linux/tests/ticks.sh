@@ -4,6 +4,7 @@
 . /tests/lib.sh
 
 i=0
+# shellcheck disable=SC3045 # the sh of busybox has -t
 until read -r -t 1 _; do
     i=$((i + 1))
     echo "POLLUX-TICK $i"
