@@ -150,7 +150,8 @@ static int update_rings(struct vhost_session *s, struct error *err)
 
     for (unsigned i = 0; i < s->nr_rings && ret == 0; i++) {
         struct ring *r = &s->rings[i];
-        bool wanted = r->started && r->enabled && r->has_addr && r->size && s->memory->nr;
+        bool wanted =
+            s->features && r->started && r->enabled && r->has_addr && r->size && s->memory->nr;
 
         if (!wanted) {
             stop_ring(s, i);
