@@ -18,7 +18,6 @@ out=$top/build/vhost
 kills=3
 tests=()
 ALL="verify-split verify-packed verify-queues kill-split kill-packed resize"
-LIMIT=300 # seconds for one machine
 MEMORY=512M
 
 usage() { sed -n '3,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
@@ -37,6 +36,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ ${#tests[@]} -gt 0 ] || read -ra tests <<<"$ALL"
+limit=$((300 + kills * 4)) # seconds for one machine
 
 mkdir -p "$out"
 socket=$out/disk.sock image=$out/disk.img
@@ -62,7 +62,7 @@ start_machine() {
     local device=$2 word append="console=ttyS0 quiet pollux.run=$1"
     shift 2
     for word in "$@"; do append="$append pollux.$word"; done
-    timeout $LIMIT qemu-system-x86_64 -accel tcg -M q35,memory-backend=mem -m $MEMORY -smp 2 \
+    timeout $limit qemu-system-x86_64 -accel tcg -M q35,memory-backend=mem -m $MEMORY -smp 2 \
         -object memory-backend-memfd,id=mem,size=$MEMORY,share=on \
         -kernel "$guest/vmlinuz" -initrd "$guest/initrd-fio.img" -append "$append" \
         -nodefaults -no-reboot -display none -serial "file:$out/console.log" \
