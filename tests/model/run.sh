@@ -106,4 +106,9 @@ for bug in 1 2 3 4 5 6 8 9 10; do
 done
 bad poll-end '' 7 virtqueue
 
+good inflight ''
+for bug in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
+    bad inflight '' $bug safety
+done
+
 exit $failed
