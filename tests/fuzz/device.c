@@ -172,6 +172,9 @@ static void allow_ring(const struct watched *w)
     uint64_t event = vq->event_idx ? 2 : 0;
     uint64_t len = vq->packed ? 4 : 4 + 8ull * vq->size + event;
 
+    if (device.mem) {
+        return;
+    }
     guest_allow(&device.guest, guest_at(&device.guest, vq->used_gpa, len), len, GUEST_ONCE);
     if (vq->packed) {
         len = 16ull * vq->size;
@@ -209,6 +212,18 @@ void __wrap_virtq_stop(struct virtqueue *vq)
     __real_virtq_stop(vq);
 }
 
+static bool has(const struct iovec *iov)
+{
+    for (unsigned i = 0; device.mem && i < device.mem->nr; i++) {
+        uint64_t off = (uintptr_t)iov->iov_base - (uintptr_t)device.mem->regions[i].hva;
+
+        if (guest_region_has(&device.mem->regions[i], off, iov->iov_len)) {
+            return true;
+        }
+    }
+    return !device.mem && guest_has(&device.guest, iov->iov_base, iov->iov_len);
+}
+
 static int popped(struct virtqueue *vq, struct virtq_chain *c, int r)
 {
     struct watched *w = watched_of(vq);
@@ -224,8 +239,8 @@ static int popped(struct virtqueue *vq, struct virtq_chain *c, int r)
     w->in_flight[c->head] = true;
     w->nr_in_flight++;
     for (unsigned i = 0; i < c->nr_out + c->nr_in; i++) {
-        FUZZ_CHECK(guest_has(&device.guest, c->iov[i].iov_base, c->iov[i].iov_len), "buffer %u", i);
-        if (i >= c->nr_out) {
+        FUZZ_CHECK(has(&c->iov[i]), "buffer %u", i);
+        if (i >= c->nr_out && !device.mem) {
             guest_allow(&device.guest, c->iov[i].iov_base, c->iov[i].iov_len,
                         chain_name(w, c->head));
         }
@@ -314,6 +329,7 @@ struct fuzz_device *device_init(const struct fuzz_op *op)
     config.poll.max_ns = 1000;
     memset(watched, 0, sizeof(watched));
     device.hold = false;
+    device.mem = NULL;
     device.image = (struct image){
         .fd = -1,
         .size = DEVICE_DISK_SIZE,
@@ -331,11 +347,16 @@ struct fuzz_device *device_init(const struct fuzz_op *op)
     return &device;
 }
 
+void device_memory(struct fuzz_device *f, const struct guest_memory *mem)
+{
+    f->mem = f->dev->mem = mem;
+}
+
 void device_end(struct fuzz_device *f)
 {
     device_settle(f);
     f->dev->ops->free(f->dev);
-    guest_look(&f->guest);
+    device_look(f);
     FUZZ_CHECK(aio_context_free(f->ctx) == 0, "something is left in the loop");
 }
 
@@ -405,6 +426,9 @@ void device_request(struct fuzz_device *f, unsigned i, const struct fuzz_op *op)
 
 void device_look(struct fuzz_device *f)
 {
+    if (f->mem) {
+        return;
+    }
     for (unsigned i = 0; i < DEVICE_QUEUES; i++) {
         if (watched[i].live) {
             allow_ring(&watched[i]);

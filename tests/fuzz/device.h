@@ -23,12 +23,17 @@ struct fuzz_device {
     uint8_t disk[DEVICE_DISK_SIZE];
     struct virtio_device *dev;
     struct fuzz_guest guest;
+    const struct guest_memory *mem; /* that the device knows; NULL: that of @guest */
     struct fuzz_driver drv[DEVICE_QUEUES];
     bool hold; /* the disk does not answer by itself */
 };
 
 /* device_init - a new one; @op: a: queues, read-only, alignment, merging, poll policy */
 struct fuzz_device *device_init(const struct fuzz_op *op);
+
+/* device_memory - the device has other mappings of the guest's memory; what it writes there is not
+ * looked at. Before a ring is set up */
+void device_memory(struct fuzz_device *f, const struct guest_memory *mem);
 
 /* device_end - settles, frees; nothing may be left in the loop */
 void device_end(struct fuzz_device *f);

@@ -1,53 +1,63 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/guest.h"
 
 #define WRITABLE_MAX 70000
 
-static const struct {
-    uint64_t gpa, size;
-} regions[] = {{GUEST_GPA, GUEST_SIZE}, {GUEST_TOP_GPA, GUEST_PAGE}, {GUEST_NEXT_GPA, GUEST_PAGE}};
+const struct guest_fuzz_region guest_regions[GUEST_REGIONS] = {
+    {GUEST_GPA, GUEST_SIZE}, {GUEST_TOP_GPA, GUEST_PAGE}, {GUEST_NEXT_GPA, GUEST_PAGE}};
 
-#define NR_REGIONS (sizeof(regions) / sizeof(regions[0]))
-
-static uint8_t *map(uint64_t size)
+/* Of a file, between pages that are not mapped. */
+static uint8_t *map(uint64_t size, int *fd)
 {
     uint8_t *area = mmap(NULL, size + 2 * GUEST_PAGE, PROT_NONE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     FUZZ_CHECK(area != MAP_FAILED, "mmap");
-    FUZZ_CHECK(mprotect(area + GUEST_PAGE, size, PROT_READ | PROT_WRITE) == 0, "mprotect");
+    *fd = memfd_create("guest", MFD_CLOEXEC);
+    FUZZ_CHECK(*fd >= 0 && ftruncate(*fd, (off_t)size) == 0, "memfd");
+    FUZZ_CHECK(mmap(area + GUEST_PAGE, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, *fd,
+                    0) != MAP_FAILED,
+               "mmap");
     return area + GUEST_PAGE;
 }
 
 void guest_init(struct fuzz_guest *g)
 {
     static struct writable writable[WRITABLE_MAX];
-    static uint8_t *mem[NR_REGIONS], *shadow[NR_REGIONS];
+    static uint8_t *mem[GUEST_REGIONS], *shadow[GUEST_REGIONS];
+    static int fds[GUEST_REGIONS];
 
     *g = (struct fuzz_guest){.writable = writable};
-    for (unsigned i = 0; i < NR_REGIONS; i++) {
+    for (unsigned i = 0; i < GUEST_REGIONS; i++) {
         if (!mem[i]) {
-            mem[i] = map(regions[i].size);
-            shadow[i] = map(regions[i].size);
+            int shadow_fd;
+
+            mem[i] = map(guest_regions[i].size, &fds[i]);
+            shadow[i] = map(guest_regions[i].size, &shadow_fd);
+            close(shadow_fd);
         }
-        memset(mem[i], 0, regions[i].size);
-        memset(shadow[i], 0, regions[i].size);
+        memset(mem[i], 0, guest_regions[i].size);
+        memset(shadow[i], 0, guest_regions[i].size);
         g->shadow[i] = shadow[i];
-        FUZZ_CHECK(guest_memory_add(&g->gm, regions[i].gpa, regions[i].size, mem[i]) == 0, "%u", i);
+        g->fds[i] = fds[i];
+        FUZZ_CHECK(guest_memory_add(&g->gm, guest_regions[i].gpa, guest_regions[i].size, mem[i]) ==
+                       0,
+                   "%u", i);
     }
 }
 
 void *guest_at(struct fuzz_guest *g, uint64_t gpa, uint64_t len)
 {
-    for (unsigned i = 0; len && i < NR_REGIONS; i++) {
-        unsigned __int128 from = gpa, to = from + len, start = regions[i].gpa;
+    for (unsigned i = 0; len && i < GUEST_REGIONS; i++) {
+        unsigned __int128 from = gpa, to = from + len, start = guest_regions[i].gpa;
 
-        if (from >= start && to <= start + regions[i].size) {
-            return g->gm.regions[i].hva + (gpa - regions[i].gpa);
+        if (from >= start && to <= start + guest_regions[i].size) {
+            return g->gm.regions[i].hva + (gpa - guest_regions[i].gpa);
         }
     }
     return NULL;
@@ -55,10 +65,10 @@ void *guest_at(struct fuzz_guest *g, uint64_t gpa, uint64_t len)
 
 static uint8_t *shadow_of(struct fuzz_guest *g, const uint8_t *hva, uint64_t len)
 {
-    for (unsigned i = 0; i < NR_REGIONS; i++) {
+    for (unsigned i = 0; i < GUEST_REGIONS; i++) {
         const uint8_t *start = g->gm.regions[i].hva;
 
-        if (hva >= start && hva + len <= start + regions[i].size) {
+        if (hva >= start && hva + len <= start + guest_regions[i].size) {
             return g->shadow[i] + (hva - start);
         }
     }
@@ -126,18 +136,18 @@ void guest_look(struct fuzz_guest *g)
         }
     }
     g->nr_writable = kept;
-    for (unsigned i = 0; i < NR_REGIONS; i++) {
+    for (unsigned i = 0; i < GUEST_REGIONS; i++) {
         const uint64_t *a = (const uint64_t *)g->gm.regions[i].hva;
         const uint64_t *b = (const uint64_t *)g->shadow[i];
         uint64_t differs = 0;
 
-        for (uint64_t at = 0; at < regions[i].size / 8; at++) {
+        for (uint64_t at = 0; at < guest_regions[i].size / 8; at++) {
             differs |= a[at] ^ b[at];
         }
-        for (uint64_t at = 0; differs && at < regions[i].size; at++) {
+        for (uint64_t at = 0; differs && at < guest_regions[i].size; at++) {
             FUZZ_CHECK(g->gm.regions[i].hva[at] == g->shadow[i][at],
                        "the device wrote to 0x%llx, where it may not",
-                       (unsigned long long)(regions[i].gpa + at));
+                       (unsigned long long)(guest_regions[i].gpa + at));
         }
     }
 }

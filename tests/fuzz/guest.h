@@ -21,9 +21,16 @@
 #define GUEST_TOP_GPA  0xfffffffffffff000ull
 #define GUEST_PAGE     0x1000ull
 
+#define GUEST_REGIONS 3
+
+extern const struct guest_fuzz_region {
+    uint64_t gpa, size;
+} guest_regions[GUEST_REGIONS];
+
 struct fuzz_guest {
     struct guest_memory gm;
-    uint8_t *shadow[3]; /* by region */
+    int fds[GUEST_REGIONS]; /* the memory as files, for a device in another process */
+    uint8_t *shadow[GUEST_REGIONS];
     unsigned nr_writable;
     struct writable {
         struct iovec iov;
