@@ -582,6 +582,12 @@ static int set_inflight_fd(struct vhost_session *s, struct error *err)
                          "a record of %" PRIu64 " bytes for %u rings of %u entries, %u descriptors",
                          f->mmap_size, f->num_queues, f->queue_size, msg->nr_fds);
     }
+    if (f->mmap_offset % VIRTQ_INFLIGHT_ALIGN) {
+        return error_set(err, -EINVAL,
+                         "a record of requests at %" PRIu64 " of its file is not "
+                         "aligned to %d bytes",
+                         f->mmap_offset, VIRTQ_INFLIGHT_ALIGN);
+    }
     stop_rings(s);
     shared_map_close(&s->inflight);
     ret = shared_map_open(&s->inflight, msg->fds[0], f->mmap_offset, f->mmap_size, s->wake_fd, err);

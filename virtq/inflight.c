@@ -20,7 +20,6 @@
 #include "virtq/inflight.h"
 
 #define REGION_VERSION 1
-#define REGION_ALIGN   64
 
 struct chain_state {
     uint8_t inflight;
@@ -47,7 +46,7 @@ size_t virtq_inflight_size(uint16_t entries)
 {
     size_t size = sizeof(struct region) + entries * sizeof(struct chain_state);
 
-    return (size + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+    return (size + VIRTQ_INFLIGHT_ALIGN - 1) / VIRTQ_INFLIGHT_ALIGN * VIRTQ_INFLIGHT_ALIGN;
 }
 
 /* A region of zeroes records nothing: its used_idx is not the ring's (0 need not be). */
