@@ -187,18 +187,29 @@ static void log_line(void *opaque, const char *line)
     pthread_mutex_lock(&b->lock);
     snprintf(b->log, sizeof(b->log), "%s", line);
     b->log_lines++;
+    b->ends += strstr(line, ": the front end is disconnected: ") != NULL;
     pthread_mutex_unlock(&b->lock);
 }
 
-unsigned vhost_back_end_lines(struct vhost_back_end *b)
+static unsigned take(struct vhost_back_end *b, unsigned *counter)
 {
     unsigned n;
 
     pthread_mutex_lock(&b->lock);
-    n = b->log_lines;
-    b->log_lines = 0;
+    n = *counter;
+    *counter = 0;
     pthread_mutex_unlock(&b->lock);
     return n;
+}
+
+unsigned vhost_back_end_lines(struct vhost_back_end *b)
+{
+    return take(b, &b->log_lines);
+}
+
+unsigned vhost_back_end_ends(struct vhost_back_end *b)
+{
+    return take(b, &b->ends);
 }
 
 static void start_disk(struct vhost_back_end *b, unsigned i, int listen_fd,

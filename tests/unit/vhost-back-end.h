@@ -64,6 +64,7 @@ struct vhost_back_end {
     unsigned nr;
     pthread_mutex_t lock; /* of the log */
     unsigned log_lines;
+    unsigned ends;  /* those that say that a front end was disconnected */
     char log[1024]; /* the newest line */
 };
 
@@ -71,8 +72,10 @@ void vhost_back_end_init(struct vhost_back_end *b, const struct vhost_sockets *s
                          const struct vhost_back_end_options *options);
 void vhost_back_end_destroy(struct vhost_back_end *b);
 
-/* vhost_back_end_lines - lines of log since the last call */
+/* vhost_back_end_lines - lines of log since the last call; vhost_back_end_ends - those that say that a
+ * front end was disconnected */
 unsigned vhost_back_end_lines(struct vhost_back_end *b);
+unsigned vhost_back_end_ends(struct vhost_back_end *b);
 
 /* vhost_back_end_release - hold no request of disk @i any more */
 void vhost_back_end_release(struct vhost_back_end *b, unsigned i);
