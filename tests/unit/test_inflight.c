@@ -188,7 +188,7 @@ START_TEST(a_crash_at_every_instruction)
     ck_assert_uint_eq(shared.used.idx, CHAINS - 1);
     tear_down();
     in_first_life = nr_states;
-    ck_assert_uint_gt(in_first_life, 40);
+    ck_assert_uint_gt(in_first_life, 30);
 
     for (unsigned i = 0; i < nr_states; i++) {
         shared = states[i];

@@ -29,9 +29,11 @@ static struct vhost_sockets sockets;
 static struct vhost_back_end back;
 static struct front_end fe, neighbour;
 
+static struct vhost_back_end_options options;
+
 static void setup(void)
 {
-    struct vhost_back_end_options options = {.nr_queues = RINGS, .queue_size = 256};
+    options = (struct vhost_back_end_options){.nr_queues = RINGS, .queue_size = 256};
 
     for (unsigned i = 0; i < DISKS_MAX; i++) {
         options.store[i] = stores[i] = vhost_store_new();
@@ -893,13 +895,226 @@ START_TEST(the_connection_ends)
 }
 END_TEST
 
+/* --- front ends that keep their connection --- */
+
+/* The server ends all the same. */
+static void restart_back_end(void)
+{
+    vhost_back_end_destroy(&back);
+    front_end_hang_up(&neighbour);
+    front_end_hang_up(&fe);
+    vhost_back_end_init(&back, &sockets, &options);
+    front_end_begin(&neighbour);
+    front_end_go_live(&neighbour, sockets.path[1]);
+    assert_neighbour_is_served();
+    come_and_go();
+}
+
+START_TEST(half_a_message_and_silence)
+{
+    const struct vhost_header h = {.request = VHOST_SET_MEM_TABLE, .flags = request, .size = 40};
+    unsigned before = descriptors_at_rest();
+
+    connect_only();
+    front_end_write(&fe, &h, sizeof(h) - (_i ? 0 : 1), many_fds(), 3);
+    assert_neighbour_is_served();
+    restart_back_end();
+    ck_assert_uint_eq(vhost_back_end_lines(&back), 0);
+    ck_assert_uint_eq(descriptors_at_rest(), before);
+}
+END_TEST
+
+START_TEST(silence)
+{
+    unsigned before = descriptors_at_rest();
+
+    if (_i == 0) {
+        front_end_connect(&fe, sockets.path[0]);
+    } else {
+        go_live();
+    }
+    restart_back_end();
+    ck_assert_uint_eq(vhost_back_end_lines(&back), 0);
+    front_end_begin(&fe);
+    ck_assert_uint_eq(descriptors_at_rest(), before);
+}
+END_TEST
+
+/* One at a time; the others wait, and are served or not when it has gone. */
+START_TEST(many_front_ends_at_once)
+{
+    struct front_end others[8];
+
+    go_live();
+    for (unsigned i = 0; i < 8; i++) {
+        others[i] = fe;
+        front_end_connect(&others[i], sockets.path[0]);
+        front_end_send(&others[i], VHOST_GET_QUEUE_NUM, request, NULL, 0, NULL, 0);
+    }
+    ck_assert_uint_eq(read_sector(&fe, 1), VIRTIO_BLK_S_OK);
+    front_end_hang_up(&fe);
+    for (unsigned i = 0; i < 8; i++) {
+        union vhost_payload payload;
+
+        others[i].backend_fd = -1;
+        front_end_reply(&others[i], VHOST_GET_QUEUE_NUM, &payload, NULL);
+        ck_assert_uint_eq(payload.u64, RINGS);
+        front_end_hang_up(&others[i]);
+    }
+    ck_assert_uint_eq(vhost_back_end_lines(&back), 0);
+}
+END_TEST
+
+#define RECONNECTIONS 2000
+
+static void go_live_and_leave(void)
+{
+    front_end_begin(&fe);
+    front_end_go_live(&fe, sockets.path[0]);
+    front_end_hang_up(&fe);
+}
+
+static void leave_at_once(void)
+{
+    front_end_connect(&fe, sockets.path[0]);
+    front_end_hang_up(&fe);
+}
+
+static void leave_without_reading(void)
+{
+    connect_only();
+    send_u64(VHOST_SET_VRING_KICK, 0, &fe.drv[0].kick_fd, 1);
+    front_end_send(&fe, VHOST_GET_FEATURES, request, NULL, 0, NULL, 0);
+    front_end_hang_up(&fe);
+}
+
+static void leave_in_a_message(void)
+{
+    front_end_connect(&fe, sockets.path[0]);
+    front_end_write(&fe, "half", 4, many_fds(), 8);
+    front_end_hang_up(&fe);
+}
+
+START_TEST(many_reconnections)
+{
+    static void (*const ways[])(void) = {go_live_and_leave, leave_at_once, leave_without_reading,
+                                         leave_in_a_message};
+    unsigned before = descriptors_at_rest();
+
+    for (unsigned i = 0; i < RECONNECTIONS; i++) {
+        ways[i % 4]();
+    }
+    front_end_begin(&fe);
+    ck_assert_uint_eq(descriptors_at_rest(), before);
+    ck_assert_uint_le(vhost_back_end_lines(&back), 20); /* and then no more */
+    assert_neighbour_is_served();
+}
+END_TEST
+
+/* What a driver can do, too, breaks the device until its reset, not the connection. */
+
+static void desc_crosses_the_end(struct vhost_vring_addr *addr)
+{
+    addr->desc = front_end_region(&fe, 0).user_addr + FAKE_MEMORY_SIZE - 16;
+}
+
+static void avail_crosses_the_end(struct vhost_vring_addr *addr)
+{
+    addr->avail = front_end_region(&fe, 0).user_addr + FAKE_MEMORY_SIZE - 2;
+}
+
+static void used_crosses_the_end(struct vhost_vring_addr *addr)
+{
+    addr->used = front_end_region(&fe, 0).user_addr + FAKE_MEMORY_SIZE - 4;
+}
+
+static void desc_is_not_aligned(struct vhost_vring_addr *addr)
+{
+    addr->desc++;
+}
+
+static void (*const wrong_rings[])(struct vhost_vring_addr *) = {
+    desc_crosses_the_end, avail_crosses_the_end, used_crosses_the_end, desc_is_not_aligned};
+#define NR_WRONG_RINGS ((int)(sizeof(wrong_rings) / sizeof(wrong_rings[0])))
+
+static void assert_broken_until_reset(void)
+{
+    ck_assert_uint_eq(front_end_await_request(&fe), VHOST_BACKEND_CONFIG_CHANGE);
+    ck_assert(front_end_get_u64(&fe, VHOST_GET_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    ck_assert_uint_eq(vhost_back_end_lines(&back), 1);
+    assert_neighbour_is_served();
+    front_end_stop_ring(&fe, 0);
+    front_end_set(&fe, VHOST_RESET_DEVICE, NULL, 0, NULL, 0);
+    front_end_begin(&fe);
+    front_end_start_ring(&fe, 0);
+    ck_assert_uint_eq(read_sector(&fe, 1), VIRTIO_BLK_S_OK);
+}
+
+START_TEST(a_wrong_ring_needs_a_reset)
+{
+    struct vhost_vring_addr addr = front_end_addr(&fe, 0);
+
+    set_up_memory();
+    front_end_set_backend(&fe);
+    front_end_set_ring(&fe, 0);
+    wrong_rings[_i](&addr);
+    front_end_set(&fe, VHOST_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+    front_end_set_kick(&fe, 0);
+    front_end_enable(&fe, 0, true);
+    assert_broken_until_reset();
+}
+END_TEST
+
+START_TEST(a_base_outside_a_packed_ring_needs_a_reset)
+{
+    front_end_destroy(&fe);
+    front_end_init(&fe, &(struct front_end_options){.ring_size = RING_SIZE, .packed = true});
+    set_up_memory();
+    front_end_set_backend(&fe);
+    fe.base[0] = 0x80008000u | (_i ? RING_SIZE << 16 : RING_SIZE);
+    front_end_start_ring(&fe, 0);
+    assert_broken_until_reset();
+}
+END_TEST
+
+/* The back end's own requests fill the socket that the front end gave. */
+START_TEST(requests_of_the_back_end_are_not_read)
+{
+    struct fake_driver *d = &fe.drv[0];
+    int pair[2];
+
+    go_live();
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    while (send(pair[1], "fill", 4, MSG_DONTWAIT) > 0) {
+    }
+    front_end_set(&fe, VHOST_SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1);
+    close(pair[1]);
+    fake_driver_kick(d,
+                     fake_driver_chain(d, HDR(.type = VIRTIO_BLK_T_IN), IN_AT(16, 512), STATUS()));
+    front_end_await_end(&fe);
+    ck_assert_uint_eq(vhost_back_end_ends(&back), 1);
+    assert_neighbour_is_served();
+    close(pair[0]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vhost_hostile");
-    TCase *table = tcase_create("table");
+    TCase *table = tcase_create("table"), *others = tcase_create("others");
 
     tcase_add_checked_fixture(table, setup, teardown);
     tcase_add_loop_test(table, the_connection_ends, 0, NR_ROWS);
     suite_add_tcase(s, table);
+
+    tcase_add_checked_fixture(others, setup, teardown);
+    tcase_add_loop_test(others, half_a_message_and_silence, 0, 2);
+    tcase_add_loop_test(others, silence, 0, 2);
+    tcase_add_test(others, many_front_ends_at_once);
+    tcase_add_test(others, many_reconnections);
+    tcase_add_loop_test(others, a_wrong_ring_needs_a_reset, 0, NR_WRONG_RINGS);
+    tcase_add_loop_test(others, a_base_outside_a_packed_ring_needs_a_reset, 0, 2);
+    tcase_add_test(others, requests_of_the_back_end_are_not_read);
+    suite_add_tcase(s, others);
     return suite_run(s);
 }
