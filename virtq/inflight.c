@@ -131,6 +131,12 @@ int virtq_inflight_start(struct virtq_inflight *rec, uint16_t size, uint16_t use
     return find_inflight(rec, size);
 }
 
+/* The version is at the same place in both layouts. */
+void virtq_inflight_forget(void *region)
+{
+    store_relaxed(&((struct region *)region)->version, 0);
+}
+
 void virtq_inflight_stop(struct virtq_inflight *rec)
 {
     free(rec->again);

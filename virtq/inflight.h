@@ -54,6 +54,12 @@ int virtq_inflight_start(struct virtq_inflight *rec, uint16_t size, uint16_t use
 void virtq_inflight_stop(struct virtq_inflight *rec);
 
 /**
+ * virtq_inflight_forget - the driver has reset the device: the next start begins a new record
+ * @region: of a queue that is stopped; a split or a packed one
+ */
+void virtq_inflight_forget(void *region);
+
+/**
  * virtq_inflight_left - how many chains are to be taken again; @rec may be NULL
  * virtq_inflight_next - the head of the next one of them
  */
