@@ -24,10 +24,21 @@ struct record_desc {
     uint64_t counter;
 };
 
+struct record_packed_desc {
+    uint8_t inflight;
+    uint8_t rest[31];
+};
+
 struct record {
     uint64_t features;
     uint16_t version, desc_num, last_batch_head, used_idx;
-    struct record_desc desc[];
+    union {
+        struct record_desc desc[RING_SIZE];
+        struct {
+            uint8_t places[16];
+            struct record_packed_desc packed_desc[RING_SIZE];
+        };
+    };
 };
 
 /* --- a back end that is killed --- */
@@ -61,10 +72,12 @@ static void setup(void)
     start_back_end();
 }
 
-static void make_guest(bool event_idx)
+static void make_guest(int variant)
 {
-    front_end_init(&fe, &(struct front_end_options){
-                            .nr_rings = RINGS, .ring_size = RING_SIZE, .event_idx = event_idx});
+    front_end_init(&fe, &(struct front_end_options){.nr_rings = RINGS,
+                                                    .ring_size = RING_SIZE,
+                                                    .event_idx = variant & 1,
+                                                    .packed = variant & 2});
     front_end_connect(&fe, sockets.path[0]);
     front_end_negotiate(&fe);
     front_end_get_record(&fe, RING_SIZE);
@@ -88,14 +101,22 @@ static void end_back_end(void)
     front_end_await_end(&fe);
 }
 
-/* A front end after a crash knows no base: it gives the used index, as QEMU does. */
+/* A front end after a crash knows no base: it gives the place to be used next, as QEMU does. */
+static void set_bases(void)
+{
+    for (unsigned i = 0; i < RINGS; i++) {
+        struct fake_driver *d = &fe.drv[i];
+
+        fe.base[i] = fe.packed ? (d->used_pos | (uint32_t)d->used_wrap << 15) * 0x10001u
+                               : fake_driver_used_idx(d);
+    }
+}
+
 static void crash(void)
 {
     end_back_end();
     start_back_end();
-    for (unsigned i = 0; i < RINGS; i++) {
-        fe.base[i] = fake_driver_used_idx(&fe.drv[i]);
-    }
+    set_bases();
 }
 
 static uint16_t offer(unsigned ring, uint64_t sector)
@@ -132,7 +153,7 @@ static unsigned nr_inflight(void)
     unsigned n = 0;
 
     for (unsigned i = 0; i < RING_SIZE; i++) {
-        n += record->desc[i].inflight;
+        n += fe.packed ? record->packed_desc[i].inflight : record->desc[i].inflight;
     }
     return n;
 }
@@ -312,14 +333,14 @@ START_TEST(a_region_of_zeroes_records_nothing)
     memset(record, 0, fe.inflight.mmap_size);
     start_back_end();
     before = store->nr;
-    fe.base[0] = 5;
+    set_bases();
     front_end_go_live(&fe, sockets.path[0]);
     store->hold = UINT64_MAX;
     offer(0, 0);
     vhost_store_await(store, 1);
     ck_assert_uint_eq(store->nr, before + 1);
     ck_assert_uint_eq(record->version, 1);
-    ck_assert_uint_eq(record->used_idx, 5);
+    ck_assert(fe.packed || record->used_idx == 5);
     ck_assert_uint_eq(nr_inflight(), 1);
     crash();
     store->hold = 0;
@@ -332,20 +353,21 @@ END_TEST
 /* A stop is no crash: nothing is left to be taken again. */
 START_TEST(a_stopped_ring_leaves_nothing)
 {
-    unsigned before;
+    unsigned before, used;
 
     make_guest(_i);
     for (unsigned i = 0; i < HELD; i++) {
         offer(0, i);
     }
     front_end_stop_ring(&fe, 0);
-    reap(0, fake_driver_used_idx(&fe.drv[0]));
+    used = fake_driver_used_idx(&fe.drv[0]);
+    reap(0, used);
     ck_assert_uint_eq(nr_inflight(), 0);
     before = store->nr;
     crash();
     front_end_go_live(&fe, sockets.path[0]);
-    reap(0, (unsigned)(HELD - (fe.base[0])));
-    ck_assert_uint_eq(store->nr, before + HELD - fe.base[0]);
+    reap(0, HELD - used);
+    ck_assert_uint_eq(store->nr, before + HELD - used);
     assert_nothing_else_is_used();
 }
 END_TEST
@@ -421,21 +443,99 @@ START_TEST(a_damaged_record)
 }
 END_TEST
 
+/* --- noise --- */
+
+#define NOISE_ROUNDS 200
+
+static uint64_t random_state = 42;
+
+static uint64_t random_number(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+/* All of it, or a few bytes of a good one. */
+static void add_noise(unsigned round)
+{
+    uint8_t *bytes = (uint8_t *)record;
+    size_t size = fe.inflight.mmap_size;
+
+    for (size_t i = 0; i < (round % 2 ? size : 4); i++) {
+        bytes[round % 2 ? i : random_number() % size] = (uint8_t)random_number();
+    }
+    record->version = 1;
+}
+
+START_TEST(a_record_of_noise)
+{
+    make_guest(_i);
+    for (unsigned round = 0; round < NOISE_ROUNDS; round++) {
+        for (unsigned i = 0; i < HELD; i++) {
+            offer(0, i);
+        }
+        front_end_stop_ring(&fe, 0);
+        front_end_hang_up(&fe);
+        add_noise(round);
+        front_end_go_live(&fe, sockets.path[0]);
+        front_end_stop_ring(&fe, 0);
+
+        /* The process is alive, and a guest that begins anew is served. */
+        front_end_hang_up(&fe);
+        memset(record, 0, fe.inflight.mmap_size);
+        front_end_begin(&fe);
+        front_end_go_live(&fe, sockets.path[0]);
+        offer(0, 9);
+        reap(0, 1);
+    }
+    assert_nothing_else_is_used();
+}
+END_TEST
+
+/* --- reset --- */
+
+/* A reset forgets the chain that broke the ring, although its record stays. */
+START_TEST(a_chain_that_breaks_the_ring_is_forgotten)
+{
+    struct fake_driver *d = &fe.drv[0];
+
+    make_guest(_i);
+    front_end_set_backend(&fe);
+    offer(0, 100);
+    reap(0, 1);
+    fake_driver_kick(d, fake_driver_chain(d, OUT(1), STATUS())); /* the header is cut short */
+    ck_assert_uint_eq(front_end_await_request(&fe), VHOST_BACKEND_CONFIG_CHANGE);
+    front_end_set(&fe, VHOST_RESET_DEVICE, NULL, 0, NULL, 0);
+
+    front_end_begin(&fe);
+    front_end_start_ring(&fe, 0);
+    front_end_start_ring(&fe, 1);
+    offer(0, 7);
+    reap(0, 1);
+    assert_nothing_else_is_used();
+    ck_assert_uint_eq(nr_inflight(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vhost_crash");
     TCase *killed = tcase_create("killed");
 
     tcase_add_checked_fixture(killed, setup, teardown);
-    tcase_add_loop_test(killed, all_in_flight_are_taken_again_in_order, 0, 2);
-    tcase_add_loop_test(killed, what_has_completed_is_not_taken_again, 0, 2);
-    tcase_add_loop_test(killed, new_requests_come_after_those_in_flight, 0, 2);
-    tcase_add_loop_test(killed, several_crashes_in_a_row, 0, 2);
-    tcase_add_loop_test(killed, crashes_at_any_moment, 0, 2);
+    tcase_add_loop_test(killed, all_in_flight_are_taken_again_in_order, 0, 4);
+    tcase_add_loop_test(killed, what_has_completed_is_not_taken_again, 0, 4);
+    tcase_add_loop_test(killed, new_requests_come_after_those_in_flight, 0, 4);
+    tcase_add_loop_test(killed, several_crashes_in_a_row, 0, 4);
+    tcase_add_loop_test(killed, crashes_at_any_moment, 0, 4);
     tcase_add_loop_test(killed, used_and_still_marked, 0, 2);
-    tcase_add_loop_test(killed, a_region_of_zeroes_records_nothing, 0, 2);
-    tcase_add_loop_test(killed, a_stopped_ring_leaves_nothing, 0, 2);
+    tcase_add_loop_test(killed, a_region_of_zeroes_records_nothing, 0, 4);
+    tcase_add_loop_test(killed, a_stopped_ring_leaves_nothing, 0, 4);
     tcase_add_loop_test(killed, a_damaged_record, 0, NR_DAMAGES);
+    tcase_add_loop_test(killed, a_record_of_noise, 0, 4);
+    tcase_add_loop_test(killed, a_chain_that_breaks_the_ring_is_forgotten, 0, 4);
     suite_add_tcase(s, killed);
     return suite_run(s);
 }
