@@ -4,6 +4,8 @@
 
 #include "vhost/memory.h"
 
+#define PAGE 4096u
+
 static bool overlaps_user(const struct vhost_memory *m, const struct vhost_region *region)
 {
     for (unsigned i = 0; i < m->nr; i++) {
@@ -31,6 +33,13 @@ int vhost_memory_add(struct vhost_memory *m, const struct vhost_region *region, 
         return error_set(err, -EINVAL,
                          "memory region at 0x%" PRIx64 " of the front end overlaps another one",
                          region->user_addr);
+    }
+    /* A ring that is aligned in the guest has to be aligned here. */
+    if ((region->gpa ^ region->mmap_offset) % PAGE) {
+        return error_set(err, -EINVAL,
+                         "memory region at guest address 0x%" PRIx64 " is at 0x%" PRIx64
+                         " of its file, which is another place in a page",
+                         region->gpa, region->mmap_offset);
     }
     ret = shared_map_open(&r->map, fd, region->mmap_offset, region->size, wake_fd, err);
     if (ret < 0) {

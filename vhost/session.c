@@ -106,6 +106,15 @@ static void start_device(struct vhost_session *s)
     s->live = true;
 }
 
+/* Of ring @i, in the layout of the rings that were agreed on. */
+static void *record_of(const struct vhost_session *s, unsigned i)
+{
+    size_t size = is_packed(s) ? virtq_inflight_packed_size(s->inflight_entries)
+                               : virtq_inflight_size(s->inflight_entries);
+
+    return s->inflight.data + i * size;
+}
+
 static int start_ring(struct vhost_session *s, unsigned i, struct error *err)
 {
     struct ring *r = &s->rings[i];
@@ -124,10 +133,7 @@ static int start_ring(struct vhost_session *s, unsigned i, struct error *err)
     q->call_fd = r->call_fd;
     q->vq.inflight = NULL;
     if (s->inflight.data && i < s->inflight_queues) {
-        size_t size = is_packed(s) ? virtq_inflight_packed_size(s->inflight_entries)
-                                   : virtq_inflight_size(s->inflight_entries);
-
-        r->inflight.region = s->inflight.data + i * size;
+        r->inflight.region = record_of(s, i);
         r->inflight.entries = s->inflight_entries;
         q->vq.inflight = &r->inflight;
         if (r->size > s->inflight_entries) {
@@ -190,6 +196,15 @@ static void reset_device(struct vhost_session *s)
     }
     forget_driver(s);
     s->status = 0;
+}
+
+/* The driver has reset the device, and with that any chain that broke a ring. */
+static void reset_by_driver(struct vhost_session *s)
+{
+    reset_device(s);
+    for (unsigned i = 0; s->inflight.data && i < s->inflight_queues; i++) {
+        virtq_inflight_forget(record_of(s, i));
+    }
 }
 
 /* --- messages that set rings up --- */
@@ -494,7 +509,7 @@ static int set_status(struct vhost_session *s, uint64_t status, struct error *er
         return error_set(err, -EINVAL, "status 0x%" PRIx64, status);
     }
     if (status == 0) {
-        reset_device(s);
+        reset_by_driver(s);
     }
     s->status = (uint8_t)status;
     return 0;
@@ -581,6 +596,12 @@ static int set_inflight_fd(struct vhost_session *s, struct error *err)
         return error_set(err, -EINVAL,
                          "a record of %" PRIu64 " bytes for %u rings of %u entries, %u descriptors",
                          f->mmap_size, f->num_queues, f->queue_size, msg->nr_fds);
+    }
+    if (f->mmap_offset % VIRTQ_INFLIGHT_ALIGN) {
+        return error_set(err, -EINVAL,
+                         "a record of requests at %" PRIu64 " of its file is not "
+                         "aligned to %d bytes",
+                         f->mmap_offset, VIRTQ_INFLIGHT_ALIGN);
     }
     stop_rings(s);
     shared_map_close(&s->inflight);
@@ -687,7 +708,7 @@ static int handle(struct vhost_session *s, struct error *err)
     case VHOST_SET_INFLIGHT_FD:
         return set_inflight_fd(s, err);
     case VHOST_RESET_DEVICE:
-        reset_device(s);
+        reset_by_driver(s);
         return 0;
     case VHOST_GET_MAX_MEM_SLOTS:
         return reply_u64(s, GUEST_MEMORY_REGIONS, err);

@@ -20,7 +20,6 @@
 #include "virtq/inflight.h"
 
 #define REGION_VERSION 1
-#define REGION_ALIGN   64
 
 struct chain_state {
     uint8_t inflight;
@@ -47,7 +46,7 @@ size_t virtq_inflight_size(uint16_t entries)
 {
     size_t size = sizeof(struct region) + entries * sizeof(struct chain_state);
 
-    return (size + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+    return (size + VIRTQ_INFLIGHT_ALIGN - 1) / VIRTQ_INFLIGHT_ALIGN * VIRTQ_INFLIGHT_ALIGN;
 }
 
 /* A region of zeroes records nothing: its used_idx is not the ring's (0 need not be). */
@@ -130,6 +129,12 @@ int virtq_inflight_start(struct virtq_inflight *rec, uint16_t size, uint16_t use
     }
     finish_batch(region, rec->entries, used_idx);
     return find_inflight(rec, size);
+}
+
+/* The version is at the same place in both layouts. */
+void virtq_inflight_forget(void *region)
+{
+    store_relaxed(&((struct region *)region)->version, 0);
 }
 
 void virtq_inflight_stop(struct virtq_inflight *rec)

@@ -16,9 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VIRTQ_INFLIGHT_ALIGN 64 /* of a region, in bytes */
+
 /* Of one queue. @region and @entries are set by the owner, the rest begins as zeroes. */
 struct virtq_inflight {
-    void *region;     /* of virtq_inflight_size(entries) bytes, aligned to 64 */
+    void *region;     /* of virtq_inflight_size(entries) bytes, aligned */
     uint16_t entries; /* that it has room for */
 
     uint64_t counter;            /* of the next chain */
@@ -34,7 +36,7 @@ struct virtq_inflight {
 };
 
 /**
- * virtq_inflight_size - bytes of a queue's region, a multiple of 64
+ * virtq_inflight_size - bytes of a queue's region, a multiple of VIRTQ_INFLIGHT_ALIGN
  */
 size_t virtq_inflight_size(uint16_t entries);
 
@@ -50,6 +52,12 @@ int virtq_inflight_start(struct virtq_inflight *rec, uint16_t size, uint16_t use
  * virtq_inflight_stop - free what virtq_inflight_start() has allocated; the record stays
  */
 void virtq_inflight_stop(struct virtq_inflight *rec);
+
+/**
+ * virtq_inflight_forget - the driver has reset the device: the next start begins a new record
+ * @region: of a queue that is stopped; a split or a packed one
+ */
+void virtq_inflight_forget(void *region);
 
 /**
  * virtq_inflight_left - how many chains are to be taken again; @rec may be NULL
