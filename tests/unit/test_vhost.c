@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/barrier.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/vhost-back-end.h"
 #include "tests/unit/vhost-front-end.h"
@@ -369,7 +370,7 @@ END_TEST
 
 static void hold_some(void)
 {
-    store->hold = UINT64_MAX;
+    store_release(&store->hold, UINT64_MAX);
     for (unsigned i = 0; i < HELD; i++) {
         offer_read(0, i);
     }
