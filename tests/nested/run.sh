@@ -124,16 +124,18 @@ run_on_host() {
 
 # What changes from run to run: Pollux with its libraries, the cases, the list.
 pack_run() {
-    local root=$out/run lib tool
+    local root=$out/run lib program tool
 
     rm -rf "$root"
     mkdir -p "$root/pollux" "$root/nested"
     install -m 755 "$pollux" "$root/pollux/pollux"
     mkdir -p "$root/pollux/tests/vm" "$root/nested/docs"
     cp "$top"/docs/*.md "$root/nested/docs/"
-    find "$(dirname "$pollux")/tests/vm" -name 'test_*' -type f -executable \
-        -exec cp -t "$root/pollux/tests/vm" {} +
-    ldd "$pollux" "$root"/pollux/tests/vm/* | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' |
+    # `make demo` compiles no tests.
+    for program in "$(dirname "$pollux")"/tests/vm/test_*; do
+        if [ -f "$program" ] && [ -x "$program" ]; then cp -t "$root/pollux/tests/vm" "$program"; fi
+    done
+    find "$root/pollux" -type f -exec ldd {} + | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' |
         grep -v ':$' | sort -u | while read -r lib; do
         install -D -m 755 "$lib" "$root$lib"
     done
