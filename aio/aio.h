@@ -234,8 +234,8 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
 
 /**
  * aio_handler_in_flight - a request of @h is in flight from now on
- * A handler that was quiet joins the poll set again, so that polling sees the event. To be called when what @in_flight points to becomes more than 0;
- * cheap. Context: owner, not from poll, poll_begin or poll_end.
+ * A handler that was quiet joins the poll set again, so that polling sees the event. To be called
+ * when *@in_flight becomes more than 0; cheap. Context: owner, not from poll, poll_begin or poll_end.
  */
 void aio_handler_in_flight(struct aio_handler *h);
 

@@ -132,7 +132,7 @@ static bool describe_holder(int fd, off_t byte, char *out, size_t size)
         return false;
     }
     if (process_has_lock(self, fd, &st, byte)) {
-        snprintf(out, size, "another disk of this machine");
+        snprintf(out, size, "another disk of this process");
         return true;
     }
     dir = opendir("/proc");

@@ -124,7 +124,8 @@ static int load(struct side *s, const char *path, struct error *err)
     s->path = path;
     s->root = json_load_file(path, 0, &why);
     if (!s->root) {
-        return error_set(err, -EINVAL, "%s: %s (line %d)", path, why.text, why.line);
+        return why.line > 0 ? error_set(err, -EINVAL, "%s:%d: %s", path, why.line, why.text)
+                            : error_set(err, -EINVAL, "%s", why.text); /* names the file */
     }
     format = json_integer_value(json_object_get(s->root, "format"));
     s->cells = json_object_get(s->root, "cells");

@@ -31,8 +31,8 @@ struct virtio_blk_options {
     enum virtio_blk_detect detect_zeroes;
     bool merge;                              /* adjacent requests go to the host as one */
     enum virtio_blk_on_error rerror, werror; /* of reads; of all else */
-    /* A request is kept: stop the guest soon. Once until virtio_blk_retry(). Context: I/O thread.
-     */
+    /* A request is held: stop the guest soon. Called once until virtio_blk_retry(). Context: I/O
+     * thread. */
     void (*stop)(void *opaque, const char *why);
     void *stop_opaque;
     const char *serial;                          /* NULL: the name */

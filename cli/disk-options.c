@@ -56,7 +56,7 @@ static const char *discard_name(unsigned i)
 static const char *discard_about(unsigned i)
 {
     static const char *const about[] = {
-        [DISK_DISCARD_IGNORE] = "the guest is not offered it",
+        [DISK_DISCARD_IGNORE] = "the guest cannot discard",
         [DISK_DISCARD_UNMAP] = "what the guest discards is freed in the image",
     };
 
@@ -77,9 +77,9 @@ static const char *detect_name(unsigned i)
 static const char *detect_about(unsigned i)
 {
     static const char *const about[] = {
-        [VIRTIO_BLK_DETECT_OFF] = "they are written",
+        [VIRTIO_BLK_DETECT_OFF] = "the zeroes are written",
         [VIRTIO_BLK_DETECT_ON] = "the host is asked for zeroes, which may be faster",
-        [VIRTIO_BLK_DETECT_UNMAP] = "their blocks are freed; needs discard=unmap",
+        [VIRTIO_BLK_DETECT_UNMAP] = "the blocks are freed; needs discard=unmap",
     };
 
     return about[i];
@@ -108,7 +108,8 @@ static const char *error_about(unsigned i)
     static const char *const about[] = {
         [VIRTIO_BLK_REPORT] = "the guest gets an I/O error",
         [VIRTIO_BLK_IGNORE] = "the guest is told that all is well",
-        [VIRTIO_BLK_STOP] = "the machine pauses; SIGCONT goes on and tries again",
+        [VIRTIO_BLK_STOP] =
+            "the request waits, and the machine of pollux run pauses; SIGCONT tries again",
         [VIRTIO_BLK_ENOSPC] = "stop when the host's disk is full, else report",
     };
 
@@ -137,7 +138,7 @@ const struct option_key disk_keys[] = {
     {.name = "size",
      .kind = OPTION_SIZE,
      .metavar = "SIZE",
-     .help = "with engine=null and no file",
+     .help = "of a disk without a file; engine=null only",
      .min = SECTOR_SIZE,
      .max = 1ull << 60,
      OPTION_AT(struct disk_args, disk.image.size)},
@@ -198,14 +199,14 @@ const struct option_key disk_keys[] = {
     {.name = "detect-zeroes",
      .kind = OPTION_CHOICE,
      .metavar = "MODE",
-     .help = "writes of nothing but zeroes; default off",
+     .help = "what happens to writes of zeroes; default off",
      .choice = detect_name,
      .about = detect_about,
      OPTION_AT(struct disk_args, disk.device.detect_zeroes)},
     {.name = "share-rw",
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
-     .help = "others that say so too may write the image meanwhile; default off",
+     .help = "other processes with share-rw=on may write the image at the same time; default off",
      .more = "An image is locked while it is in use: by one machine that writes it, or by "
              "many that read it. QEMU keeps to the same locks. The value on is for guests "
              "that can share a disk.",
@@ -213,7 +214,7 @@ const struct option_key disk_keys[] = {
     {.name = "readonly",
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
-     .help = "default off",
+     .help = "the guest cannot write the disk; default off",
      OPTION_AT(struct disk_args, disk.image.readonly)},
     {.name = "serial",
      .metavar = "TEXT",
@@ -274,30 +275,30 @@ const struct option_key disk_keys[] = {
     {.name = "fault-errors",
      .kind = OPTION_NUMBER,
      .metavar = "N",
-     .help = "of a million requests, let N fail, for testing; default 0",
+     .help = "for tests: N of a million requests fail; default 0",
      .max = 1000000,
      OPTION_AT(struct disk_args, disk.faults.error_ppm)},
     {.name = "fault-errno",
      .kind = OPTION_CHOICE,
      .metavar = "ERROR",
-     .help = "with this error; default EIO",
+     .help = "the error of fault-errors; default EIO",
      .choice = choice_errno,
      OPTION_AT(struct disk_args, fault_errno)},
     {.name = "fault-short",
      .kind = OPTION_NUMBER,
      .metavar = "N",
-     .help = "of a million requests, let N move only a part; default 0",
+     .help = "N of a million requests move only a part of their data; default 0",
      .max = 1000000,
      OPTION_AT(struct disk_args, disk.faults.short_ppm)},
     {.name = "fault-delay",
      .kind = OPTION_TIME,
      .metavar = "TIME",
-     .help = "complete every request so much later; default 0",
+     .help = "delay added to every request; default 0",
      .max = 1000000000000,
      OPTION_AT(struct disk_args, disk.faults.delay_ns)},
     {.name = "fault-file",
      .metavar = "FILE",
-     .help = "make faults only while FILE exists",
+     .help = "inject faults only while FILE exists",
      .min = 1,
      OPTION_AT(struct disk_args, disk.faults.trigger)},
     {.name = NULL},

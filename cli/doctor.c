@@ -128,7 +128,7 @@ static void check_kvm(struct doctor *d)
     int kvm = vm_open_kvm(&err);
 
     if (kvm < 0) {
-        say(d, FAIL, NULL, "%s", err.msg);
+        say(d, FAIL, "pollux vhost-user, advise and replay work without KVM", "%s", err.msg);
         return;
     }
     say(d, OK, NULL, "/dev/kvm opens");

@@ -41,15 +41,15 @@ static const struct option replay_options[] = {
      .plain = true,
      .keys = KEY(.name = "poll-max-ns", .kind = OPTION_TIME, .list = true, .metavar = "NS",
                  .min = 1, .max = 1000000000, AT(max_ns))},
-    {.name = "latency-weight",
+    {.name = "poll-latency-weight",
      .help = "ns of polling that one ns of latency is worth; default 7",
      .plain = true,
-     .keys = KEY(.name = "latency-weight", .kind = OPTION_NUMBER, .metavar = "N", .min = 1,
+     .keys = KEY(.name = "poll-latency-weight", .kind = OPTION_NUMBER, .metavar = "N", .min = 1,
                  .max = 1000000, AT(latency_weight))},
-    {.name = "cpu-max",
-     .help = "percent of a CPU that polling may take in 100 ms; default no limit",
+    {.name = "poll-cpu-max",
+     .help = "percent of a CPU that polling may take in 100 ms; 0: no limit; default 0",
      .plain = true,
-     .keys = KEY(.name = "cpu-max", .kind = OPTION_NUMBER, .metavar = "PERCENT", .max = 100,
+     .keys = KEY(.name = "poll-cpu-max", .kind = OPTION_NUMBER, .metavar = "PERCENT", .max = 100,
                  AT(cpu_max))},
     {.name = NULL},
 };
@@ -95,7 +95,7 @@ static void print_row(const struct contender *c, const struct replay_result *r)
            (double)r->latency_ns / waits / 1e3, r->hits, r->misses, r->blocks, replay_regret(r));
 }
 
-static int replay_trace(const struct waits *t, struct contender *all, unsigned n)
+static int replay_waits(const struct waits *t, struct contender *all, unsigned n)
 {
     printf("  %-12s %9s %9s %7s %10s %9s %9s %9s %8s\n", "policy", "max ns", "polled us", "CPU %",
            "latency us", "hits", "misses", "blocks", "regret");
@@ -133,7 +133,7 @@ static int replay_file(const char *name, struct contender *all, unsigned n, stru
     }
     printf("%s: %zu waits, blocking costs %.1f us of latency and %.1f us of CPU\n", name,
            t.nr_waits, (double)t.wake_ns / 1e3, (double)t.wake_cpu_ns / 1e3);
-    ret = replay_trace(&t, all, n);
+    ret = replay_waits(&t, all, n);
     waits_free(&t);
     printf("\n");
     return ret < 0 ? error_set(err, ret, "%s: out of memory", name) : 0;
@@ -144,7 +144,7 @@ static void recommend(const struct contender *all, unsigned n, unsigned files)
     const struct contender *best = &all[0];
 
     if (files > 1) {
-        printf("all %u traces:\n  %-12s %9s %12s %12s\n", files, "policy", "max ns", "mean regret",
+        printf("all %u files:\n  %-12s %9s %12s %12s\n", files, "policy", "max ns", "mean regret",
                "worst regret");
     }
     for (unsigned i = 0; i < n; i++) {
@@ -188,7 +188,8 @@ static int replay_main(const struct command *cmd, int argc, char **argv)
     }
     status = command_parse(cmd, argc - files, argv + files, &config, &storage);
     if (status < 0 && !files) {
-        status = command_fail(cmd, "name one or more traces of waits, before the options");
+        status = command_fail(cmd, "name one or more files of recorded waits (--iothread "
+                                   "record=FILE), before the options");
     }
     if (status < 0) {
         n = list_contenders(&config, all);
@@ -211,12 +212,13 @@ const struct command command_replay = {
     .summary = "what each poll policy would have done with recorded waits",
     .usage = "FILE... [options]",
     .options = replay_options,
-    .notes = "For each wait, polling costs the time it takes, and blocking costs latency times "
-             "its weight.\nRegret is that cost over the cost of a policy that knows the future. "
-             "polled and latency\nare per wait; CPU is the share of the time that the trace "
-             "covers.\n"
-             "\n"
-             "example:\n"
-             "  pollux replay waits.txt --policy block,cost --latency-weight 2\n",
+    .notes =
+        "The cost of a wait is the time that was polled, plus, if the thread blocked, the latency\n"
+        "of a wake-up times poll-latency-weight. Regret is the cost of a policy divided by the\n"
+        "cost of a policy that knows the length of each wait in advance. polled and latency\n"
+        "are means of a wait; CPU is a share of the recorded time.\n"
+        "\n"
+        "example:\n"
+        "  pollux replay waits.txt --policy block,cost --poll-latency-weight 2\n",
     .main = replay_main,
 };

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The engines linux-aio and io_uring on images in memory (tmpfs). The kernel has no asynchronous
- * I/O
- * there: io_submit(2) completes the requests before it returns and costs as much as two read system
- * calls, and io_uring gives each request to a kernel thread. So both engines make blocking system
- * calls in the loop's thread.
+ * I/O there: io_submit(2) completes the requests before it returns and costs as much as two read
+ * system calls, and io_uring gives each request to a kernel thread. So both engines make blocking
+ * system calls in the loop's thread.
  */
 #include "engine/in-memory.h"
 #include "engine/sync.h"

@@ -46,8 +46,8 @@ static unsigned list_notes(const struct advise_data *d, char out[NOTES_MAX][ADVI
     }
     if (d->written < WRITTEN_ENOUGH) {
         snprintf(out[n++], ADVISE_TEXT_MAX,
-                 "Only %.0f %% of the file has blocks: reads of the rest come from nowhere, and "
-                 "the disk looks faster than it is.",
+                 "Only %.0f %% of the file has blocks. The kernel returns zeroes for the rest "
+                 "without a read of the disk, so the disk looks faster than it is.",
                  d->written * 100);
     }
     if (d->cpus < 2) {

@@ -29,12 +29,13 @@ static void explain_window(const struct advise_data *d, const struct advice *a, 
     if (a->within >= MOST) {
         snprintf(to, room,
                  "At weight %d a wake-up is worth %.0f us of polling, so polling pays: cost will "
-                 "poll for up to %.0f us, and %.0f %% of the reads come by then.",
+                 "poll for up to %.0f us, and %.0f %% of the reads complete within that time.",
                  WEIGHT, us((double)a->limit_ns), us((double)a->window_ns), a->within * 100);
     } else if (a->window_ns > 0 && a->within > 0.005) {
         snprintf(to, room,
                  "At weight %d a wake-up is worth %.0f us of polling, which pays only for the "
-                 "quick ones: cost will poll for up to %.0f us, by when %.0f %% of the reads come.",
+                 "quick reads: cost will poll for up to %.0f us, and %.0f %% of the reads "
+                 "complete within that time.",
                  WEIGHT, us((double)a->limit_ns), us((double)a->window_ns), a->within * 100);
     } else {
         snprintf(to, room,
@@ -89,9 +90,9 @@ static void explain_cap(const struct advise_data *d, const struct advice *a, cha
     if (a->limit_ns <= a->max_ns) {
         why = "is what a wake-up is worth in polling";
     } else if (p99 > (double)POLL_MAX_NS_QEMU) {
-        why = "takes in 99 % of the reads";
+        why = "covers 99 % of the reads";
     } else {
-        why = "is more than 99 % of the reads take, for the requests of a guest that pauses";
+        why = "is more than 99 % of the reads take; a guest that pauses between requests needs it";
     }
     snprintf(out, ADVISE_TEXT_MAX, "The cap, %.0f us, %s.", us((double)a->max_ns), why);
 }

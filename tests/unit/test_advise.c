@@ -110,7 +110,7 @@ static const struct {
     {47, 28, 2, "cost", true, 49152, "polling pays"}, /* an NVMe disk: past p99 */
     {150, 20, 2, "cost", false, 140 * US, "not pay"}, /* what a wake-up is worth */
     {300, 30, 2, "cost", false, 210 * US, "not pay"}, /* and so */
-    {140, 30, 2, "cost", true, 163840, "takes in 99 %"},
+    {140, 30, 2, "cost", true, 163840, "covers 99 %"},
     {8000, 30, 2, "cost", false, 210 * US, "not pay"},     /* a disk that turns */
     {2, 3, 2, "cost", true, 21 * US, "is what a wake-up"}, /* below the floor: a wake-up is cheap */
     {2, 0.1, 2, "block", false, 0, "nothing that polling could save"},

@@ -631,7 +631,7 @@ START_TEST(an_image_has_one_writer_or_many_readers_or_all_share_it)
     } else {
         ck_assert_int_eq(r, -EBUSY);
         ck_assert_int_eq(second.fd, -1);
-        ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, "another disk of this machine") &&
+        ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, "another disk of this process") &&
                           strstr(err.msg, users[_i].first_reads ? "reads it" : "writes it") &&
                           strstr(err.msg, "share-rw=on"),
                       "%s", err.msg);
