@@ -326,8 +326,8 @@ def readme_parts(kept):
     printed = "\n".join(f"    {line}".rstrip() for line in lines)
     kvm = ", whose KVM has no hardware behind it" if host["kvm"] == "emulated" else ""
     where = fill(f"({date}, {host['processor']}, {host['processors']} processors, Linux "
-                 f"{host['kernel']}{kvm}. Absolute figures differ from host to host; the ratios "
-                 "are what to look at.)", 100)
+                 f"{host['kernel']}{kvm}. Absolute figures differ from host to host; compare "
+                 "the ratios.)", 100)
     shown = [p for p in places(kept) if p.engine != "io_uring"]
     note = fill("The last three columns are ratios, Pollux to QEMU. Polling Pollux is the default "
                 "policy with its default cap, polling QEMU the best of `poll-max-ns` "
