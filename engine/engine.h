@@ -102,7 +102,7 @@ const struct engine_ops *engine_at(unsigned i);
  * engine_open - an engine for @image in @ctx
  * @image: must outlive the engine
  * Context: owner of @ctx.
- * Return: 0 and *@out, or -errno and @err says why (fs.aio-max-nr exhausted, ...).
+ * Return: 0 and *@out; or -errno, *@out is NULL and @err says why (fs.aio-max-nr exhausted, ...).
  */
 int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct image *image,
                 const struct engine_config *config, struct engine **out, struct error *err);

@@ -37,6 +37,7 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     int ret;
 
     aio_assert_owner(ctx);
+    *out = NULL;
     if (ops->needs_file && image->fd < 0) {
         return error_set(err, -EINVAL, "engine %s needs a file", ops->name);
     }
@@ -51,16 +52,16 @@ int engine_open(const struct engine_ops *ops, AioContext *ctx, const struct imag
     if (e->ops->offloads) {
         ret = get_workers(e, err);
     }
-    *out = e;
     if (ret == 0 && config->faults) {
         ret = engine_faulty_open(e, config, out, err);
         if (ret == 0) {
             engine_init(*out, ctx, image);
         }
+    } else if (ret == 0) {
+        *out = e;
     }
     if (ret < 0) {
         engine_close(e);
-        *out = NULL;
     }
     return ret;
 }

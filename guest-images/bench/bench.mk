@@ -14,15 +14,15 @@ BENCH_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=smal
 BENCH_LDFLAGS := -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack \
 	-Wl,-z,max-page-size=4096 -Wl,-z,norelro -Wl,--fatal-warnings
 
-# clang has no switch by the gcc name for "leave my copy loops alone"; -ffreestanding does it.
+# clang has no -fno-tree-loop-distribute-patterns; -ffreestanding keeps it from calling memcpy().
 ifneq ($(findstring clang,$(shell $(CC) --version)),)
 BENCH_CFLAGS := $(filter-out -fno-tree-loop-distribute-patterns,$(BENCH_CFLAGS))
 endif
 
-BENCH_SRCS := $(filter-out %/bench-blob.S,$(wildcard $(BENCH_DIR)/*.c $(BENCH_DIR)/*.S))
+BENCH_SRCS := $(filter-out %/bench-elf.S,$(wildcard $(BENCH_DIR)/*.c $(BENCH_DIR)/*.S))
 BENCH_OBJS := $(addprefix $(B)/,$(addsuffix .o,$(BENCH_SRCS)))
 
-LIB_OBJS += $(BENCH_OUT)/bench-blob.o
+LIB_OBJS += $(BENCH_OUT)/bench-elf.o
 
 bench-guest: $(BENCH_ELF)
 
@@ -35,7 +35,7 @@ $(BENCH_ELF): $(BENCH_OBJS) $(BENCH_DIR)/bench.ld
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(BENCH_LDFLAGS) -Wl,-T,$(BENCH_DIR)/bench.ld -o $@ $(BENCH_OBJS)
 
-$(BENCH_OUT)/bench-blob.o: $(BENCH_DIR)/bench-blob.S $(BENCH_ELF)
+$(BENCH_OUT)/bench-elf.o: $(BENCH_DIR)/bench-elf.S $(BENCH_ELF)
 	@mkdir -p $(@D)
 	$(call say,AS,$@)
 	$(Q)$(CC) -DBENCH_ELF='"$(BENCH_ELF)"' -c -o $@ $<

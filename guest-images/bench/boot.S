@@ -2,8 +2,8 @@
 /*
  * boot.S - PVH entry, descriptor tables, page tables, interrupt stubs
  *
- * All tables are built by the assembler. Some KVMs emulate code at CPL 0, one slow instruction
- * after the other, so what runs there is kept short: switch to long mode, cpl0_init(), and
+ * All tables are built by the assembler. Some KVMs emulate code at CPL 0 instruction by
+ * instruction, which is slow, so only little code runs there: switch to long mode, cpl0_init(), and
  * out by iretq to CPL 3, with selectors that Linux uses for user mode; later the handlers, and hlt.
  */
 #include "guest-images/bench/layout.h"
@@ -87,7 +87,7 @@ undefined_entry:
     addq $16, %rsp
     iretq
 
-/* No window: sti holds interrupts off until hlt has begun. */
+/* sti blocks interrupts until hlt has begun, so that no interrupt is lost between the two. */
     .globl cpl0_wait
 cpl0_wait:
     sti
@@ -106,7 +106,7 @@ trap_entry:
     ud2
 
 /*
- * Disk interrupts. They are let in only by cpl0_wait(). Acknowledge first, look
+ * Disk interrupts. Only cpl0_wait() enables them. Acknowledge first, look
  * at the ring afterwards: what completes after the acknowledgement raises the line again.
  */
 irq_entry:

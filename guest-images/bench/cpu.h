@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * cpu.h - the instructions C has no words for
+ * cpu.h - instructions that C has no expression for
  *
  * Only instructions that KVM's emulator knows are allowed in what may run at CPL 0: no mfence, no
  * SSE, no cmpxchg16b.

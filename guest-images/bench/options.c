@@ -56,7 +56,7 @@ struct unit {
     uint64_t factor;
 };
 
-static const struct unit plain[] = {{"", 1}, {0, 0}};
+static const struct unit no_units[] = {{"", 1}, {0, 0}};
 static const struct unit bytes[] = {
     {"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
     {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}, {0, 0},
@@ -116,7 +116,7 @@ static unsigned parse_mix(const char *text)
     if (*prefix) {
         fail(BENCH_EXIT_USAGE, "rw: expected read, write or mixed:PERCENT");
     }
-    return (unsigned)quantity("rw=mixed", text, plain, 0, 100);
+    return (unsigned)quantity("rw=mixed", text, no_units, 0, 100);
 }
 
 static const char *const pause_names[] = {
@@ -165,7 +165,7 @@ static void parse_pause(struct pause *p, const char *text)
             fail(BENCH_EXIT_USAGE, "pause=%s: a percentage is missing", text);
         }
         rest = cut_part(rest, part);
-        percent = quantity("pause", part, plain, 0, 100);
+        percent = quantity("pause", part, no_units, 0, 100);
     }
     p->percent = (unsigned)percent;
     if (rest) {
@@ -216,7 +216,7 @@ static void parse_rest(struct options *o, const char *key, const char *value)
     const uint64_t any = UINT64_MAX;
 
     if (same(key, "depth")) {
-        o->depth = (unsigned)quantity(key, value, plain, 1, BENCH_MAX_DEPTH);
+        o->depth = (unsigned)quantity(key, value, no_units, 1, BENCH_MAX_DEPTH);
     } else if (same(key, "bs")) {
         o->bs = (unsigned)quantity(key, value, bytes, BENCH_MIN_BS, BENCH_MAX_BS);
     } else if (same(key, "rw")) {
@@ -240,21 +240,21 @@ static void parse_rest(struct options *o, const char *key, const char *value)
     } else if (same(key, "time")) {
         o->time_ns = quantity(key, value, times, 0, any);
     } else if (same(key, "requests")) {
-        o->requests = quantity(key, value, plain, 0, any);
+        o->requests = quantity(key, value, no_units, 0, any);
     } else if (same(key, "warmup")) {
-        o->warmup = quantity(key, value, plain, 0, any);
+        o->warmup = quantity(key, value, no_units, 0, any);
     } else if (same(key, "region")) {
         o->region = quantity(key, value, bytes, 0, any);
     } else if (same(key, "seed")) {
-        o->seed = quantity(key, value, plain, 0, any);
+        o->seed = quantity(key, value, no_units, 0, any);
     } else if (same(key, "flush_every")) {
-        o->flush_every = (unsigned)quantity(key, value, plain, 0, UINT32_MAX);
+        o->flush_every = (unsigned)quantity(key, value, no_units, 0, UINT32_MAX);
     } else if (same(key, "qsize")) {
-        o->queue_size = (unsigned)quantity(key, value, plain, 0, 1024);
+        o->queue_size = (unsigned)quantity(key, value, no_units, 0, 1024);
     } else if (same(key, "disks")) {
-        o->disks = (unsigned)quantity(key, value, plain, 1, BENCH_MAX_DISKS);
+        o->disks = (unsigned)quantity(key, value, no_units, 1, BENCH_MAX_DISKS);
     } else if (same(key, "queues")) {
-        o->queues = (unsigned)quantity(key, value, plain, 1, BENCH_MAX_QUEUES);
+        o->queues = (unsigned)quantity(key, value, no_units, 1, BENCH_MAX_QUEUES);
     } else if (same(key, DEVICE_KEY)) {
         parse_device(o, value);
     } else if (!same(key, "console") && !same(key, "ctl")) {

@@ -46,7 +46,7 @@ struct options {
 /* Fill @options from @cmdline; ends the guest with BENCH_EXIT_USAGE where that cannot be done. */
 void options_parse(struct options *options, const char *cmdline);
 
-/* Print them as they were understood. */
+/* Print the options as they were parsed. */
 void options_report(const struct options *options);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * pause.h - what the guest does between a completion and the next submission: nothing, for a time
- * that has a distribution
+ * pause.h - the time that the guest spends between a completion and the next submission; its length
+ * has a distribution
  */
 #ifndef GUEST_IMAGES_BENCH_PAUSE_H
 #define GUEST_IMAGES_BENCH_PAUSE_H

@@ -90,7 +90,7 @@ static void triple_fault(void)
     __asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
 }
 
-/* Each way out is tried in turn; one that nobody answers has no effect. */
+/* Each exit port is written in turn; a write to a port without a device has no effect. */
 void leave(int code)
 {
     if (control_in_use) {

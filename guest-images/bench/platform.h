@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * platform.h - the machine around the ring: text out, marks, exit, memory, interrupts
+ * platform.h - the machine without the ring: text output, marks, exit, memory, interrupts
  *
  * Everything runs on the one vCPU, at CPL 3.
  */
@@ -46,11 +46,11 @@ uint64_t ram_end(const struct hvm_start_info *info);
 /* Run @fn at CPL 0. It costs an exception, so it is not for the hot path. */
 void call_cpl0(void (*fn)(void));
 
-/* For call_cpl0(): let interrupts in and sleep until one has been handled. */
+/* For call_cpl0(): enables interrupts and halts the vCPU until one has been handled. */
 void cpl0_wait(void);
 
 /*
- * Let disk @index interrupt: global interrupt @irq becomes vector VECTOR_DISK + index, edge
+ * Enable the interrupt of disk @index: global interrupt @irq becomes vector VECTOR_DISK + index, edge
  * triggered. @mmio is where the handler finds InterruptStatus and InterruptACK.
  */
 void irq_connect(unsigned index, uint64_t mmio, unsigned irq);

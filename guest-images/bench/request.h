@@ -25,9 +25,9 @@ struct request {
     uint32_t type;
     uint32_t reserved;
     uint64_t sector;
-    /* its last byte */
+    /* the status byte of the virtio_blk_req */
     uint8_t status;
-    /* the guest's own */
+    /* the device does not read these */
     uint8_t descs;     /* descriptors in a packed ring */
     uint16_t head;     /* what the used ring calls it */
     uint32_t used_len; /* what the device should report as written */

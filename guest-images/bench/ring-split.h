@@ -47,7 +47,7 @@ struct ring_used {
     } ring[RING_MAX_SIZE + 1]; /* avail_event follows the last entry in use */
 };
 
-/* What a device is told the addresses of. */
+/* The areas of a split ring whose addresses the driver writes to the device. */
 struct ring_memory {
     struct ring_desc desc[RING_MAX_SIZE] __attribute__((aligned(4096)));
     struct ring_desc indirect[BENCH_MAX_DEPTH][4] __attribute__((aligned(64)));

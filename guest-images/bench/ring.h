@@ -10,7 +10,7 @@
 
 #include "guest-images/bench/ring-packed.h"
 
-/* Turn a request that is not in flight into one of another type. */
+/* Change the type of a request that is not in flight. */
 static inline void ring_set_type(struct ring *ring, struct request *request, enum request_type type)
 {
     if (ring->packed) {
@@ -65,7 +65,8 @@ static inline bool ring_arm(struct ring *ring)
     return ring->packed ? packed_arm(ring) : split_arm(ring);
 }
 
-/* No interrupts. With EVENT_IDX a split ring has no such word: used_event is kept out of reach. */
+/* No interrupts. With EVENT_IDX a split ring has no flag for that: used_event stays at a value that
+ * used->idx does not reach. */
 static inline void ring_disarm(struct ring *ring)
 {
     if (ring->packed) {

@@ -57,7 +57,7 @@ static inline uint64_t next_sector(struct workload *w, struct queue *queue)
     return block * queue->sectors_per_block;
 }
 
-/* Sectors say where they belong, so that data of another place or time is noticed. */
+/* Each sector holds its own number, so that data of another sector is detected. */
 static void stamp(const struct queue *queue, const struct request *request)
 {
     uint64_t *word = request->data;

@@ -35,7 +35,7 @@ struct queue {
     unsigned disk;
 };
 
-/* What one run found. */
+/* The results of one run. */
 struct results {
     uint64_t elapsed_ticks; /* first submission to last completion */
     uint64_t errors;        /* requests with a status that is not OK */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* string.c - what a compiler may call even in a freestanding program */
+/* string.c - functions that the compiler may call even in a freestanding program */
 #include <stddef.h>
 
 void *memset(void *to, int byte, size_t n);

@@ -225,7 +225,7 @@ add_modules() {
     cp "$tree/modules.builtin" "$to/"
 }
 
-# add_busybox ROOT: the shell and every applet.
+# add_busybox ROOT: busybox with a link for each applet, the shell among them.
 add_busybox() {
     local root=$1 applet
     mkdir -p "$root/bin"

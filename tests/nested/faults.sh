@@ -119,6 +119,26 @@ remap() {
     dmsetup reload "$name" --table "0 $sectors $*" && dmsetup resume "$name" || fail "cannot mend $name"
 }
 
+# slow_by MS: each request of the device-mapper device slow, $SECTORS long and on $WORK/base, takes so long.
+slow_by() { remap slow "$SECTORS" delay "$WORK/base" 0 "$1"; }
+
+# seen TEXT [SIGNAL]: waits until Pollux or the guest has printed the text, and sends Pollux the signal
+# every half second until then. After LIMIT seconds the disk answers again, and the case fails.
+seen() {
+    local left=$((LIMIT * 2))
+    until grep -q "$1" "$WORK/console"; do
+        left=$((left - 1))
+        if [ $left -eq 0 ]; then
+            cat "$WORK/console"
+            slow_by 20
+            kill -9 "$(pidof pollux)"
+            fail "not seen: $1"
+        fi
+        [ -z "${2-}" ] || kill "-$2" "$(pidof pollux)"
+        sleep 0.5
+    done
+}
+
 # keyboard: make what `answer` types reach the guest. To be called before boot.
 keyboard() {
     KEYBOARD=$WORK/keyboard

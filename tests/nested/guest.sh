@@ -26,6 +26,7 @@ boot() {
     shift 3
 
     echo "--- $POLLUX run, guest test $name"
+    : >"$WORK/console" # hear must not find the output of an earlier boot
     # Through tee, so that the console is seen even where the machine around it hangs.
     {
         timeout -k 5 "$LIMIT" "$POLLUX" run --kernel "$GUEST/vmlinuz" --initrd "$GUEST/$initrd" \

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Each allocation of what makes a loop, an engine and a block device fails once: the caller is told
- * in an error and a line, and no descriptor is left open (nor memory, says a sanitizer).
+ * Each allocation and each start of a thread fails once while a loop, an engine or a block device is
+ * made; for an engine, each new descriptor, too: the caller gets an error and a line, and no
+ * descriptor is left open (nor memory, says a sanitizer).
  */
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/blocking-io.h"
@@ -16,7 +20,7 @@
 #include "tests/unit/loop-fixture.h"
 #include "tests/unit/suite.h"
 
-/* Of this thread, so many allocations more; -1: all succeed. */
+/* Of this thread, so many allocations and threads more; -1: all succeed. */
 static _Thread_local int until_failure = -1;
 
 static bool fails(void)
@@ -49,6 +53,23 @@ void *aligned_alloc(size_t align, size_t size)
         return NULL;
     }
     return posix_memalign(&p, align < sizeof(p) ? sizeof(p) : align, size) ? NULL : p;
+}
+
+typedef int (*create_fn)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+extern int __interceptor_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                                        void *(*start)(void *), void *arg) __attribute__((weak));
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+    create_fn real = __interceptor_pthread_create;
+
+    if (fails()) {
+        return EAGAIN;
+    }
+    if (!real) {
+        real = (create_fn)dlsym(RTLD_NEXT, "pthread_create");
+    }
+    return real(thread, attr, start, arg);
 }
 
 static int nr_fds(void)
@@ -84,6 +105,35 @@ static void fail_each_allocation(int (*make)(struct error *err), void (*unmake)(
         }
         ck_assert_int_eq(nr_fds(), before);
     }
+}
+
+/* @make fails while the process may open no, one, two ... descriptors more, then there are enough. */
+static unsigned fail_each_descriptor(int (*make)(struct error *err), void (*unmake)(void))
+{
+    struct rlimit was;
+    unsigned n = 0;
+    int before = nr_fds(), free_fd = dup(0), ret;
+
+    ck_assert_int_ge(free_fd, 0);
+    close(free_fd);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    do {
+        struct rlimit now = {.rlim_cur = (rlim_t)free_fd + n, .rlim_max = was.rlim_max};
+        struct error err = {""};
+
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+        ret = make(&err);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+        if (ret == 0) {
+            unmake();
+        } else {
+            ck_assert_int_eq(ret, -EMFILE);
+            ck_assert_str_ne(err.msg, "");
+            n++;
+        }
+        ck_assert_int_eq(nr_fds(), before);
+    } while (ret < 0);
+    return n;
 }
 
 static AioContext *ctx;
@@ -126,10 +176,15 @@ static struct engine *engine;
 
 static int make_engine(struct error *err)
 {
-    engine = NULL;
-    return engine_open(ops, ctx, &image,
-                       &(struct engine_config){.depth = 8, .faults = with_faults ? &faults : NULL},
-                       &engine, err);
+    struct engine_config config = {.depth = 8, .faults = with_faults ? &faults : NULL};
+    static struct engine no_engine;
+    int ret;
+
+    engine = &no_engine;
+    ret = engine_open(ops, ctx, &image, &config, &engine, err);
+    ck_assert_ptr_ne(engine, &no_engine);
+    ck_assert_int_eq(ret == 0, engine != NULL);
+    return ret;
 }
 
 static void unmake_engine(void)
@@ -137,15 +192,15 @@ static void unmake_engine(void)
     engine_close(engine);
 }
 
-START_TEST(an_engine)
+static void set_up_engine(int i)
 {
     char path[] = "/var/tmp/pollux-memory-XXXXXX";
     struct image_config config = {.path = path};
     struct error err = {""};
     int fd;
 
-    ops = engines[_i / 2];
-    with_faults = _i % 2;
+    ops = engines[i / 2];
+    with_faults = i % 2;
     if (ops == &engine_mmap) {
         strcpy(path, "/dev/shm/memory-XXXXXX");
     }
@@ -156,9 +211,30 @@ START_TEST(an_engine)
     ck_assert_msg(image_open(&image, &config, &err) == 0, "%s", err.msg);
     unlink(path);
     ctx = loop_new(0, 0);
-    fail_each_allocation(make_engine, unmake_engine);
+}
+
+static void tear_down_engine(void)
+{
     loop_free(ctx);
     image_close(&image);
+}
+
+START_TEST(an_engine)
+{
+    set_up_engine(_i);
+    fail_each_allocation(make_engine, unmake_engine);
+    tear_down_engine();
+}
+END_TEST
+
+START_TEST(an_engine_without_descriptors)
+{
+    unsigned failed;
+
+    set_up_engine(_i);
+    failed = fail_each_descriptor(make_engine, unmake_engine);
+    ck_assert_uint_ge(failed, ops->offloads); /* the event descriptor of the worker threads */
+    tear_down_engine();
 }
 END_TEST
 
@@ -233,6 +309,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_loop, 0, monitor_count());
     tcase_add_loop_test(t, an_engine, 0, 2 * NR_ENGINES);
+    tcase_add_loop_test(t, an_engine_without_descriptors, 0, 2 * NR_ENGINES);
     tcase_add_test(t, a_block_device);
     tcase_add_test(t, zeroes_that_are_written_to_a_file);
     tcase_add_test(t, a_packed_ring);

@@ -35,7 +35,7 @@ GUEST_CODE(talker, "1: movw $0x3fd, %dx; inb %dx, %al; testb $1, %al; jz 1b;"
                    "3: movl $0x8000, %esp; pushl $0; pushl $0; lidt (%esp); ud2");
 
 static char pollux[PATH_MAX];
-static char dir[] = "/tmp/pollux-test-XXXXXX";
+static char dir[] = "/var/tmp/pollux-test-XXXXXX"; /* /tmp may be a tmpfs without O_DIRECT */
 
 /* build/tests/vm/test_program lies beside build/pollux. */
 static void find_program(void)
@@ -94,8 +94,8 @@ static void tear_down(void)
 /* --- a run without a terminal --- */
 
 struct outcome {
-    int status; /* as the shell has it */
-    char out[16384], err[8192];
+    int status;                   /* as the shell has it */
+    char out[1 << 17], err[8192]; /* bytes beyond these are dropped */
 };
 
 static struct rlimit file_size = {RLIM_INFINITY, RLIM_INFINITY}; /* of the run */
@@ -229,7 +229,7 @@ START_TEST(a_triple_fault_has_its_own_status)
     ck_assert_int_eq(o.status, 2);
     ck_assert_str_eq(o.out, "a");
     ck_assert_ptr_nonnull(strstr(o.err, "triple fault"));
-    ck_assert_ptr_nonnull(strstr(o.err, "code at rip: 0f 0b"));
+    ck_assert(strstr(o.err, "code at rip: 0f 0b") || strstr(o.err, "resets its registers"));
 }
 END_TEST
 
@@ -336,8 +336,8 @@ START_TEST(advise_reads_a_disk_that_it_may_not_write_and_changes_nothing)
     run(&o, _i ? "advise --disk disk --time 1 --json" : "advise --disk disk --time 1", "", NULL);
     ck_assert_msg(o.status == 0, "status %d: %s", o.status, o.err);
     ck_assert_str_eq(o.err, "");
-    ck_assert_msg(strstr(o.out, "--iothread id=io0,poll-policy=") != NULL, "%s", o.out);
-    ck_assert_msg(strstr(o.out, "file=disk,engine=") != NULL, "%s", o.out);
+    ck_assert_msg(strstr(o.out, "--iothread id=io0,poll-policy=") != NULL, "%.4000s", o.out);
+    ck_assert_msg(strstr(o.out, "file=disk,engine=") != NULL, "%.4000s", o.out);
     ck_assert_int_eq(stat("disk", &now), 0);
     ck_assert_int_eq(now.st_mtim.tv_sec, st.st_mtim.tv_sec);
     ck_assert_int_eq(now.st_mtim.tv_nsec, st.st_mtim.tv_nsec);

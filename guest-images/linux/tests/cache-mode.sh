@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# vda says whether it has a write cache (pollux.cache=back or through), and every byte that fio
-# wrote is found again, before and after the guest has switched the cache.
+# vda reports whether it has a write cache (pollux.cache=back or through), and fio verifies every byte
+# that it wrote, before and after the guest has switched the cache.
 . /tests/lib.sh
 
 need_disk vda

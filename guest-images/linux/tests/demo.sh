@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# For people to watch: a file system on the disk, a file on it, and the file read back.
+# The demo: a file system on the disk, a file on it, and the file read back.
 . /tests/lib.sh
 
 show() { echo; echo "\$ $*"; }

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Disks that fail, at 1 MiB, do what was said of them. pollux.expect has a word for each disk with what
-# to do: vda:r-,vdb:w+v
+# Disks that fail at 1 MiB give the errors that the case configured. pollux.expect
+# has a word of steps for each disk: vda:r-,vdb:w+v
 #   r  read there        w  write there       f  flush       + it succeeds   - it fails with EIO
 #   v  what was written is read back          x  it is not: the disk still has what it had
-#   m  somebody mends the disk
+#   m  the host repairs the disk
 # shellcheck shell=dash
 . /tests/lib.sh
 

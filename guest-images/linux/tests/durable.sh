@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # In each round (pollux.rounds) every disk gets the round's record and a flush, and one write besides
-# that is not flushed. When all have said that it is done, so do we, and wait for an answer.
+# that is not flushed. When all flushes are complete, the test prints a line and waits for a line of input.
 . /tests/lib.sh
 
 [ -n "$rounds" ] || fail "pollux.rounds= is not on the command line"

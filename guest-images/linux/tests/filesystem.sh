@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A file system is made, filled, mounted again and still right. Prints the sum of everything, so
-# that a second boot (persist) can be told it from outside of the disk.
+# A file system is made, filled and mounted again, and its files are unchanged. The test prints a
+# checksum of all files; the second boot (persist) gets it on the kernel command line.
 . /tests/lib.sh
 
 need_disk vda
@@ -13,7 +13,7 @@ while [ $i -lt 24 ]; do
     i=$((i + 1))
 done
 dd if=/dev/urandom of=/mnt/big bs=1M count=8 2>/dev/null || fail "write of 8 MiB"
-# From the page cache, before anything was read back.
+# Reads the page cache, before any file is read from the disk.
 (cd /mnt && sha256sum file* big) >/tmp/sums || fail "sums"
 cp /tmp/sums /mnt/sums
 umount /mnt || fail "umount"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# fio writes at random, deep and shallow, in blocks of many sizes, and finds every byte again.
+# fio writes at random offsets, at high and at low queue depth, in blocks of many sizes, and verifies
+# every byte.
 . /tests/lib.sh
 
 need_disk vda

@@ -16,7 +16,7 @@ need_disk() {
 # bytes DISK: its capacity.
 bytes() { echo $(($(cat "/sys/block/$1/size") * 512)); }
 
-# What is read next comes from the disk and not from the page cache.
+# drop_caches: the next reads come from the disk and not from the page cache.
 drop_caches() { sync; echo 3 >/proc/sys/vm/drop_caches; }
 
 # run_fio NAME DISK ARG...: bounded, checked I/O on a whole disk.

@@ -12,5 +12,5 @@ echo "MemTotal: $total MiB of $mib"
 if [ "$mib" -gt 4096 ]; then
     grep -q '^100000000-[0-9a-f]* : System RAM' /proc/iomem || fail "no RAM at 4 GiB"
 fi
-# The buffers of this reach high memory: Linux gives out the top first.
+# The buffers of dd are above 4 GiB: Linux allocates the highest memory first.
 dd if=/dev/vda of=/tmp/x bs=1M count=8 iflag=direct 2>/dev/null || fail "cannot read vda"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Second boot: what the filesystem test wrote is there. pollux.sum is the sum it printed.
+# Second boot: the files of the filesystem test are on the disk. pollux.sum is the checksum that it
+# printed.
 . /tests/lib.sh
 
 need_disk vda

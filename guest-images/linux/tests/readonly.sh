@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A read-only disk says so, can be read, and refuses a write.
+# A read-only disk reports that it is read-only; reads succeed, writes fail.
 . /tests/lib.sh
 
 need_disk vda

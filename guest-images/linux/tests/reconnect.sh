@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# fio writes at random for $seconds and finds every byte again, while the disk's back end may end and
-# come back: there may be pauses, but no error, neither for fio nor in the kernel's log.
+# fio writes at random for $seconds and verifies every byte, while the disk's back end may end and
+# be started again: there may be pauses, but no error, neither for fio nor in the kernel's log.
 . /tests/lib.sh
 
 need_disk vda

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Writes records that are acknowledged on the console until somebody kills the machine: to the file
-# system that the host made on vda, and to vdb as it is. The program /bin/records is brought by the
-# one who boots.
+# Writes records that are acknowledged on the console until the host kills Pollux: to the file
+# system that the host made on vda, and to vdb as it is. The case adds the program /bin/records to
+# the initramfs.
 . /tests/lib.sh
 
 need_disk vda

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Two disks at once, each with its own pattern: neither loses a request, neither gets the other's.
+# Two disks at once, each with its own pattern: no disk loses a request or gets data of the other.
 . /tests/lib.sh
 
 need_disk vda

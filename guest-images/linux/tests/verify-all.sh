@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # On every disk, one after another, fio writes and finds every byte again: with as many jobs as the disk
 # has queues, each on a CPU of its own, deep, in blocks of many sizes, with flushes; then in single
-# sectors from buffers that are aligned no better. Says of each disk what it is and how it went.
+# sectors from buffers that are aligned no better. Prints each disk's properties and its result.
 . /tests/lib.sh
 
 [ -n "$queues" ] || fail "pollux.queues= is not on the command line"

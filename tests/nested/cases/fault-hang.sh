@@ -5,20 +5,7 @@
 # obeyed before the disk answers.
 . "$CASES/../faults.sh"
 
-SECTORS=16384 # 8 MiB
-
-slow_by() { remap slow $SECTORS delay "$WORK/base" 0 "$1"; } # ms
-
-# seen TEXT [SIGNAL]: it is in the output, in a while; until then the signal is sent now and then.
-seen() {
-    local left=$((LIMIT * 2))
-    until grep -q "$1" "$WORK/console"; do
-        left=$((left - 1))
-        [ $left -gt 0 ] || { cat "$WORK/console"; slow_by 20; kill -9 $pid; fail "not seen: $1"; }
-        [ -z "${2-}" ] || kill "-$2" $pid
-        sleep 0.5
-    done
-}
+SECTORS=16384 # 8 MiB, of the device slow
 
 loop_disk base 8
 map slow $SECTORS delay "$WORK/base" 0 20

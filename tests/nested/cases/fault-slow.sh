@@ -5,9 +5,7 @@
 # requests in flight ends the machine.
 . "$CASES/../faults.sh"
 
-SECTORS=16384 # 8 MiB
-
-slow_by() { remap slow $SECTORS delay "$WORK/base" 0 "$1"; } # ms
+SECTORS=16384 # 8 MiB, of the device slow
 
 loop_disk base 8
 map slow $SECTORS delay "$WORK/base" 0 20

@@ -5,17 +5,7 @@
 # obeyed, and when that disk answers the guest goes on.
 . "$CASES/../faults.sh"
 
-SECTORS=16384 # 8 MiB
-
-slow_by() { remap slow $SECTORS delay "$WORK/base" 0 "$1"; } # ms
-
-# seen TEXT [SIGNAL]: it is in the output, in a while; until then the signal is sent now and then.
-seen() {
-    until grep -q "$1" "$WORK/console"; do
-        [ -z "${2-}" ] || kill "-$2" "$(pidof pollux)"
-        sleep 0.5
-    done
-}
+SECTORS=16384 # 8 MiB, of the device slow
 
 # hear: when the guest asks for it, the disk hangs; then @end is how that ends.
 hear() {

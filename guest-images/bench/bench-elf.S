@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bench guest as data of the host program; BENCH_ELF comes from bench.mk. */
+/* Embeds the bench guest's ELF file in libpollux.a. bench.mk defines BENCH_ELF, its path. */
     .section .rodata
     .balign 4096
     .globl bench_guest_start, bench_guest_end
