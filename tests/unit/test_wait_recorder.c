@@ -223,6 +223,25 @@ START_TEST(a_file_that_may_not_grow_is_reported_at_the_end)
 }
 END_TEST
 
+/* A library call that succeeds may leave any errno. */
+START_TEST(an_errno_from_before_is_no_error_of_the_file)
+{
+    struct poll_policy policy = {.ops = &poll_policy_fixed};
+    struct poll_wait w = {.start_ns = 100, .end_ns = 200};
+    struct wait_recorder *r;
+    struct error err = {""};
+
+    name_the_file();
+    list_init(&policy.counted);
+    errno = EIO;
+    ck_assert_msg(wait_recorder_open(path, &policy, &r, &err) == 0, "%s", err.msg);
+    wait_recorder_add(r, &w, 0);
+    errno = EIO;
+    ck_assert_msg(wait_recorder_close(r, &err) == 0, "%s", err.msg);
+    unlink(path);
+}
+END_TEST
+
 static unsigned long lost_of(FILE *in)
 {
     unsigned long lost = 0;
@@ -282,6 +301,7 @@ int main(void)
     suite_add_tcase(s, tc);
     tcase_add_test(plain, what_blocking_cost_is_written_if_it_was_measured);
     tcase_add_test(plain, no_wait_is_overwritten_before_it_is_in_the_file);
+    tcase_add_test(plain, an_errno_from_before_is_no_error_of_the_file);
     tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
     tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
     suite_add_tcase(s, plain);
