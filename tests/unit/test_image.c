@@ -23,6 +23,17 @@
 #include "engine/image.h"
 #include "tests/unit/suite.h"
 
+static int read_fails; /* with this errno */
+
+ssize_t pread(int fd, void *buf, size_t len, off_t offset)
+{
+    if (read_fails) {
+        errno = read_fails;
+        return -1;
+    }
+    return pread64(fd, buf, len, offset);
+}
+
 static char dir[64];
 static char path[128];
 
@@ -145,6 +156,24 @@ static int open_direct(struct image *img, struct error *err)
     err->msg[0] = '\0';
     return image_open(img, &config, err);
 }
+
+START_TEST(a_direct_image_that_cannot_be_read_is_refused)
+{
+    struct error err = {""};
+    struct image img;
+
+    make_file(1 << 20);
+    if (open_direct(&img, &err) < 0) {
+        printf("skipped: %s\n", err.msg);
+        return;
+    }
+    image_close(&img);
+    read_fails = EIO;
+    ck_assert_int_eq(open_direct(&img, &err), -EIO);
+    ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, strerror(EIO)), "%s", err.msg);
+    ck_assert_int_eq(img.fd, -1);
+}
+END_TEST
 
 START_TEST(a_hole_does_not_hide_the_alignment)
 {
@@ -808,6 +837,7 @@ int main(void)
     tcase_add_checked_fixture(t, make_dir, remove_dir);
     tcase_add_test(t, a_good_image_opens);
     tcase_add_test(t, the_alignment_of_a_direct_image_is_what_the_file_system_wants);
+    tcase_add_test(t, a_direct_image_that_cannot_be_read_is_refused);
     tcase_add_test(t, a_hole_does_not_hide_the_alignment);
     tcase_add_test(t, without_an_answer_the_block_of_the_device_is_the_alignment);
     tcase_add_test(t, blocks_that_are_too_large_are_refused_with_what_to_do);
