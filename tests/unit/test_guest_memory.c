@@ -73,7 +73,7 @@ START_TEST(regions_may_not_be_empty_or_wrap_or_overlap)
     } bad[] = {
         {0x50000, 0},           {UINT64_MAX, 2},      {1, UINT64_MAX}, {0x10000, 1},
         {0xf000, 0x1001},       {0x10fff, 0x1000},    {0x10800, 4},    {0, 0x20000},
-        {0x100001fff, 0x10000}, {0xffffffff, 0x4000},
+        {0x100001fff, 0x10000}, {0xffffffff, 0x4000}, {0, 0},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
