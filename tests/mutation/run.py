@@ -47,9 +47,8 @@ LIMIT_MORE = 30
 # Tests wait more than they compute: more of them at a time than there are CPUs.
 JOBS = int(os.environ.get('JOBS', 2 * len(os.sched_getaffinity(0))))
 
-# Of the programs that execute a line, so many are tried, and so many with AddressSanitizer.
+# Of the programs that execute a line, so many are tried.
 MOST = int(os.environ.get('MOST', 100))
-ASAN_PROGRAMS = 3
 
 # A change that allocates for ever must not take the machine with it.
 ENV = dict(os.environ, ASAN_OPTIONS='hard_rss_limit_mb=2048', CK_TAP_LOG_FILE_NAME='-')
@@ -258,12 +257,12 @@ def try_change(known, how, change):
     with tempfile.TemporaryDirectory(dir=WORK) as place:
         changed = f'{place}/changed.c'
         put(changed, (source[:change.start] + change.put + source[change.end:]).encode())
-        for build, tried in ('plain', programs), ('asan', programs[:ASAN_PROGRAMS]):
+        for build in 'plain', 'asan':
             target = f'build/{build}/{change.file[:-2]}.o'
             if not execute(how[build][target].replace(f'-o {target} {change.file}',
                                                       f'-o {place}/changed.o {changed}')):
                 return 'did not compile', ''
-            for program in tried:
+            for program in programs:
                 target = f'build/{build}/tests/unit/{program}'
                 link = how[build][target].replace(f'-o {target} ', f'-o {place}/{program} ')
                 archive = f'build/{build}/libpollux.a'
