@@ -3,13 +3,15 @@
 """run.py COUNT SEED DIR... - change COUNT places of the product, and see which the unit tests notice
 
 README.md explains it. Works on a copy of the tree in build/mutation, which has three builds: one for
-gcov, which says once for a state of the tree what each test program executes; a plain one, which
-sees most changes and is quick; one with AddressSanitizer for the rest.
+gcov, which says what each test program executes; a plain one, which sees most changes and is quick;
+one with AddressSanitizer for the rest. A changed source is compiled to an object of its own, which
+replaces the one of the library in the programs that execute the line.
 """
-import collections
+import concurrent.futures
 import fcntl
 import glob
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -17,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -41,9 +44,11 @@ TEST_LIMIT = {'coverage': 120, 'plain': 20, 'asan': 60}
 LIMIT_FACTOR = {'plain': 5, 'asan': 25}
 LIMIT_MORE = 30
 
-# Of the programs that execute a line, so many are tried, and so many with AddressSanitizer.
+# Tests wait more than they compute: more of them at a time than there are CPUs.
+JOBS = int(os.environ.get('JOBS', 2 * len(os.sched_getaffinity(0))))
+
+# Of the programs that execute a line, so many are tried.
 MOST = int(os.environ.get('MOST', 100))
-ASAN_PROGRAMS = 3
 
 # A change that allocates for ever must not take the machine with it.
 ENV = dict(os.environ, ASAN_OPTIONS='hard_rss_limit_mb=2048', CK_TAP_LOG_FILE_NAME='-')
@@ -62,21 +67,29 @@ def sources():
 
 
 def copy_tree():
-    """Make TREE what the checkout is, and leave alone what is the same. Return: a hash of it."""
-    digest = hashlib.sha256()
+    """Make TREE what the checkout is, and leave alone what is the same."""
     wanted = sources()
     for file in wanted:
         with open(file, 'rb') as f:
-            data = f.read()
-        if file.endswith(('.c', '.h')) or 'Makefile' in file:
-            digest.update(file.encode() + b'\0' + data)
-        put(f'{TREE}/{file}', data)
+            put(f'{TREE}/{file}', f.read())
         shutil.copymode(file, f'{TREE}/{file}')
     for directory, _, files in os.walk(TREE):
         for file in files:
             path = os.path.relpath(f'{directory}/{file}', TREE)
             if not path.startswith('build/') and path not in wanted:
                 os.remove(f'{TREE}/{path}')
+
+
+def state_of(program):
+    """A hash of the sources of one program. Other files of the test directories are not in it."""
+    digest = hashlib.sha256()
+    for file in sources():
+        other = file.startswith('tests/') and not file.startswith('tests/unit/') \
+            or os.path.basename(file).startswith('test_')
+        if file == f'tests/unit/{program}.c' or file == 'Makefile' \
+                or file.endswith(('.c', '.h')) and not other:
+            with open(file, 'rb') as f:
+                digest.update(file.encode() + b'\0' + f.read())
     return digest.hexdigest()
 
 
@@ -90,12 +103,17 @@ def put(path, data):
         f.write(data)
 
 
-def make(build, *files, quiet=True):
-    args = ['make', '-C', TREE, '-j2', '--no-print-directory', 'DEPS=no', 'LTO=',
-            f'B=build/{build}', *BUILDS[build], 'build/traces/made',
-            *(f'build/{build}/{f}' for f in files)]
-    out = subprocess.DEVNULL if quiet else None
-    return subprocess.run(args, stdout=out, stderr=out, check=False).returncode == 0
+def make(build, programs, *options, **how):
+    return subprocess.run(['make', '-C', TREE, '-j2', '--no-print-directory', 'DEPS=no', 'LTO=',
+                           f'B=build/{build}', *BUILDS[build], *options, 'build/traces/made',
+                           *(f'build/{build}/tests/unit/{p}' for p in programs)],
+                          text=True, check=False, **how)
+
+
+def commands(build, programs):
+    """{object or program: the command that makes it}, of a build that is complete."""
+    out = make(build, programs, '--always-make', '--dry-run', 'V=1', stdout=subprocess.PIPE).stdout
+    return {m.group(1): m.group() for m in re.finditer(r'^.* -o (\S+) .*$', out, re.M)}
 
 
 # --- test programs ---
@@ -107,10 +125,10 @@ def end(child):
         pass
 
 
-def run(build, program, limit, **env):
+def run(build, path, limit, **env):
     """Run a program until its first test fails. Return: None if none did, else which one."""
     env = dict(ENV, CK_DEFAULT_TIMEOUT=str(TEST_LIMIT[build]), **env)
-    child = subprocess.Popen([f'build/{build}/tests/unit/{program}'], cwd=TREE, env=env,
+    child = subprocess.Popen([path], cwd=TREE, env=env,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True, text=True,
                              errors='replace')
@@ -156,38 +174,39 @@ def executed_lines(program, files):
     return lines
 
 
-def seconds_of(program):
-    """How long an unchanged program takes. One that has failed may do better a second time."""
+def measure(program, files):
+    """What the unchanged @program takes, and what it executes. One that has failed may do better a
+    second time."""
     for _ in range(3):
         start = time.monotonic()
-        failure = run('coverage', program, 600, GCOV_PREFIX=f'{COVERAGE}/{program}')
+        failure = run('coverage', f'build/coverage/tests/unit/{program}', 600,
+                      GCOV_PREFIX=f'{COVERAGE}/{program}')
+        seconds = time.monotonic() - start
         if not failure:
-            return time.monotonic() - start
-    return die(f'{program} fails without any change: {failure}')
+            return {'seconds': seconds, 'lines': executed_lines(program, files)}
+    print(f'{program} fails without any change, so it is left out: {failure}', flush=True)
+    return None
 
 
-def make_map(state, files):
-    """{'seconds': {program: s}, 'lines': {file: {line: [program]}}} of this state of the tree."""
+def make_map(files):
+    """{program: {'state': hash, 'seconds': s, 'lines': {file: {line: executed?}}}}"""
+    known = {}
     if os.path.exists(MAP):
         with open(MAP, encoding='utf-8') as f:
             known = json.load(f)
-        if known['state'] == [state, files]:
-            return known
-    programs = test_programs()
-    make('coverage', *(f'tests/unit/{p}' for p in programs), quiet=False) or die('the tree does not build')
+    states = {p: state_of(p) + ' '.join(files) for p in test_programs()}
+    missing = [p for p in states if known.get(p, {}).get('state') != states[p]]
+    if missing:
+        make('coverage', missing).returncode and die('the tree does not build')
     shutil.rmtree(COVERAGE, ignore_errors=True)
-    seconds, lines = {}, {}
-    for i, program in enumerate(programs):
-        print(f'what do the tests execute? {i + 1} of {len(programs)}: {program}', flush=True)
-        seconds[program] = seconds_of(program)
-        for file, executed in executed_lines(program, files).items():
-            for n, count in executed.items():
-                lines.setdefault(file, {}).setdefault(n, []).extend([program] if count else [])
-    known = {'state': [state, files], 'seconds': seconds, 'lines': lines}
-    with open(MAP, 'w', encoding='utf-8') as f:
-        json.dump(known, f)
-    shutil.rmtree(COVERAGE)
-    return known
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for program, found in zip(missing, pool.map(lambda p: measure(p, files), missing)):
+            if found:
+                print(f'what does {program} execute? {found["seconds"]:.0f} s', flush=True)
+                known[program] = dict(found, state=states[program])
+                put(MAP, json.dumps(known).encode())
+    shutil.rmtree(COVERAGE, ignore_errors=True)
+    return {p: known[p] for p in states if known.get(p, {}).get('state') == states[p]}
 
 
 def test_programs():
@@ -198,10 +217,12 @@ def programs_for(known, change):
     """The programs that execute the changed line; first those that execute most of its file in a
     second. A line without code, as in a table, counts as executed by all that execute something of
     the file."""
-    lines = known['lines'].get(change.file, {})
-    of_file = collections.Counter(p for programs in lines.values() for p in programs)
-    found = lines.get(str(change.line), of_file)
-    return sorted(set(found), key=lambda p: -of_file[p] / (0.5 + known['seconds'][p]))
+    found = {}
+    for program, of in known.items():
+        lines = of['lines'].get(change.file, {})
+        if lines.get(str(change.line), any(lines.values())):
+            found[program] = sum(lines.values()) / (0.5 + of['seconds'])
+    return sorted(found, key=lambda p: -found[p])
 
 
 # --- changes ---
@@ -219,35 +240,47 @@ def read_equivalents():
     return known
 
 
-def fails(known, build, program):
+def fails(known, build, program, path):
     """A test that has failed must do so again: a busy machine may be late once."""
-    limit = LIMIT_MORE + LIMIT_FACTOR[build] * known['seconds'][program]
-    failure = run(build, program, limit)
-    return failure and (failure == 'does not end' or run(build, program, limit)) and failure
+    limit = LIMIT_MORE + LIMIT_FACTOR[build] * known[program]['seconds']
+    failure = run(build, path, limit)
+    return failure and (failure == 'does not end' or run(build, path, limit)) and failure
 
 
-def try_change(known, change):
+def try_change(known, how, change):
     """Return: (what became of it, by which program)."""
     programs = programs_for(known, change)[:MOST]
     if not programs:
         return 'survived', 'no test executes this line'
-    path = f'{TREE}/{change.file}'
-    with open(path, encoding='utf-8') as f:
+    with open(f'{TREE}/{change.file}', encoding='utf-8') as f:
         source = f.read()
-    try:
-        with open(path, 'w', encoding='utf-8') as f:
-            f.write(source[:change.start] + change.put + source[change.end:])
-        for build, tried in ('plain', programs), ('asan', programs[:ASAN_PROGRAMS]):
-            for program in tried:
-                if not make(build, f'tests/unit/{program}'):
-                    return 'did not compile', ''
-                failure = fails(known, build, program)
+    with tempfile.TemporaryDirectory(dir=WORK) as place:
+        changed = f'{place}/changed.c'
+        put(changed, (source[:change.start] + change.put + source[change.end:]).encode())
+        for build in 'plain', 'asan':
+            target = f'build/{build}/{change.file[:-2]}.o'
+            if not execute(how[build][target].replace(f'-o {target} {change.file}',
+                                                      f'-o {place}/changed.o {changed}')):
+                return 'did not compile', ''
+            for program in programs:
+                target = f'build/{build}/tests/unit/{program}'
+                link = how[build][target].replace(f'-o {target} ', f'-o {place}/{program} ')
+                archive = f'build/{build}/libpollux.a'
+                execute(link.replace(archive, f'{place}/changed.o {archive}')) or \
+                    die(f'{program} cannot be linked with a changed {change.file}')
+                failure = fails(known, build, program, f'{place}/{program}')
                 if failure:
                     return 'noticed', f'{program}, {build}: {failure}'
         return 'survived', f'{len(programs)} programs execute it'
-    finally:
-        with open(path, 'w', encoding='utf-8') as f:
-            f.write(source)
+
+
+def equivalent(known, how, change):
+    return 'known equivalent', ''
+
+
+def execute(command):
+    return subprocess.run(command, shell=True, cwd=TREE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def show(change):
@@ -259,6 +292,9 @@ def main():
         die('usage: run.py COUNT SEED DIR...')
     count, seed, rooms = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     only = os.environ.get('ONLY')  # a pattern: of the changes, those that match
+    # A shell that runs this in the background has these ignored, and the tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     os.makedirs(WORK, exist_ok=True)
     lock = open(f'{WORK}/lock', 'w', encoding='utf-8')
     try:
@@ -266,14 +302,16 @@ def main():
     except BlockingIOError:
         die('another run is using build/mutation')
 
-    state = copy_tree()
+    copy_tree()
     files = sorted(f for room in rooms for f in sources()
                    if f.startswith(room.rstrip('/') + '/') and f.endswith('.c'))
     if not files:
         die(f'no sources in {" ".join(rooms)}')
-    known = make_map(state, files)
+    known = make_map(files)
+    how = {}
     for build in 'plain', 'asan':
-        make(build, 'libpollux.a', quiet=False) or die('the tree does not build')
+        make(build, known).returncode and die('the tree does not build')
+        how[build] = commands(build, known)
     changes = []
     for file in files:
         with open(file, encoding='utf-8') as f:
@@ -284,26 +322,31 @@ def main():
         if file in files and (file, old, new) not in names:
             die(f'{EQUIVALENTS}: {file} has no such change any more:\n- {old}\n+ {new}')
 
+    wanted = (c for c in drawn(changes, seed)
+              if not only or re.search(only, f'{c.file}: {c.old} => {c.new}'))
     tally = dict.fromkeys(['noticed', 'survived', 'did not compile', 'known equivalent'], 0)
     survivors = []
     start = time.monotonic()
-    for change in drawn(changes, seed):
-        if tally['noticed'] + tally['survived'] == count:
-            break
-        if only and not re.search(only, f'{change.file}: {change.old} => {change.new}'):
-            continue
-        if change.name() in equivalents:
-            outcome, by = 'known equivalent', ''
-        else:
-            outcome, by = try_change(known, change)
-        tally[outcome] += 1
-        if outcome == 'survived':
-            survivors.append((change, by))
-        tried = tally['noticed'] + tally['survived']
-        so_far = int(time.monotonic() - start)
-        print(f'{tried} of {count}, {so_far // 60}:{so_far % 60:02}: {outcome} '
-              f'{f"({by})" if by else ""}')
-        show(change)
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        running = {}
+        while True:
+            tried = tally['noticed'] + tally['survived']
+            for change in itertools.islice(wanted, max(0, min(JOBS, count - tried) - len(running))):
+                running[pool.submit(equivalent if change.name() in equivalents else try_change,
+                                    known, how, change)] = change
+            if not running:
+                break
+            for ended in concurrent.futures.wait(
+                    running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+                change = running.pop(ended)
+                outcome, by = ended.result()
+                tally[outcome] += 1
+                if outcome == 'survived':
+                    survivors.append((change, by))
+                so_far = int(time.monotonic() - start)
+                print(f'{tally["noticed"] + tally["survived"]} of {count}, '
+                      f'{so_far // 60}:{so_far % 60:02}: {outcome} {f"({by})" if by else ""}')
+                show(change)
 
     tried = tally['noticed'] + tally['survived']
     print(f'\nseed {seed} in {" ".join(rooms)}: {len(changes)} possible changes')

@@ -204,6 +204,40 @@ START_TEST(a_run_is_bounded)
 }
 END_TEST
 
+static uint16_t read_in_parts(uint64_t sector, unsigned parts)
+{
+    struct fake_buf bufs[VIRTQ_IOV_MAX] = {HDR(.type = READ, .sector = sector)};
+
+    for (unsigned i = 1; i <= parts; i++) {
+        bufs[i] = (struct fake_buf)IN(512);
+    }
+    bufs[parts + 1] = (struct fake_buf)STATUS();
+    return fake_driver_build(drv, true, bufs, parts + 2);
+}
+
+/* The buffers of a run are in the vector of its first chain, behind the header. */
+START_TEST(a_run_fills_the_vector_of_its_first_chain_to_the_last_entry)
+{
+    const unsigned first = 64, room = VIRTQ_IOV_MAX - 1 - first;
+
+    begin((struct blk_rig_options){.merge = true});
+    for (unsigned too_many = 0; too_many < 2; too_many++) {
+        unsigned before = load_relaxed(&rig.submitted[0]);
+
+        heads[0] = read_in_parts(0, first);
+        heads[1] = read_in_parts(first, room + too_many);
+        ck_assert_int_eq(iothread_call(rig.iothreads[0], offer_in_thread, &(unsigned){2}), 0);
+        fake_driver_await(drv, 2);
+        ck_assert_uint_eq(load_relaxed(&rig.submitted[0]) - before, 1 + too_many);
+        for (unsigned i = 0; i < room + too_many; i++) {
+            ck_assert_mem_eq(fake_driver_buf(drv, heads[1], i + 1), rig.disk + (first + i) * 512,
+                             512);
+        }
+    }
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
 /* --- when it does not go well --- */
 
 START_TEST(of_a_failed_run_only_the_bad_request_fails)
@@ -308,6 +342,7 @@ int main(void)
     tcase_add_test(merge, without_merging_each_is_one_for_the_host);
     tcase_add_test(merge, only_what_goes_on_where_the_last_ended_is_merged);
     tcase_add_test(merge, a_run_is_bounded);
+    tcase_add_test(merge, a_run_fills_the_vector_of_its_first_chain_to_the_last_entry);
     tcase_add_loop_test(merge, of_a_failed_run_only_the_bad_request_fails, 0, 2);
     tcase_add_loop_test(merge, of_a_short_transfer_the_rest_is_done_singly, 0, 4);
     tcase_add_test(merge, a_file_that_ends_in_a_run_fails_what_is_beyond_it);

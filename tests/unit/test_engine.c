@@ -1028,6 +1028,26 @@ START_TEST(no_room_for_the_requests_of_linux_aio_names_the_limit)
 }
 END_TEST
 
+START_TEST(without_a_descriptor_for_its_eventfd_an_engine_is_refused)
+{
+    const struct engine_ops *ops = _i ? &engine_linux_aio : &engine_threads;
+    struct engine_config config = {.depth = 8};
+    struct error err = {""};
+    struct rlimit limit, none;
+
+    open_image(ops, false);
+    ctx = loop_new(0, 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ck_assert_int_eq(engine_open(ops, ctx, &image, &config, &engine, &err), -EMFILE);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    loop_free(ctx);
+    image_close(&image);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -1106,6 +1126,7 @@ int main(void)
     tcase_add_test(t, only_what_completes_at_once_while_polling_goes_without_the_eventfd);
     tcase_add_loop_test(t, what_goes_without_the_eventfd_and_is_late_is_not_lost, 0, 2);
     tcase_add_test(t, no_room_for_the_requests_of_linux_aio_names_the_limit);
+    tcase_add_loop_test(t, without_a_descriptor_for_its_eventfd_an_engine_is_refused, 0, 2);
     suite_add_tcase(s, t);
 
     return suite_run(s);

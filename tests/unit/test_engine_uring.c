@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "engine/image.h"
+#include "engine/submit.h"
 #include "tests/unit/loop-fixture.h"
 #include "tests/unit/suite.h"
 
@@ -63,6 +64,7 @@ START_TEST(with_nothing_in_flight_a_timer_tries_again)
     ck_assert_int_eq(engine_submit(engine, &req), 0);
     while (!done) {
         aio_poll(ctx, true);
+        virtual_clock_advance(ENGINE_RETRY_NS / 8);
     }
     ck_assert_int_eq(result, sizeof(buf));
     ck_assert_uint_eq(done, 1);

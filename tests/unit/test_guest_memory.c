@@ -84,6 +84,17 @@ START_TEST(regions_may_not_be_empty_or_wrap_or_overlap)
 }
 END_TEST
 
+START_TEST(the_smallest_region_has_one_byte)
+{
+    struct guest_memory none = {0};
+
+    ck_assert_int_eq(guest_memory_add(&none, 0, 0, low), -EINVAL);
+    ck_assert_int_eq(guest_memory_add(&none, 0, 1, low), 0);
+    ck_assert_ptr_eq(guest_memory_at(&none, 0, 1), low);
+    ck_assert_ptr_null(guest_memory_at(&none, 0, 2));
+}
+END_TEST
+
 START_TEST(a_full_table_takes_no_more)
 {
     while (mem.nr < GUEST_MEMORY_REGIONS) {
@@ -106,6 +117,7 @@ int main(void)
     tcase_add_test(tc, a_region_at_the_end_of_the_address_space_works);
     tcase_add_test(tc, a_range_over_two_adjacent_regions_does_not_translate);
     tcase_add_test(tc, regions_may_not_be_empty_or_wrap_or_overlap);
+    tcase_add_test(tc, the_smallest_region_has_one_byte);
     tcase_add_test(tc, a_full_table_takes_no_more);
     suite_add_tcase(s, tc);
     return suite_run(s);

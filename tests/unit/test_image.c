@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Opening a disk image: what is refused, and that the message names the file and the cure. */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -22,6 +23,17 @@
 
 #include "engine/image.h"
 #include "tests/unit/suite.h"
+
+static int read_fails; /* with this errno */
+
+ssize_t pread(int fd, void *buf, size_t len, off_t offset)
+{
+    if (read_fails) {
+        errno = read_fails;
+        return -1;
+    }
+    return pread64(fd, buf, len, offset);
+}
 
 static char dir[64];
 static char path[128];
@@ -145,6 +157,67 @@ static int open_direct(struct image *img, struct error *err)
     err->msg[0] = '\0';
     return image_open(img, &config, err);
 }
+
+START_TEST(a_direct_image_that_cannot_be_read_is_refused)
+{
+    struct error err = {""};
+    struct image img;
+
+    make_file(1 << 20);
+    if (open_direct(&img, &err) < 0) {
+        printf("skipped: %s\n", err.msg);
+        return;
+    }
+    image_close(&img);
+    read_fails = EIO;
+    ck_assert_int_eq(open_direct(&img, &err), -EIO);
+    ck_assert_msg(strstr(err.msg, path) && strstr(err.msg, strerror(EIO)), "%s", err.msg);
+    ck_assert_int_eq(img.fd, -1);
+}
+END_TEST
+
+static unsigned open_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    ck_assert_ptr_nonnull(d);
+    while (readdir(d)) {
+        n++;
+    }
+    closedir(d);
+    return n;
+}
+
+START_TEST(a_closed_image_leaves_no_descriptor)
+{
+    struct image_config config = {.path = path, .direct = _i};
+    unsigned before = open_descriptors();
+    struct error err = {""};
+    struct image img;
+
+    make_file(1 << 20);
+    if (image_open(&img, &config, &err) == 0) {
+        image_close(&img);
+    }
+    ck_assert_uint_eq(open_descriptors(), before);
+}
+END_TEST
+
+START_TEST(an_image_may_be_descriptor_0_whatever_errno_was)
+{
+    struct image_config config = {.path = path};
+    struct error err = {""};
+    struct image img;
+
+    make_file(1 << 20);
+    close(0);
+    errno = EPERM;
+    ck_assert_msg(image_open(&img, &config, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(img.fd, 0);
+    image_close(&img);
+}
+END_TEST
 
 START_TEST(a_hole_does_not_hide_the_alignment)
 {
@@ -808,6 +881,9 @@ int main(void)
     tcase_add_checked_fixture(t, make_dir, remove_dir);
     tcase_add_test(t, a_good_image_opens);
     tcase_add_test(t, the_alignment_of_a_direct_image_is_what_the_file_system_wants);
+    tcase_add_test(t, a_direct_image_that_cannot_be_read_is_refused);
+    tcase_add_loop_test(t, a_closed_image_leaves_no_descriptor, 0, 2);
+    tcase_add_test(t, an_image_may_be_descriptor_0_whatever_errno_was);
     tcase_add_test(t, a_hole_does_not_hide_the_alignment);
     tcase_add_test(t, without_an_answer_the_block_of_the_device_is_the_alignment);
     tcase_add_test(t, blocks_that_are_too_large_are_refused_with_what_to_do);

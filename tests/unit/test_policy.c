@@ -241,6 +241,19 @@ START_TEST(weighted_jumps_to_the_first_interval_and_follows_the_mean)
 }
 END_TEST
 
+START_TEST(weighted_shrinks_only_for_a_mean_below_its_half)
+{
+    struct replay r;
+
+    start(&r, "weighted", 100 * US);
+    wait_for(&r, 10 * US);                          /* 40 us with the wake-up */
+    wait_for(&r, 48 * US);                          /* 78 us: mean 44750 ns, window 80 us */
+    ck_assert_uint_eq(wait_for(&r, 6750), 80 * US); /* mean 40 us */
+    ck_assert_uint_eq(ask(&r), 80 * US);
+    replay_destroy(&r);
+}
+END_TEST
+
 START_TEST(weighted_counts_a_mean_over_the_cap_as_none)
 {
     struct replay r;
@@ -622,6 +635,7 @@ int main(void)
     tcase_add_test(old, grow_shrink_grows_from_4_us_while_waits_fit);
     tcase_add_test(old, grow_shrink_obeys_its_factors_and_the_cap);
     tcase_add_test(old, weighted_jumps_to_the_first_interval_and_follows_the_mean);
+    tcase_add_test(old, weighted_shrinks_only_for_a_mean_below_its_half);
     tcase_add_test(old, weighted_counts_a_mean_over_the_cap_as_none);
     tcase_add_test(old, weighted_does_not_count_the_wait_that_brings_a_source_back);
     suite_add_tcase(s, old);

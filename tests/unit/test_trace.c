@@ -428,6 +428,34 @@ START_TEST(a_loop_that_polls_and_then_blocks_shows_both)
 }
 END_TEST
 
+static void do_nothing(void *opaque)
+{
+}
+
+START_TEST(bottom_halves_are_shown_in_turns_that_run_some)
+{
+    struct trace *t = make_trace(1024);
+    AioContext *ctx = traced_loop(t, 0);
+    struct aio_bh bh;
+    json_t *root;
+
+    aio_bh_init(ctx, &bh, do_nothing, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        aio_bh_schedule(&bh);
+        aio_poll(ctx, true);
+        aio_poll(ctx, false);
+    }
+    loop_free(ctx);
+
+    root = written(t);
+    check_shape(root);
+    ck_assert_uint_eq(count(root, "B", "bottom halves"), 3);
+    ck_assert_int_eq(depth_of(root, "bottom halves"), 0);
+    json_decref(root);
+    trace_free(t);
+}
+END_TEST
+
 static void request_done(struct engine_req *req, ssize_t res)
 {
     ck_assert_int_eq(res, 512);
@@ -513,6 +541,7 @@ int main(void)
     tcase_add_test(file, a_shared_track_takes_events_of_several_threads);
     suite_add_tcase(s, loop);
     tcase_add_test(loop, a_loop_that_polls_and_then_blocks_shows_both);
+    tcase_add_test(loop, bottom_halves_are_shown_in_turns_that_run_some);
     tcase_add_test(loop, an_engine_shows_requests_in_the_turn_that_completes_them);
     suite_add_tcase(s, device);
     tcase_add_loop_test(device, each_request_of_a_disk_is_shown_from_seen_to_interrupt, 0, 2);

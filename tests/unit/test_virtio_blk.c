@@ -945,6 +945,45 @@ START_TEST(two_queues_on_two_threads_complete_everything_with_null)
 }
 END_TEST
 
+static unsigned published;
+
+static void look_at_the_ring(void *opaque)
+{
+    published = fake_driver_used_idx(drv);
+}
+
+static void request_done(struct engine_req *req, ssize_t res)
+{
+}
+
+/* The look comes after the completions and before the end of the turn, when the rest is published. */
+static int complete_and_look(void *opaque)
+{
+    static struct aio_deferred look;
+    static struct engine_req last = {.op = ENGINE_FLUSH, .cb = request_done};
+
+    rig.hold = false;
+    engine_submit(rig.engines[0], &last);
+    aio_deferred_init(&look, look_at_the_ring, NULL);
+    aio_defer(rig.engines[0]->ctx, &look);
+    return 0;
+}
+
+START_TEST(of_a_large_batch_a_driver_that_polls_sees_the_first_before_the_turn_ends)
+{
+    begin(_i, (struct blk_rig_options){.queue_size = 256});
+    rig.hold = true;
+    for (unsigned i = 0; i < 20; i++) {
+        fake_driver_kick(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS()));
+    }
+    blk_rig_await_held(&rig, 20);
+    ck_assert_int_eq(iothread_call(rig.iothreads[0], complete_and_look, NULL), 0);
+    fake_driver_await(drv, 20);
+    ck_assert_uint_eq(published, 16);
+    end();
+}
+END_TEST
+
 #define EACH_MODE(tc, test) tcase_add_loop_test(tc, test, 0, NR_MODES)
 
 static void await_sleep(void)
@@ -1008,6 +1047,7 @@ int main(void)
     EACH_MODE(many, every_request_of_many_completes_once_with_its_data);
     EACH_MODE(many, a_full_ring_is_served_at_once);
     tcase_add_loop_test(many, while_polling_hardly_a_kick_is_wanted, 0, 4);
+    EACH_MODE(many, of_a_large_batch_a_driver_that_polls_sees_the_first_before_the_turn_ends);
     EACH_MODE(life, the_configuration_says_what_the_disk_is);
     EACH_MODE(life, chains_offered_before_driver_ok_are_served_without_a_kick);
     EACH_MODE(life, a_device_works_after_many_resets);

@@ -887,6 +887,21 @@ static void packed(TCase *tc)
 
 #define NR(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
+START_TEST(no_interrupt_comes_before_the_descriptor_that_the_driver_waits_for)
+{
+    offer_one();
+    offer_one();
+    drv.driver_event->off_wrap = 2 | 1u << VRING_PACKED_EVENT_F_WRAP_CTR; /* of the second chain */
+    drv.driver_event->flags = VRING_PACKED_EVENT_FLAG_DESC;
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    virtq_push(&vq, chain.head, 1);
+    ck_assert(!virtq_publish_used(&vq));
+    ck_assert_int_eq(virtq_pop(&vq, &chain), 1);
+    virtq_push(&vq, chain.head, 1);
+    ck_assert(virtq_publish_used(&vq));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("virtq");
@@ -917,6 +932,8 @@ int main(void)
     tcase_add_test(packed_event_idx,
                    an_event_at_a_descriptor_comes_when_it_is_passed_and_in_its_lap);
     tcase_add_test(packed_event_idx, an_event_that_a_batch_passes_comes_once_also_over_the_wrap);
+    tcase_add_test(packed_event_idx,
+                   no_interrupt_comes_before_the_descriptor_that_the_driver_waits_for);
     tcase_add_test(packed_event_idx, an_event_at_the_first_of_more_than_a_ring_is_passed);
     tcase_add_test(packed_event_idx,
                    with_event_idx_100000_polled_chains_are_kicked_for_at_most_twice);

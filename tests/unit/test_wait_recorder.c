@@ -2,6 +2,7 @@
 /* What a loop records of its waits, and that it can be read back. */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,6 +224,25 @@ START_TEST(a_file_that_may_not_grow_is_reported_at_the_end)
 }
 END_TEST
 
+/* A library call that succeeds may leave any errno. */
+START_TEST(an_errno_from_before_is_no_error_of_the_file)
+{
+    struct poll_policy policy = {.ops = &poll_policy_fixed};
+    struct poll_wait w = {.start_ns = 100, .end_ns = 200};
+    struct wait_recorder *r;
+    struct error err = {""};
+
+    name_the_file();
+    list_init(&policy.counted);
+    errno = EIO;
+    ck_assert_msg(wait_recorder_open(path, &policy, &r, &err) == 0, "%s", err.msg);
+    wait_recorder_add(r, &w, 0);
+    errno = EIO;
+    ck_assert_msg(wait_recorder_close(r, &err) == 0, "%s", err.msg);
+    unlink(path);
+}
+END_TEST
+
 static unsigned long lost_of(FILE *in)
 {
     unsigned long lost = 0;
@@ -270,6 +290,76 @@ START_TEST(no_wait_is_overwritten_before_it_is_in_the_file)
 }
 END_TEST
 
+struct copy {
+    int from;
+    FILE *to;
+};
+
+/* Return: bytes copied, 0 at the end. */
+static size_t copy_some(struct copy *c)
+{
+    char buf[4096];
+    ssize_t n = read(c->from, buf, sizeof(buf));
+
+    ck_assert_int_ge(n, 0);
+    ck_assert_uint_eq(fwrite(buf, 1, (size_t)n, c->to), (size_t)n);
+    return (size_t)n;
+}
+
+static void *copy_all(void *opaque)
+{
+    while (copy_some(opaque)) {
+    }
+    return NULL;
+}
+
+/* The writer blocks in a full pipe. */
+START_TEST(while_the_writer_is_held_up_a_ring_of_waits_is_held_and_the_rest_is_lost)
+{
+    const unsigned ring = 32768, nr = 4 * ring;
+    struct poll_policy policy = {.ops = &poll_policy_fixed};
+    struct poll_wait w = {.start_ns = 100};
+    struct copy copy = {.to = tmpfile()};
+    struct wait_recorder *r;
+    struct waits t;
+    unsigned long lost;
+    struct error err = {""};
+    pthread_t reader;
+    int fds[2];
+
+    ck_assert_ptr_nonnull(copy.to);
+    ck_assert_int_eq(pipe(fds), 0);
+    copy.from = fds[0];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+    list_init(&policy.counted);
+    ck_assert_msg(wait_recorder_open(path, &policy, &r, &err) == 0, "%s", err.msg);
+    close(fds[1]);
+    for (unsigned i = 0; i < nr; i++) {
+        w.end_ns = w.start_ns + i;
+        wait_recorder_add(r, &w, 0);
+        w.start_ns = w.end_ns;
+        if (i == ring / 2) {
+            copy_some(&copy); /* the writer has begun */
+        }
+    }
+    ck_assert_int_eq(pthread_create(&reader, NULL, copy_all, &copy), 0);
+    ck_assert_msg(wait_recorder_close(r, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(pthread_join(reader, NULL), 0);
+    close(fds[0]);
+    rewind(copy.to);
+    lost = lost_of(copy.to);
+    ck_assert_msg(waits_read(copy.to, path, &t, &err) == 0, "%s", err.msg);
+    fclose(copy.to);
+    ck_assert_uint_gt(t.nr_waits, ring);
+    ck_assert_uint_gt(lost, ring);
+    ck_assert_uint_eq(t.nr_waits + lost, nr);
+    for (unsigned i = 1; i < t.nr_waits; i++) {
+        ck_assert_uint_gt(t.waits[i].wait_ns, t.waits[i - 1].wait_ns);
+    }
+    waits_free(&t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("wait-recorder");
@@ -282,6 +372,8 @@ int main(void)
     suite_add_tcase(s, tc);
     tcase_add_test(plain, what_blocking_cost_is_written_if_it_was_measured);
     tcase_add_test(plain, no_wait_is_overwritten_before_it_is_in_the_file);
+    tcase_add_test(plain, while_the_writer_is_held_up_a_ring_of_waits_is_held_and_the_rest_is_lost);
+    tcase_add_test(plain, an_errno_from_before_is_no_error_of_the_file);
     tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
     tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
     suite_add_tcase(s, plain);
