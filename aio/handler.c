@@ -54,7 +54,7 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
         return r;
     }
     ctx->nr_handlers++;
-    ctx->nr_quiet++;
+    aio_poll_set_count_in(h);
     if (ops->poll) {
         aio_poll_set_join(h, aio_now(ctx));
         h->last_event_ns -= AIO_POLL_IDLE_NS - AIO_POLL_GRACE_NS;
@@ -87,7 +87,7 @@ void aio_handler_remove(struct aio_handler *h)
         if (aio_in_poll_set(h)) {
             aio_poll_set_leave(h);
         }
-        ctx->nr_quiet--;
+        aio_poll_set_count_out(h);
         ctx->nr_handlers--;
     }
     aio_stats_close(h);

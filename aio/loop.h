@@ -34,7 +34,8 @@ struct aio_context {
     struct list handlers;
     struct list removed; /* figures of handlers that were removed */
     unsigned nr_handlers;
-    unsigned nr_quiet; /* handlers outside the poll set, without the notifier */
+    unsigned nr_quiet;   /* handlers outside the poll set, without the notifier */
+    unsigned nr_fd_only; /* those of them that only their descriptors tell of */
     struct list ready;
     struct fdmon *fdmon;
 

@@ -18,6 +18,25 @@ static void watch(struct aio_handler *h, bool on)
     }
 }
 
+/* A handler that counts requests in flight joins the poll set with the first one: outside of it none
+ * of its events can come, and its descriptor need not be looked at. */
+static unsigned fd_only(const struct aio_handler *h)
+{
+    return !(h->ops->poll && h->source.in_flight);
+}
+
+void aio_poll_set_count_in(struct aio_handler *h)
+{
+    h->ctx->nr_quiet++;
+    h->ctx->nr_fd_only += fd_only(h);
+}
+
+void aio_poll_set_count_out(struct aio_handler *h)
+{
+    h->ctx->nr_quiet--;
+    h->ctx->nr_fd_only -= fd_only(h);
+}
+
 void aio_poll_set_join(struct aio_handler *h, uint64_t now)
 {
     AioContext *ctx = h->ctx;
@@ -25,7 +44,7 @@ void aio_poll_set_join(struct aio_handler *h, uint64_t now)
     h->last_event_ns = now;
     list_add_tail(&ctx->poll_set, &h->poll_node);
     poll_source_join(&h->source, &ctx->policy);
-    ctx->nr_quiet--;
+    aio_poll_set_count_out(h);
     if (ctx->unwatched) {
         watch(h, false);
     }
@@ -42,7 +61,7 @@ void aio_poll_set_leave(struct aio_handler *h)
     watch(h, true);
     list_del(&h->poll_node);
     poll_source_leave(&h->source);
-    ctx->nr_quiet++;
+    aio_poll_set_count_in(h);
     trace_poll_remove(ctx->trace, ctx, h->name, h->fd);
     if (ctx->polling && h->ops->poll_end) {
         h->ops->poll_end(h->opaque);

@@ -26,6 +26,10 @@ static inline bool aio_in_poll_set(const struct aio_handler *h)
     return !list_empty(&h->poll_node);
 }
 
+/* A handler outside the poll set is there: a new one, or one that leaves. And it is not any more. */
+void aio_poll_set_count_in(struct aio_handler *h);
+void aio_poll_set_count_out(struct aio_handler *h);
+
 void aio_poll_set_join(struct aio_handler *h, uint64_t now);
 void aio_poll_set_leave(struct aio_handler *h);
 

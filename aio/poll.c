@@ -71,7 +71,7 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
         before = now;
         now = aio_now(ctx);
         w->off_cpu |= now - before > OFF_CPU_NS;
-        if (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
+        if (ctx->nr_fd_only && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS) {
             look_at_fds(ctx, now);
             found = !list_empty(&ctx->ready);
             now = aio_now(ctx);
@@ -266,7 +266,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
     }
     /* A busy poll set does not starve descriptors that cannot be polled. */
     if ((busy && (!ctx->polling || !blocking)) ||
-        (ctx->nr_quiet && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
+        (ctx->nr_fd_only && now - ctx->fds_seen_ns >= AIO_FD_SLICE_NS)) {
         look_at_fds(ctx, now);
     }
 
