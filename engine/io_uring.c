@@ -5,6 +5,12 @@
  *
  * While the loop polls, a flag in the ring tells the kernel not to write the eventfd, so polling
  * costs no notification. poll_end clears the flag; the loop checks the ring once more after that.
+ *
+ * The kernel posts a completion in the thread that submitted the request, as task work. It would
+ * interrupt the thread for that; with IORING_SETUP_COOP_TASKRUN it waits until the thread enters the
+ * kernel, and IORING_SQ_TASKRUN says that a completion waits. So the poll callback checks that flag,
+ * too. A thread that sleeps is woken for task work, as for a signal: its system call is interrupted,
+ * the completion is posted and the eventfd written, and the call begins anew.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -66,10 +72,22 @@ static void prepare(struct io_uring_sqe *sqe, struct engine_req *req)
     io_uring_sqe_set_data(sqe, req);
 }
 
+/* Is there a completion that the kernel posts when this thread enters it? */
+static bool has_task_work(const struct uring_engine *u)
+{
+    return load_relaxed(u->ring.sq.kflags) & IORING_SQ_TASKRUN;
+}
+
 static void reap(struct uring_engine *u)
 {
     struct io_uring_cqe *cqe;
-    unsigned n = io_uring_cq_ready(&u->ring);
+    unsigned n;
+
+    if (has_task_work(u)) {
+        aio_count_syscall(&u->handler);
+        io_uring_get_events(&u->ring);
+    }
+    n = io_uring_cq_ready(&u->ring);
 
     while (n-- && io_uring_peek_cqe(&u->ring, &cqe) == 0) {
         struct engine_req *req = io_uring_cqe_get_data(cqe);
@@ -157,7 +175,7 @@ static bool completions_poll(void *opaque)
 {
     struct uring_engine *u = opaque;
 
-    return io_uring_cq_ready(&u->ring);
+    return io_uring_cq_ready(&u->ring) || has_task_work(u);
 }
 
 static void completions_poll_ready(void *opaque)
@@ -203,6 +221,15 @@ static int setup_error(int r, struct error *err)
     return error_set(err, r, "cannot set up io_uring: %s", strerror(-r));
 }
 
+/* Linux 5.19 has both flags; without them the kernel interrupts the thread. */
+static int init_ring(struct io_uring *ring, unsigned depth)
+{
+    const unsigned cooperative = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+    int r = io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP | cooperative);
+
+    return r == -EINVAL ? io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP) : r;
+}
+
 static int uring_open(AioContext *ctx, const struct image *image,
                       const struct engine_config *config, struct engine **out, struct error *err)
 {
@@ -219,7 +246,7 @@ static int uring_open(AioContext *ctx, const struct image *image,
     list_init(&u->queued);
     aio_deferred_init(&u->submit, submit_queued, u);
     aio_timer_init(ctx, &u->retry, submit_queued, u);
-    r = io_uring_queue_init(config->depth, &u->ring, IORING_SETUP_CLAMP);
+    r = init_ring(&u->ring, config->depth);
     if (r < 0) {
         setup_error(r, err);
         goto free_engine;
