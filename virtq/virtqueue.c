@@ -35,7 +35,7 @@ int virtq_start(struct virtqueue *vq, const struct guest_memory *mem)
 
 void virtq_stop(struct virtqueue *vq)
 {
-    if (vq->desc) {
+    if (vq->avail) {
         vq->base = virtq_split_position(vq);
     } else if (vq->packed_ring.next) {
         vq->base = virtq_packed_position(vq);

@@ -80,6 +80,7 @@ static void start_wrong(const struct fuzz_op *op)
     bool valid;
 
     driver_setup(&drv, &vq);
+    vq.base = 0;
     *address[i] += by[(op->c >> 8) % 6];
     valid = *address[i] % align[drv.packed][i] == 0 &&
             guest_at(&guest, *address[i], bytes[drv.packed][i]);
@@ -106,6 +107,7 @@ static void start(const struct fuzz_op *op)
     }
     model_reset(&model);
     driver_setup(&drv, &vq);
+    vq.base = 0;
     FUZZ_CHECK(virtq_start(&vq, &guest.gm) == 0, "%s", vq.fault.what);
     allow_hints();
     guest_look(&guest);

@@ -681,6 +681,30 @@ START_TEST(a_queue_goes_on_where_it_was_stopped)
 }
 END_TEST
 
+START_TEST(a_queue_that_cannot_start_keeps_its_position)
+{
+    uint16_t head = offer_one();
+    uint64_t used = vq.used_gpa;
+    uint32_t base;
+
+    ck_assert_uint_eq(drain(), 1);
+    virtq_publish_used(&vq);
+    ck_assert_int_eq(fake_driver_reap(&drv), head);
+    fake_driver_release(&drv, head);
+    virtq_stop(&vq);
+    base = vq.base;
+    ck_assert_uint_ne(base, 0);
+    vq.base = 0; /* as of a ring that the driver has set up anew */
+    vq.used_gpa = UINT64_MAX - 4095;
+    ck_assert_int_eq(virtq_start(&vq, &drv.gm), -EINVAL);
+    virtq_stop(&vq);
+    ck_assert_uint_eq(vq.base, 0);
+    vq.base = base;
+    vq.used_gpa = used;
+    ck_assert_int_eq(virtq_start(&vq, &drv.gm), 0);
+}
+END_TEST
+
 START_TEST(a_queue_can_be_stopped_and_started_anew)
 {
     offer_one();
@@ -865,7 +889,9 @@ static void all(TCase *tc)
     tcase_add_test(tc, unsuppressing_tells_of_a_chain_that_was_not_kicked_for);
     tcase_add_test(tc, a_queue_can_be_stopped_and_started_anew);
     tcase_add_test(tc, a_queue_goes_on_where_it_was_stopped);
+    tcase_add_test(tc, a_queue_that_cannot_start_keeps_its_position);
     tcase_add_test(tc, a_queue_goes_on_where_it_was_stopped);
+    tcase_add_test(tc, a_queue_that_cannot_start_keeps_its_position);
 }
 
 static void split(TCase *tc)
