@@ -11,6 +11,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ucontext.h>
@@ -321,6 +322,11 @@ END_TEST
 
 int main(void)
 {
+#if defined(__SANITIZE_THREAD__)
+    printf("skip: ThreadSanitizer makes many instructions of each, which take minutes to step "
+           "through; there is one thread here\n");
+    return 77;
+#endif
     Suite *s = suite_create("inflight");
     TCase *tc = tcase_create("inflight");
 
