@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -310,7 +311,11 @@ int main(void)
     tcase_add_loop_test(t, a_loop, 0, monitor_count());
     tcase_add_loop_test(t, an_engine, 0, 2 * NR_ENGINES);
     tcase_add_loop_test(t, an_engine_without_descriptors, 0, 2 * NR_ENGINES);
+#if defined(__SANITIZE_THREAD__)
+    printf("left out: a_block_device; ThreadSanitizer takes minutes for it\n");
+#else
     tcase_add_test(t, a_block_device);
+#endif
     tcase_add_test(t, zeroes_that_are_written_to_a_file);
     tcase_add_test(t, a_packed_ring);
     suite_add_tcase(s, t);
