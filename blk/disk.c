@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* A disk from its configuration: the image, the engine that suits it, and the device. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

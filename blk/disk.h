@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A disk: an image, an engine, and the virtio-blk device that serves it on I/O threads, made from
- * one configuration. `pollux run` puts it behind virtio-mmio; other front ends can use it as well.
+ * one configuration. `pollux run` puts it behind virtio-mmio, `pollux vhost-user` behind a socket.
  */
 #ifndef POLLUX_BLK_DISK_H
 #define POLLUX_BLK_DISK_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The keys of --disk, and the configuration that they make. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

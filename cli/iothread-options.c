@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The keys of --iothread, and the configuration that they make. */
 #include <errno.h>
 #include <string.h>
 

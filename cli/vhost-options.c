@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The options of pollux vhost-user, and what they say about each other. */
 #include <errno.h>
 #include <string.h>
 

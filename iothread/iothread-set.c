@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The I/O threads of a process: start, stop, find by id. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

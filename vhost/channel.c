@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Messages of vhost-user with descriptors, on a stream socket. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

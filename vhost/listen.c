@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Listening Unix sockets: made, replaced when stale, or inherited. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

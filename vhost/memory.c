@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The table of memory regions that a front end has given. */
 #include <errno.h>
 #include <inttypes.h>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The thread of a disk: it accepts a front end and serves its session. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The state that the messages of one front end change, and which rings are served. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Mappings of a front end's files, and the handler of SIGBUS for files that are cut. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
