@@ -2,10 +2,10 @@
 /*
  * A virtio device without its transport (virtio 1.3, chapter 2).
  *
- * The transport (virtio-mmio) owns the registers and the event descriptors; the device owns queues,
- * features, status and configuration space. The transport calls from vCPU threads, one call at a
- * time; the device reaches its I/O threads by iothread_call(). The data path has no calls of this
- * header but virtio_queue_interrupt().
+ * The transport (virtio-mmio, vhost-user) owns the registers and the event descriptors; the device
+ * owns queues, features, status and configuration space. The transport calls from a vCPU or server
+ * thread, one call at a time; the device reaches its I/O threads by iothread_call(). The data path
+ * has no calls of this header but virtio_queue_interrupt().
  */
 #ifndef POLLUX_VIRTQ_VIRTIO_H
 #define POLLUX_VIRTQ_VIRTIO_H
