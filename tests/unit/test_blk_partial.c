@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "tests/unit/blk-rig.h"
 #include "tests/unit/suite.h"
@@ -175,33 +176,43 @@ END_TEST
 
 enum whole { STRAIGHT, BOUNCED, ZEROES, DISCARD, MERGED, NR_WHOLE };
 
+static uint16_t write_of_whole(unsigned first, unsigned nr, uint64_t gpa)
+{
+    return fake_driver_chain(drv, HDR(.type = WRITE, .sector = first * BLOCK / SECTOR),
+                             OUT_AT(gpa, nr * BLOCK), STATUS());
+}
+
+/* In the I/O thread, so that it finds both in one turn and merges them. */
+static int offer_two(void *opaque)
+{
+    const uint64_t *gpa = opaque;
+
+    for (unsigned i = 0; i < 2; i++) {
+        fake_driver_offer(drv, write_of_whole(i, 1, *gpa + i * BLOCK));
+    }
+    return eventfd_write(drv->kick_fd, 1);
+}
+
 /* Changes host blocks 0 and 1 as a whole. Return: the number of the driver's requests for that. */
 static unsigned kick_whole(enum whole kind)
 {
     struct virtio_blk_discard_write_zeroes range = {.num_sectors = 2 * BLOCK / SECTOR};
     uint64_t gpa = fake_driver_alloc(drv, 2 * BLOCK + 1, BLOCK) + (kind == BOUNCED);
     uint32_t type = kind == ZEROES ? VIRTIO_BLK_T_WRITE_ZEROES : VIRTIO_BLK_T_DISCARD;
-    uint8_t *bytes = fake_driver_at(drv, gpa);
-    unsigned nr = kind == MERGED ? 2 : 1;
 
-    memset(bytes, 0xa5, 2 * BLOCK);
+    memset(fake_driver_at(drv, gpa), 0xa5, 2 * BLOCK);
     memset(model, kind == ZEROES ? 0 : kind == DISCARD ? 0xdd : 0xa5, 2 * BLOCK);
     if (kind == ZEROES || kind == DISCARD) {
         fake_driver_kick(drv, fake_driver_chain(drv, HDR(.type = type),
                                                 OUT_BYTES(&range, sizeof(range)), STATUS()));
         return 1;
     }
-    for (unsigned i = 0; i < nr; i++) {
-        uint16_t head = fake_driver_chain(drv, HDR(.type = WRITE, .sector = i * BLOCK / SECTOR),
-                                          OUT_AT(gpa + i * BLOCK, 2 * BLOCK / nr), STATUS());
-
-        if (i + 1 < nr) {
-            fake_driver_offer(drv, head);
-        } else {
-            fake_driver_kick(drv, head);
-        }
+    if (kind == MERGED) {
+        ck_assert_int_eq(iothread_call(rig.iothreads[0], offer_two, &gpa), 0);
+        return 2;
     }
-    return nr;
+    fake_driver_kick(drv, write_of_whole(0, 2, gpa));
+    return 1;
 }
 
 static int nothing(void *opaque)

@@ -939,21 +939,48 @@ START_TEST(what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announc
 }
 END_TEST
 
-static int make_readable;
+static int ends[2]; /* of the pipe that requests wait for */
 
 static void write_byte(void *opaque)
 {
-    ck_assert_int_eq(write(make_readable, "x", 1), 1);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
 }
 
-/* The loop polls, and all that it submits is complete when the call returns. */
+/* Runs the loop until all requests are done, which is not before @ns have passed. */
+static void complete_after(uint64_t ns)
+{
+    struct aio_timer timer;
+
+    aio_timer_init(ctx, &timer, write_byte, NULL);
+    aio_timer_arm(&timer, aio_now(ctx) + ns);
+    run_until_idle();
+}
+
+/* The loop polls for a request that is not complete at once, and goes on while all others are. */
 static void poll_until_unsignaled(uint8_t *buf)
 {
+    struct io late;
+    char byte;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    submits.until_readable = ends[0];
+    io_init(&late, ENGINE_READ, 0, buf, BLOCK);
+    submit(&late);
+    complete_after(1000000);
+    ck_assert_uint_eq(late.done, 1);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    submits.until_readable = 0;
+    submits.at_once = true;
     do {
         ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
-        submits.at_once = true; /* the loop has polled for the first one */
     } while (submits.signaled);
     ck_assert(ctx->unwatched);
+}
+
+static void close_pipe(void)
+{
+    close(ends[0]);
+    close(ends[1]);
 }
 
 START_TEST(only_what_completes_at_once_while_polling_goes_without_the_eventfd)
@@ -966,6 +993,7 @@ START_TEST(only_what_completes_at_once_while_polling_goes_without_the_eventfd)
     ck_assert_int_eq(do_io(ENGINE_FLUSH, 0, NULL, 0), 0);
     ck_assert_msg(submits.signaled == 1, "a flush takes as long as the disk");
     teardown();
+    close_pipe();
     free(buf);
 }
 END_TEST
@@ -974,15 +1002,11 @@ START_TEST(what_goes_without_the_eventfd_and_is_late_is_not_lost)
 {
     struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = _i ? 30000 : 0};
     uint8_t *buf = buffer(2 * BLOCK);
-    struct aio_timer timer;
     struct io io[2];
-    int ends[2];
 
     setup_linux_aio(1, 64);
     poll_until_unsignaled(buf);
     submits.at_once = false;
-    ck_assert_int_eq(pipe(ends), 0);
-    make_readable = ends[1];
     submits.until_readable = ends[0];
     for (unsigned i = 0; i < 2; i++) {
         io_init(&io[i], ENGINE_READ, i * BLOCK, buf + i * BLOCK, BLOCK);
@@ -991,9 +1015,7 @@ START_TEST(what_goes_without_the_eventfd_and_is_late_is_not_lost)
     aio_poll(ctx, false);
     ck_assert_uint_eq(submits.signaled, 0);
     ck_assert_int_eq(aio_set_poll_params(ctx, &params), 0);
-    aio_timer_init(ctx, &timer, write_byte, NULL);
-    aio_timer_arm(&timer, aio_now(ctx) + 20000000);
-    run_until_idle();
+    complete_after(20000000);
     ck_assert_uint_eq(io[0].done, 1);
     ck_assert_uint_eq(io[1].done, 1);
     ck_assert_uint_gt(loop_stats(ctx).blocks, 0);
@@ -1003,8 +1025,7 @@ START_TEST(what_goes_without_the_eventfd_and_is_late_is_not_lost)
     ck_assert_int_eq(do_io(ENGINE_READ, 0, buf, BLOCK), BLOCK);
     ck_assert_uint_eq(submits.signaled, 1);
     teardown();
-    close(ends[0]);
-    close(ends[1]);
+    close_pipe();
     free(buf);
 }
 END_TEST
