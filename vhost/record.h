@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The record of requests in flight (virtq/inflight.h): memory of the front end that the next process
+ * gets again.
+ *
+ * Context: the thread of the disk's server.
+ */
+#ifndef POLLUX_VHOST_RECORD_H
+#define POLLUX_VHOST_RECORD_H
+
+#include "vhost/session-state.h"
+
+/**
+ * vhost_record_attach - ring @i, which is about to be started, uses its part of the record, if any
+ * Return: 0, or -EINVAL and @err: its part is too small.
+ */
+int vhost_record_attach(struct vhost_session *s, unsigned i, struct error *err);
+
+/**
+ * vhost_record_forget - nothing of what it holds is taken again; the rings are stopped
+ */
+void vhost_record_forget(struct vhost_session *s);
+
+/**
+ * vhost_get_inflight_fd, vhost_set_inflight_fd - do what the session's message asks for
+ * Return: 0, or -errno and @err.
+ */
+int vhost_get_inflight_fd(struct vhost_session *s, struct error *err);
+int vhost_set_inflight_fd(struct vhost_session *s, struct error *err);
+
+#endif
