@@ -5,12 +5,10 @@
  * that the linker gathers; as in the kernel's exception tables, addresses are relative to their own
  * place.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <ucontext.h>
 
+#include "base/bus-error.h"
 #include "base/guarded-copy.h"
 
 struct fixup {
@@ -33,7 +31,7 @@ size_t guarded_copy(void *to, const void *from, size_t n)
     return n;
 }
 
-bool guarded_copy_recover(void *context)
+static bool end_copy(const siginfo_t *info, void *context)
 {
     greg_t *ip = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
 
@@ -46,38 +44,7 @@ bool guarded_copy_recover(void *context)
     return false;
 }
 
-/* A handler is the process's, and so is what it falls back to. */
-static struct sigaction before;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int install_result;
-
-/* A fault can't be ignored; the kernel does not let it be, either. */
-static void on_bus_error(int sig, siginfo_t *info, void *context)
-{
-    bool sent = info->si_code <= 0;
-
-    if (guarded_copy_recover(context) || (sent && before.sa_handler == SIG_IGN)) {
-        return;
-    }
-    if (before.sa_flags & SA_SIGINFO) {
-        before.sa_sigaction(sig, info, context);
-    } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-        before.sa_handler(sig);
-    } else {
-        signal(sig, SIG_DFL);
-        raise(sig);
-    }
-}
-
-static void install(void)
-{
-    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
-
-    install_result = sigaction(SIGBUS, &action, &before) < 0 ? -errno : 0;
-}
-
 int guarded_copy_install(void)
 {
-    pthread_once(&once, install);
-    return install_result;
+    return bus_error_catch(end_copy);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/guarded-copy.h"
+#include "base/bus-error.h"
 #include "cli/terminal.h"
 
 #define CTRL_A 0x01
@@ -37,7 +37,7 @@ static bool in_foreground(int fd)
 /* Then the signal goes where it would have gone: a sanitizer's report, a debugger, a core dump. */
 static void restore_and_die(int sig, siginfo_t *info, void *context)
 {
-    if (sig == SIGBUS && guarded_copy_recover(context)) {
+    if (sig == SIGBUS && bus_error_recover(info, context)) {
         return;
     }
     if (emergency.raw && in_foreground(emergency.fd)) {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* Mappings of a front end's files, and the handler of SIGBUS for files that are cut. */
+/* Mappings of a front end's files, and what becomes of one whose file is cut. */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
-#include "base/guarded-copy.h"
+#include "base/bus-error.h"
 #include "vhost/shared-map.h"
 
 #define MAPPINGS_MAX 4096
@@ -24,13 +23,12 @@ struct mapping {
 
 static struct mapping mappings[MAPPINGS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct sigaction before;
-static int install_result;
 
 /* Of the mapping that has @addr, all becomes zeroes of nobody else's. */
-static bool replace(uintptr_t addr)
+static bool replace(const siginfo_t *info, void *context)
 {
+    uintptr_t addr = (uintptr_t)info->si_addr;
+
     for (unsigned i = 0; i < MAPPINGS_MAX; i++) {
         struct mapping *m = &mappings[i];
         uint64_t len = load_acquire(&m->len), one = 1;
@@ -51,31 +49,6 @@ static bool replace(uintptr_t addr)
         return true;
     }
     return false;
-}
-
-static void on_bus_error(int sig, siginfo_t *info, void *context)
-{
-    bool sent = info->si_code <= 0;
-
-    if (guarded_copy_recover(context) || (!sent && replace((uintptr_t)info->si_addr)) ||
-        (sent && before.sa_handler == SIG_IGN)) {
-        return;
-    }
-    if (before.sa_flags & SA_SIGINFO) {
-        before.sa_sigaction(sig, info, context);
-    } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-        before.sa_handler(sig);
-    } else {
-        signal(sig, SIG_DFL);
-        raise(sig);
-    }
-}
-
-static void install(void)
-{
-    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
-
-    install_result = sigaction(SIGBUS, &action, &before) < 0 ? -errno : 0;
 }
 
 static int add(struct shared_map *map, int wake_fd)
@@ -115,9 +88,9 @@ int shared_map_open(struct shared_map *map, int fd, uint64_t offset, uint64_t si
     int ret;
 
     *map = (struct shared_map){0};
-    pthread_once(&once, install);
-    if (install_result < 0) {
-        return error_set(err, install_result, "cannot catch SIGBUS: %s", strerror(-install_result));
+    ret = bus_error_catch(replace);
+    if (ret < 0) {
+        return error_set(err, ret, "cannot catch SIGBUS: %s", strerror(-ret));
     }
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         return error_set(err, -EINVAL, "memory is not a regular file or memfd");

@@ -23,7 +23,7 @@ struct shared_map {
 /**
  * shared_map_open - map @size bytes at @offset of the file @fd for reading and writing
  * @wake_fd: an eventfd that is written when the mapping is lost
- * Context: any thread; takes SIGBUS for the process, see base/guarded-copy.h for its others.
+ * Context: any thread; catches SIGBUS for the process (base/bus-error.h).
  * Return: 0, or -errno and @err: no regular file, too short, not mappable, too many mappings. @fd
  *         can be closed in both cases.
  */

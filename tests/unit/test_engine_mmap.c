@@ -17,6 +17,7 @@
 
 #include "aio/loop.h"
 #include "engine/submit.h"
+#include "base/bus-error.h"
 #include "base/guarded-copy.h"
 #include "tests/unit/loop-fixture.h"
 #include "tests/unit/suite.h"
@@ -389,7 +390,7 @@ static void ignore_sent_ones(const volatile uint8_t *map)
 
 static void exit_8_unless_ours(int sig, siginfo_t *info, void *context)
 {
-    if (!guarded_copy_recover(context)) {
+    if (!bus_error_recover(info, context)) {
         _exit(8);
     }
 }
