@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/thread-mask.h"
 #include "cli/ending.h"
 
 #define SECOND_NS  UINT64_C(1000000000)
@@ -61,7 +64,22 @@ void ending_take_signals(void)
     }
 }
 
-bool ending_wait(sem_t *closed)
+struct closing {
+    void (*close)(void *opaque);
+    void *opaque;
+    sem_t closed;
+};
+
+static void *closer(void *opaque)
+{
+    struct closing *c = opaque;
+
+    c->close(c->opaque);
+    sem_post(&c->closed);
+    return NULL;
+}
+
+static bool wait_for(sem_t *closed)
 {
     for (;;) {
         uint64_t until = now() + RECHECK_NS, first = atomic_load(&first_ns);
@@ -79,4 +97,28 @@ bool ending_wait(sem_t *closed)
             return false;
         }
     }
+}
+
+bool ending_close(void (*close)(void *opaque), void *opaque)
+{
+    static struct closing c; /* the thread may outlive this call */
+    pthread_t thread;
+    sigset_t mask;
+    int num;
+
+    c = (struct closing){.close = close, .opaque = opaque};
+    sem_init(&c.closed, 0, 0);
+    thread_mask_enter(&mask);
+    num = pthread_create(&thread, NULL, closer, &c);
+    thread_mask_leave(&mask);
+    if (num) {
+        close(opaque);
+        return true;
+    }
+    if (!wait_for(&c.closed)) {
+        return false;
+    }
+    pthread_join(thread, NULL);
+    sem_destroy(&c.closed);
+    return true;
 }

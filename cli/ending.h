@@ -6,7 +6,6 @@
 #ifndef POLLUX_CLI_ENDING_H
 #define POLLUX_CLI_ENDING_H
 
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,9 +29,11 @@ void ending_request(void);
 void ending_take_signals(void);
 
 /**
- * ending_wait - wait for @closed; from a request on, for a bounded time only
- * Return: false if the time is over.
+ * ending_close - call @close, which waits for what is in flight; from a request on, for a bounded
+ * time only
+ * @close: called in another thread, or in this one if there can be no other
+ * Return: false if the time is over: @close still runs, and only the end of the process ends it.
  */
-bool ending_wait(sem_t *closed);
+bool ending_close(void (*close)(void *opaque), void *opaque);
 
 #endif

@@ -3,32 +3,17 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/output-file.h"
+#include "cli/outputs.h"
 #include "cli/run-options.h"
-
-/* An output is opened, and truncated, before the files of the machine. */
-static int check_output(const struct run_config *c, const char *option, const char *path,
-                        struct error *err)
-{
-    bool used = output_file_same(path, c->kernel) || output_file_same(path, c->initrd);
-
-    for (unsigned i = 0; i < c->nr_disks; i++) {
-        used |= output_file_same(path, c->disks[i].disk.image.path);
-    }
-    return used ? error_set(err, -EINVAL,
-                            "%s: '%s' is a file of this machine, which would be overwritten",
-                            option, path)
-                : 0;
-}
 
 static int check_outputs(const struct run_config *c, struct error *err)
 {
-    int ret = check_output(c, "--trace", c->trace, err);
+    const char *files[2 + MACHINE_DISKS_MAX] = {c->kernel, c->initrd};
 
-    for (unsigned i = 0; i < c->iothreads.nr && ret == 0; i++) {
-        ret = check_output(c, "record", c->iothreads.args[i].io.record, err);
+    for (unsigned i = 0; i < c->nr_disks; i++) {
+        files[2 + i] = c->disks[i].disk.image.path;
     }
-    return ret;
+    return outputs_check(c->trace, &c->iothreads, files, 2 + c->nr_disks, err);
 }
 
 int run_plan_init(struct run_plan *plan, const struct run_config *c, struct error *err)

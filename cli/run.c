@@ -2,7 +2,6 @@
 /* pollux run: one machine from the command line to its end. */
 #include <errno.h>
 #include <inttypes.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
-#include "base/thread-mask.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/ending.h"
@@ -40,7 +38,6 @@ struct run {
     sigset_t blocked;
     int signal; /* that ended the machine, or 0 */
     bool done;
-    sem_t closed;
 };
 
 static void stop(struct run *r)
@@ -231,13 +228,9 @@ static int exit_status(const struct run *r, enum machine_end how)
     }
 }
 
-static void *close_machine(void *opaque)
+static void close_machine(void *opaque)
 {
-    struct run *r = opaque;
-
-    machine_wait(r->machine, NULL, 0);
-    sem_post(&r->closed);
-    return NULL;
+    machine_wait(opaque, NULL, 0);
 }
 
 /* I/O threads first: the requests in flight of a thread that hangs are no news. */
@@ -286,44 +279,11 @@ static _Noreturn void give_up(struct run *r, int status)
     _exit(status);
 }
 
-/* Another thread waits for what is in flight, so that this one can give up. */
-static void close_or_give_up(struct run *r, enum machine_end how)
-{
-    pthread_t closer;
-    sigset_t old;
-    int num;
-
-    sem_init(&r->closed, 0, 0);
-    thread_mask_enter(&old);
-    num = pthread_create(&closer, NULL, close_machine, r);
-    thread_mask_leave(&old);
-    if (num) {
-        machine_wait(r->machine, NULL, 0);
-    } else if (ending_wait(&r->closed)) {
-        pthread_join(closer, NULL);
-    } else {
-        give_up(r, exit_status(r, how));
-    }
-    sem_destroy(&r->closed);
-}
-
-/* Return: @status, or the status of a failure if recorded waits could not be written. */
-static int end_records(struct run *r, int status)
-{
-    for (unsigned i = 0; i < r->plan.machine.nr_iothreads; i++) {
-        struct error err = {""};
-
-        if (iothread_end_record(machine_iothread(r->machine, i), &err) < 0) {
-            status = command_fail(r->cmd, err.msg);
-        }
-    }
-    return status;
-}
-
 /* The console is given back, and signals are seen again, before we wait for what is in flight. */
 static int run_to_end(struct run *r)
 {
     char message[4096] = "";
+    struct error err = {.msg = ""};
     enum machine_end how;
 
     aio_timer_init(r->loop, &r->watch, watch, r);
@@ -339,11 +299,16 @@ static int run_to_end(struct run *r)
     if (how >= MACHINE_TRIPLE_FAULT) {
         command_fail(r->cmd, message);
     }
-    close_or_give_up(r, how);
+    if (!ending_close(close_machine, r->machine)) {
+        give_up(r, exit_status(r, how));
+    }
     if (r->config.stats) {
         stats_print(r->machine, &r->plan.machine, stderr);
     }
-    return end_records(r, exit_status(r, how));
+    if (machine_end_records(r->machine, &err) < 0) {
+        return command_fail(r->cmd, err.msg);
+    }
+    return exit_status(r, how);
 }
 
 static int start(struct run *r, struct error *err)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/output-file.h"
+#include "cli/outputs.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
 
@@ -111,26 +111,20 @@ static int check_socket(const struct vhost_config_args *c, unsigned i, struct er
     return 0;
 }
 
-/* An output is opened, and truncated, before the images. */
-static int check_output(const struct vhost_config_args *c, const char *option, const char *path,
-                        struct error *err)
+static int check_outputs(const struct vhost_config_args *c, struct error *err)
 {
+    const char *files[VHOST_DISKS_MAX];
+
     for (unsigned i = 0; i < c->nr_disks; i++) {
-        if (output_file_same(path, c->disks[i].disk.disk.image.path)) {
-            return error_set(err, -EINVAL, "%s: '%s' is a disk, which would be overwritten", option,
-                             path);
-        }
+        files[i] = c->disks[i].disk.disk.image.path;
     }
-    return 0;
+    return outputs_check(c->trace, &c->iothreads, files, c->nr_disks, err);
 }
 
 int vhost_plan_init(struct vhost_plan *plan, const struct vhost_config_args *c, struct error *err)
 {
-    int ret = check_output(c, "--trace", c->trace, err);
+    int ret = check_outputs(c, err);
 
-    for (unsigned i = 0; i < c->iothreads.nr && ret == 0; i++) {
-        ret = check_output(c, "record", c->iothreads.args[i].io.record, err);
-    }
     if (ret < 0) {
         return ret;
     }

@@ -2,15 +2,12 @@
 /* pollux vhost-user: disks for the virtual machines of other VMMs. */
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/thread-mask.h"
 #include "cli/account.h"
 #include "cli/command.h"
 #include "cli/ending.h"
@@ -38,7 +35,7 @@ struct vhost_user {
     struct iothread_set iothreads;
     struct served_disk *disks;
     sigset_t signals, old;
-    sem_t closed;
+    int status; /* of the process */
 };
 
 static void log_line(void *opaque, const char *line)
@@ -172,16 +169,18 @@ static void serve(struct vhost_user *v)
     }
 }
 
-static void *closer(void *opaque)
+static void end_serving(void *opaque)
 {
     struct vhost_user *v = opaque;
+    struct error err = {.msg = ""};
 
     if (v->args.stats) {
         print_stats(v);
     }
+    if (iothread_set_end_records(&v->iothreads, &err) < 0) {
+        v->status = command_fail(v->cmd, err.msg);
+    }
     close_all(v);
-    sem_post(&v->closed);
-    return NULL;
 }
 
 /* A thread hangs in the kernel. What a guest was told to be durable is. */
@@ -206,30 +205,6 @@ static _Noreturn void give_up(struct vhost_user *v)
     }
     fflush(NULL);
     _exit(EXIT_STATUS_FAILURE);
-}
-
-/* Another thread waits for what is in flight, so that this one can give up. */
-static void close_or_give_up(struct vhost_user *v)
-{
-    pthread_t thread;
-    sigset_t mask;
-    int num;
-
-    sem_init(&v->closed, 0, 0);
-    ending_request();
-    ending_take_signals();
-    thread_mask_enter(&mask);
-    num = pthread_create(&thread, NULL, closer, v);
-    thread_mask_leave(&mask);
-    pthread_sigmask(SIG_SETMASK, &v->old, NULL);
-    if (num) {
-        closer(v);
-    } else if (ending_wait(&v->closed)) {
-        pthread_join(thread, NULL);
-    } else {
-        give_up(v);
-    }
-    sem_destroy(&v->closed);
 }
 
 static void print_sockets(const struct vhost_user *v)
@@ -262,7 +237,6 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
     if (status >= 0) {
         goto out;
     }
-    status = EXIT_STATUS_OK;
     block_signals(v);
     if (vhost_plan_init(&v->plan, &v->args, &err) < 0 ||
         trace_file_open(&v->trace, v->args.trace, TRACE_EVENTS_DEFAULT, &err) < 0 ||
@@ -272,7 +246,13 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
     } else {
         print_sockets(v);
         serve(v);
-        close_or_give_up(v);
+        ending_request();
+        ending_take_signals();
+        pthread_sigmask(SIG_SETMASK, &v->old, NULL);
+        if (!ending_close(end_serving, v)) {
+            give_up(v);
+        }
+        status = v->status;
     }
     if (trace_file_close(&v->trace, &err) < 0) {
         status = command_fail(cmd, err.msg);

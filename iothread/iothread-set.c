@@ -40,6 +40,19 @@ int iothread_set_start(struct iothread_set *set, const struct iothread_config *c
     return 0;
 }
 
+int iothread_set_end_records(const struct iothread_set *set, struct error *err)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; i < set->nr; i++) {
+        struct error ignored = {.msg = ""};
+        int r = iothread_end_record(set->threads[i], ret < 0 ? &ignored : err);
+
+        ret = ret < 0 ? ret : r;
+    }
+    return ret;
+}
+
 void iothread_set_stop(struct iothread_set *set)
 {
     for (unsigned i = 0; i < set->nr; i++) {

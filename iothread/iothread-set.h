@@ -26,6 +26,12 @@ int iothread_set_start(struct iothread_set *set, const struct iothread_config *c
 void iothread_set_stop(struct iothread_set *set);
 
 /**
+ * iothread_set_end_records - iothread_end_record() of all of them
+ * Return: 0, or -errno and @err of the first that could not be written.
+ */
+int iothread_set_end_records(const struct iothread_set *set, struct error *err);
+
+/**
  * iothread_set_find - Return: the thread with this id, or NULL.
  */
 struct iothread *iothread_set_find(const struct iothread_set *set, const char *id);

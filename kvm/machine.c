@@ -417,6 +417,11 @@ struct iothread *machine_iothread(struct machine *m, unsigned i)
     return i < m->storage.iothreads.nr ? m->storage.iothreads.threads[i] : NULL;
 }
 
+int machine_end_records(struct machine *m, struct error *err)
+{
+    return iothread_set_end_records(&m->storage.iothreads, err);
+}
+
 struct virtio_device *machine_disk(struct machine *m, unsigned i)
 {
     return i < m->storage.nr_disks && m->storage.disks[i].disk.is_virtio_blk

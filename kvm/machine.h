@@ -101,6 +101,12 @@ struct iothread *machine_iothread(struct machine *m, unsigned i);
 struct virtio_device *machine_disk(struct machine *m, unsigned i);
 
 /**
+ * machine_end_records - iothread_set_end_records() of its I/O threads
+ * Context: the thread of machine_wait(), after it. Return: 0, or -errno and @err.
+ */
+int machine_end_records(struct machine *m, struct error *err);
+
+/**
  * machine_vcpu_cpu_ns - CPU time of a vCPU's thread, ns; its final figure when it has ended
  * Context: any thread.
  */

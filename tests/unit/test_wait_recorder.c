@@ -13,7 +13,7 @@
 #include "aio/aio.h"
 #include "aio/waits/file.h"
 #include "aio/waits/recorder.h"
-#include "iothread/iothread.h"
+#include "iothread/iothread-set.h"
 #include "tests/unit/suite.h"
 
 /* A source that has an event when it was looked at often enough, so that every wait is a hit. */
@@ -205,6 +205,21 @@ START_TEST(a_disk_that_is_full_is_reported_at_the_end)
 }
 END_TEST
 
+START_TEST(of_several_threads_the_one_whose_disk_is_full_is_reported)
+{
+    struct iothread_config configs[2] = {{.id = "io0"}, {.id = "io1", .record = "/dev/full"}};
+    struct iothread_set set;
+    struct error err = {""};
+
+    poll_params_default(&configs[0].poll);
+    poll_params_default(&configs[1].poll);
+    ck_assert_msg(iothread_set_start(&set, configs, 2, NULL, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(iothread_set_end_records(&set, &err), -ENOSPC);
+    ck_assert_ptr_ne(strstr(err.msg, "'/dev/full'"), NULL);
+    iothread_set_stop(&set);
+}
+END_TEST
+
 START_TEST(a_file_that_may_not_grow_is_reported_at_the_end)
 {
     const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
@@ -376,6 +391,7 @@ int main(void)
     tcase_add_test(plain, an_errno_from_before_is_no_error_of_the_file);
     tcase_add_test(plain, a_file_that_cannot_be_written_is_reported);
     tcase_add_test(plain, a_disk_that_is_full_is_reported_at_the_end);
+    tcase_add_test(plain, of_several_threads_the_one_whose_disk_is_full_is_reported);
     suite_add_tcase(s, plain);
 
     return suite_run(s);
