@@ -27,40 +27,6 @@ void fuzz_failed(const char *file, int line, const char *cond, const char *fmt, 
     abort();
 }
 
-/* --- seeds --- */
-
-static void write_seeds(const char *dir)
-{
-    static uint8_t data[SEED_MAX];
-    size_t size;
-
-    for (unsigned i = 0; (size = fuzz_target.seed(i, data, sizeof(data))); i++) {
-        char path[4096];
-        FILE *out;
-
-        snprintf(path, sizeof(path), "%s/seed-%02u", dir, i);
-        out = fopen(path, "w");
-        FUZZ_CHECK(out && fwrite(data, size, 1, out) == 1 && fclose(out) == 0, "%s", path);
-    }
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    const char *dir = getenv("FUZZ_SEEDS");
-
-    if (dir) {
-        write_seeds(dir);
-        exit(0);
-    }
-    return 0;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    fuzz_target.run(data, size);
-    return 0;
-}
-
 /* --- mutators --- */
 
 uint32_t fuzz_random(uint32_t *state, uint32_t n)
@@ -74,14 +40,6 @@ size_t fuzz_mutate_bytes(uint8_t *data, size_t size, size_t max)
     return LLVMFuzzerMutate(data, size, max);
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
-{
-    uint32_t random = seed;
-
-    return fuzz_target.mutate ? fuzz_target.mutate(data, size, max, &random)
-                              : fuzz_mutate_bytes(data, size, max);
-}
-
 /* --- programs --- */
 
 unsigned fuzz_ops(const uint8_t *data, size_t size, struct fuzz_op ops[FUZZ_OPS_MAX])
@@ -93,26 +51,31 @@ unsigned fuzz_ops(const uint8_t *data, size_t size, struct fuzz_op ops[FUZZ_OPS_
     return (unsigned)n;
 }
 
-size_t fuzz_seed_ops(const struct fuzz_op *ops, unsigned n, uint8_t *out, size_t max)
+static size_t seed_ops(unsigned i, uint8_t *out, size_t max)
 {
-    FUZZ_CHECK(n * sizeof(*ops) <= max, "%u operations", n);
-    memcpy(out, ops, n * sizeof(*ops));
-    return n * sizeof(*ops);
+    size_t size = fuzz_target.ops_per_seed * sizeof(struct fuzz_op);
+
+    if (i == fuzz_target.nr_seeds) {
+        return 0;
+    }
+    FUZZ_CHECK(size <= max, "a seed of %zu bytes", size);
+    memcpy(out, fuzz_target.ops + i * fuzz_target.ops_per_seed, size);
+    return size;
 }
 
-static struct fuzz_op random_op(uint32_t *random, unsigned nr_codes)
+static struct fuzz_op random_op(uint32_t *random)
 {
     return (struct fuzz_op){
-        .code = (uint8_t)fuzz_random(random, nr_codes),
+        .code = (uint8_t)fuzz_random(random, fuzz_target.nr_codes),
         .a = (uint8_t)fuzz_random(random, 256),
         .b = (uint16_t)fuzz_random(random, fuzz_random(random, 2) ? 16 : 65536),
         .c = fuzz_random(random, fuzz_random(random, 2) ? 64 : UINT32_MAX),
     };
 }
 
-static void change_op(struct fuzz_op *op, uint32_t *random, unsigned nr_codes)
+static void change_op(struct fuzz_op *op, uint32_t *random)
 {
-    struct fuzz_op other = random_op(random, nr_codes);
+    struct fuzz_op other = random_op(random);
 
     switch (fuzz_random(random, 6)) {
     case 0:
@@ -136,7 +99,8 @@ static void change_op(struct fuzz_op *op, uint32_t *random, unsigned nr_codes)
     }
 }
 
-size_t fuzz_mutate_ops(uint8_t *data, size_t size, size_t max, uint32_t *random, unsigned nr_codes)
+/* Insert, remove, repeat, swap or change one operation. */
+static size_t mutate_ops(uint8_t *data, size_t size, size_t max, uint32_t *random)
 {
     struct fuzz_op ops[FUZZ_OPS_MAX + 1];
     unsigned n = fuzz_ops(data, size, ops), most = max / sizeof(*ops);
@@ -147,7 +111,7 @@ size_t fuzz_mutate_ops(uint8_t *data, size_t size, size_t max, uint32_t *random,
     case 0:
     case 1:
         memmove(&ops[at + 1], &ops[at], (n - at) * sizeof(*ops));
-        ops[at] = random_op(random, nr_codes);
+        ops[at] = random_op(random);
         n++;
         break;
     case 2:
@@ -174,7 +138,7 @@ size_t fuzz_mutate_ops(uint8_t *data, size_t size, size_t max, uint32_t *random,
         }
         break;
     default:
-        change_op(&ops[at < n ? at : n - 1], random, nr_codes);
+        change_op(&ops[at < n ? at : n - 1], random);
         break;
     }
     n = n < most ? n : most;
@@ -255,4 +219,54 @@ size_t fuzz_mutate_words(uint8_t *data, size_t size, size_t max, const char *con
     memmove(data + at + len, data + end, size - end);
     memcpy(data + at, word, len);
     return size - (end - at) + len;
+}
+
+/* --- libFuzzer --- */
+
+static size_t seed_of(unsigned i, uint8_t *out, size_t max)
+{
+    return fuzz_target.ops ? seed_ops(i, out, max) : fuzz_target.seed(i, out, max);
+}
+
+static void write_seeds(const char *dir)
+{
+    static uint8_t data[SEED_MAX];
+    size_t size;
+
+    for (unsigned i = 0; (size = seed_of(i, data, sizeof(data))); i++) {
+        char path[4096];
+        FILE *out;
+
+        snprintf(path, sizeof(path), "%s/seed-%02u", dir, i);
+        out = fopen(path, "w");
+        FUZZ_CHECK(out && fwrite(data, size, 1, out) == 1 && fclose(out) == 0, "%s", path);
+    }
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    const char *dir = getenv("FUZZ_SEEDS");
+
+    if (dir) {
+        write_seeds(dir);
+        exit(0);
+    }
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_target.run(data, size);
+    return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    uint32_t random = seed;
+
+    if (fuzz_target.ops) {
+        return mutate_ops(data, size, max, &random);
+    }
+    return fuzz_target.mutate ? fuzz_target.mutate(data, size, max, &random)
+                              : fuzz_mutate_bytes(data, size, max);
 }

@@ -25,14 +25,30 @@
 void fuzz_failed(const char *file, int line, const char *cond, const char *fmt, ...)
     __attribute__((noreturn, format(printf, 4, 5)));
 
-/* What a target defines. */
+/* An operation of a driver, for inputs that are programs: see fuzz_ops(). */
+struct fuzz_op {
+    uint8_t code; /* taken modulo the number of codes */
+    uint8_t a;
+    uint16_t b;
+    uint32_t c;
+};
+
+/* What a target defines: @run, and either @seed and @mutate or, if its inputs are operations, what
+ * FUZZ_OPS() makes of its seeds. */
 extern const struct fuzz_target {
     /* Seed @i into @out. Return: its size; 0 past the last one. */
     size_t (*seed)(unsigned i, uint8_t *out, size_t max);
     /* Change the input in place. Return: the new size, at most @max. NULL: libFuzzer's own way. */
     size_t (*mutate)(uint8_t *data, size_t size, size_t max, uint32_t *random);
     void (*run)(const uint8_t *data, size_t size);
+    const struct fuzz_op *ops; /* of the first seed, then of the second, ... */
+    unsigned nr_seeds, ops_per_seed, nr_codes;
 } fuzz_target;
+
+/* @seeds: an array of arrays of operations, each of a code below @nr */
+#define FUZZ_OPS(seeds, nr)                                                                        \
+    .ops = (seeds)[0], .nr_seeds = sizeof(seeds) / sizeof((seeds)[0]),                             \
+    .ops_per_seed = sizeof((seeds)[0]) / sizeof((seeds)[0][0]), .nr_codes = (nr)
 
 /* fuzz_random - a number below @n > 0 */
 uint32_t fuzz_random(uint32_t *state, uint32_t n);
@@ -42,23 +58,10 @@ size_t fuzz_mutate_bytes(uint8_t *data, size_t size, size_t max);
 
 /* --- inputs that are programs: what a driver does, step by step --- */
 
-struct fuzz_op {
-    uint8_t code; /* taken modulo the number of codes */
-    uint8_t a;
-    uint16_t b;
-    uint32_t c;
-};
-
 #define FUZZ_OPS_MAX 96
 
 /* fuzz_ops - the input as operations; what is too long or left over is ignored */
 unsigned fuzz_ops(const uint8_t *data, size_t size, struct fuzz_op ops[FUZZ_OPS_MAX]);
-
-/* fuzz_mutate_ops - insert, remove, repeat, swap or change one operation of @nr_codes kinds */
-size_t fuzz_mutate_ops(uint8_t *data, size_t size, size_t max, uint32_t *random, unsigned nr_codes);
-
-/* fuzz_seed_ops - copy @n operations out as a seed */
-size_t fuzz_seed_ops(const struct fuzz_op *ops, unsigned n, uint8_t *out, size_t max);
 
 /* --- inputs that are files with fields --- */
 

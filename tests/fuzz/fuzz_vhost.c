@@ -748,20 +748,7 @@ static void run(const uint8_t *data, size_t size)
         CALL_FD                                                                                    \
     }
 
-static size_t seed(unsigned i, uint8_t *out, size_t max)
-{
-    static const struct fuzz_op seeds[][30] = {
-        {LIFE(0, 0)}, {LIFE(7, 0x82)}, {LIFE(3, 0x91)}, {LIFE(15, 3)}};
+static const struct fuzz_op seeds[][30] = {
+    {LIFE(0, 0)}, {LIFE(7, 0x82)}, {LIFE(3, 0x91)}, {LIFE(15, 3)}};
 
-    if (i >= sizeof(seeds) / sizeof(seeds[0])) {
-        return 0;
-    }
-    return fuzz_seed_ops(seeds[i], sizeof(seeds[i]) / sizeof(seeds[i][0]), out, max);
-}
-
-static size_t mutate(uint8_t *data, size_t size, size_t max, uint32_t *random)
-{
-    return fuzz_mutate_ops(data, size, max, random, NR_CODES);
-}
-
-const struct fuzz_target fuzz_target = {.seed = seed, .mutate = mutate, .run = run};
+const struct fuzz_target fuzz_target = {FUZZ_OPS(seeds, NR_CODES), .run = run};
