@@ -54,7 +54,8 @@ START_TEST(a_fatal_signal_in_the_background_ends_the_process)
         if (job == 0) {
             struct terminal t;
 
-            setpgid(0, 0); /* a background process group of this session */
+            signal(SIGQUIT, SIG_DFL); /* ignored in a job that a script has put in the background */
+            setpgid(0, 0);            /* a background process group of this session */
             terminal_take(&t, STDIN_FILENO);
             kill(getpid(), SIGQUIT);
             _exit(11);
