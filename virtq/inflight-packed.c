@@ -83,27 +83,31 @@ static void set_places(struct region *region, struct virtq_place now, struct vir
     compiler_barrier();
 }
 
-static struct virtq_place used_place(const struct region *region)
+/* Read once: the front end may change them at any time. */
+struct places {
+    struct virtq_place used, old;
+};
+
+static struct places places_of(const struct region *region)
 {
-    return (struct virtq_place){.index = region->used_idx, .even = !region->used_wrap_counter};
+    const struct region r = {.places = load_relaxed(&region->places)};
+
+    return (struct places){
+        .used = {.index = r.used_idx, .even = !r.used_wrap_counter},
+        .old = {.index = r.old_used_idx, .even = !r.old_used_wrap_counter},
+    };
 }
 
-static struct virtq_place old_place(const struct region *region)
+static void commit(struct region *region, struct virtq_place used)
 {
-    return (struct virtq_place){.index = region->old_used_idx,
-                                .even = !region->old_used_wrap_counter};
+    store_relaxed(&region->old_free_head, load_relaxed(&region->free_head));
+    set_places(region, used, used);
 }
 
-static void commit(struct region *region)
+static void roll_back(struct region *region, struct virtq_place old)
 {
-    region->old_free_head = region->free_head;
-    set_places(region, used_place(region), used_place(region));
-}
-
-static void roll_back(struct region *region)
-{
-    region->free_head = region->old_free_head;
-    set_places(region, old_place(region), old_place(region));
+    store_relaxed(&region->free_head, load_relaxed(&region->old_free_head));
+    set_places(region, old, old);
 }
 
 static void init(struct region *region, uint16_t entries, struct virtq_place used)
@@ -120,37 +124,38 @@ static void init(struct region *region, uint16_t entries, struct virtq_place use
 }
 
 /* The last batch took effect if the driver could see its first descriptor: then that does not look
- * available any more. */
-static void finish_batch(struct region *region, const struct vring_packed_desc *ring)
+ * available any more. Return: the next place to be used. */
+static struct virtq_place finish_batch(struct region *region, struct places p,
+                                       const struct vring_packed_desc *ring)
 {
-    uint16_t flags = load_acquire(&ring[region->old_used_idx].flags) & (AVAIL | USED);
+    uint16_t flags = load_acquire(&ring[p.old.index].flags) & (AVAIL | USED);
+    bool batch = p.used.index != p.old.index || p.used.even != p.old.even;
 
-    if (region->used_idx != region->old_used_idx ||
-        region->used_wrap_counter != region->old_used_wrap_counter) {
-        if (flags != available_flags(!region->old_used_wrap_counter)) {
-            commit(region);
-        }
+    if (batch && flags != available_flags(p.old.even)) {
+        commit(region, p.used);
+        return p.used;
     }
-    roll_back(region);
+    roll_back(region, p.old);
+    return p.old;
 }
 
 static int free_entries_are_free(struct region *region, uint16_t entries)
 {
-    uint16_t i = region->free_head;
+    uint16_t i = load_relaxed(&region->free_head);
 
     for (unsigned n = 0; i < entries; n++) {
         if (n == entries) {
             return -EINVAL; /* a loop */
         }
         region->desc[i].inflight = 0;
-        i = region->desc[i].next;
+        i = load_relaxed(&region->desc[i].next);
     }
     return 0;
 }
 
 struct found {
     uint64_t counter;
-    uint16_t entry;
+    uint16_t entry, num;
 };
 
 static int by_counter(const void *a, const void *b)
@@ -170,14 +175,19 @@ static int find_inflight(struct virtq_inflight *rec, uint16_t size, uint16_t *bu
         return -ENOMEM;
     }
     for (unsigned i = 0; i < rec->entries; i++) {
-        if (region->desc[i].inflight) {
-            found[n++] = (struct found){.counter = region->desc[i].counter, .entry = (uint16_t)i};
-            descriptors += region->desc[i].num;
+        const struct entry *e = &region->desc[i];
+
+        if (load_relaxed(&e->inflight)) {
+            found[n] = (struct found){.counter = load_relaxed(&e->counter),
+                                      .entry = (uint16_t)i,
+                                      .num = load_relaxed(&e->num)};
+            descriptors += found[n++].num;
         }
     }
     qsort(found, n, sizeof(*found), by_counter);
     for (unsigned i = 0; i < n; i++) {
         rec->again[i] = found[i].entry;
+        rec->again_num[i] = found[i].num;
     }
     rec->nr_again = n;
     rec->counter = n ? found[n - 1].counter + 1 : 0;
@@ -205,29 +215,31 @@ int virtq_inflight_packed_start(struct virtq_inflight *rec, struct vring_packed_
                                 uint16_t size, struct virtq_place *used, uint16_t *busy)
 {
     struct region *region = region_of(rec);
+    struct places p;
     int ret;
 
     virtq_inflight_stop(rec);
     rec->again = calloc(rec->entries, sizeof(*rec->again));
+    rec->again_num = calloc(rec->entries, sizeof(*rec->again_num));
     rec->pushed = calloc(rec->entries, sizeof(*rec->pushed));
     rec->entry_of = calloc(NR_IDS, sizeof(*rec->entry_of));
-    if (!rec->again || !rec->pushed || !rec->entry_of) {
+    if (!rec->again || !rec->again_num || !rec->pushed || !rec->entry_of) {
         return -ENOMEM;
     }
     if (region->version == 0) {
         init(region, rec->entries, *used);
     }
-    if (size > rec->entries || region->version != REGION_VERSION || region->old_used_idx >= size ||
-        region->used_idx >= size) {
+    p = places_of(region);
+    if (size > rec->entries || region->version != REGION_VERSION || p.old.index >= size ||
+        p.used.index >= size) {
         return -EINVAL;
     }
-    finish_batch(region, ring);
+    *used = finish_batch(region, p, ring);
     ret = free_entries_are_free(region, rec->entries);
     if (ret == 0) {
         ret = find_inflight(rec, size, busy);
     }
     if (ret == 0) {
-        *used = used_place(region);
         make_available(ring, size, *used, *busy);
     }
     return ret;
@@ -237,9 +249,9 @@ int virtq_inflight_packed_start(struct virtq_inflight *rec, struct vring_packed_
 
 void virtq_inflight_packed_next(struct virtq_inflight *rec, uint16_t *n)
 {
+    *n = rec->again_num[rec->at_again];
     rec->at = rec->again[rec->at_again++];
     rec->head = rec->at;
-    *n = region_of(rec)->desc[rec->at].num;
 }
 
 struct vring_packed_desc virtq_inflight_packed_copy(struct virtq_inflight *rec)
@@ -320,7 +332,7 @@ void virtq_inflight_packed_publishing(struct virtq_inflight *rec, struct virtq_p
             store_relaxed(&region->free_head, first);
         }
     }
-    set_places(region, used, old_place(region));
+    set_places(region, used, places_of(region).old);
 }
 
 void virtq_inflight_packed_published(struct virtq_inflight *rec)
@@ -332,6 +344,6 @@ void virtq_inflight_packed_published(struct virtq_inflight *rec)
         store_relaxed(&region->desc[rec->pushed[i]].inflight, 0);
     }
     compiler_barrier();
-    commit(region);
+    commit(region, places_of(region).used);
     rec->nr_pushed = 0;
 }

@@ -64,11 +64,11 @@ static void init(struct region *region, uint16_t entries, uint16_t used_idx)
 /* The guest has the last batch back. */
 static void finish_batch(struct region *region, uint16_t entries, uint16_t used_idx)
 {
-    uint16_t n = used_idx - region->used_idx, head = region->last_batch_head;
+    uint16_t n = used_idx - region->used_idx, head = load_relaxed(&region->last_batch_head);
 
     for (; n && n <= entries && head < entries; n--) {
         region->desc[head].inflight = 0;
-        head = region->desc[head].next;
+        head = load_relaxed(&region->desc[head].next);
     }
     compiler_barrier();
     region->used_idx = used_idx;
@@ -140,9 +140,10 @@ void virtq_inflight_forget(void *region)
 void virtq_inflight_stop(struct virtq_inflight *rec)
 {
     free(rec->again);
+    free(rec->again_num);
     free(rec->entry_of);
     free(rec->pushed);
-    rec->again = rec->entry_of = rec->pushed = NULL;
+    rec->again = rec->again_num = rec->entry_of = rec->pushed = NULL;
     rec->nr_again = rec->at_again = 0;
     rec->nr_pushed = rec->nr_taken = 0;
 }

@@ -29,6 +29,7 @@ struct virtq_inflight {
                                     ring, entries */
 
     /* of a packed ring */
+    uint16_t *again_num;          /* descriptors of each chain in @again */
     uint16_t *entry_of;           /* the first entry of a chain, by id */
     uint16_t *pushed;             /* first entries of the chains that are used and hidden */
     uint16_t nr_pushed, nr_taken; /* nr_taken: descriptors of the chain that is being taken */

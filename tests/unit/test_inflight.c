@@ -320,6 +320,105 @@ START_TEST(a_crash_at_every_instruction)
 }
 END_TEST
 
+/* --- a front end that changes the record while it is read --- */
+
+static unsigned steps, change_at;
+static uint16_t change_to;
+static bool changed;
+
+static void change_record(void)
+{
+    uint16_t *fields = (uint16_t *)shared.record;
+
+    for (unsigned i = 0; i < sizeof(shared.record) / sizeof(*fields); i++) {
+        fields[i] = change_to;
+    }
+}
+
+static void trapped_to_change(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+
+    if (stepping && steps++ == change_at) {
+        change_record();
+        changed = true;
+        stepping = false;
+    }
+    if (stepping) {
+        uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+    } else {
+        uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+    }
+}
+
+/* As life_after_a_crash(), but any step may fail. */
+static void life_with_a_changed_record(void)
+{
+    nr_taken = 0;
+    if (virtq_start(&vq, &gm) < 0) {
+        return;
+    }
+    while (nr_taken < 2 * CHAINS && virtq_pop(&vq, &chain) == 1) {
+        taken[nr_taken++] = chain.head;
+    }
+    for (unsigned i = nr_taken; i-- > 0;) {
+        virtq_push(&vq, taken[i], 0);
+    }
+    virtq_publish_used(&vq);
+}
+
+static void assert_in_the_ring(void)
+{
+    const uint8_t *end = (const uint8_t *)(&shared + 1);
+
+    for (const uint8_t *p = shared.record + sizeof(shared.record); p < end; p++) {
+        ck_assert_msg(*p == 0, "change at step %u: byte %d behind the record is written", change_at,
+                      (int)(p - shared.record));
+    }
+    if (vq.packed && vq.packed_ring.next) {
+        ck_assert_msg(vq.packed_ring.used < SIZE, "change at step %u: place %u of %d", change_at,
+                      vq.packed_ring.used, SIZE);
+        ck_assert(vq.packed_ring.next >= shared.packed.ring &&
+                  vq.packed_ring.next < shared.packed.ring + SIZE);
+    }
+}
+
+/* Two processors: the front end may write between a check and the use of what was checked. */
+START_TEST(a_record_that_changes_at_any_instruction_harms_nobody)
+{
+    static const uint16_t values[] = {UINT16_MAX, 101, 1};
+    const struct sigaction action = {.sa_sigaction = trapped_to_change, .sa_flags = SA_SIGINFO};
+    static struct shared before;
+
+    mallopt(M_MMAP_THRESHOLD, 1 << 16);
+    sigaction(SIGTRAP, &action, NULL);
+    ck_assert_int_eq(guest_memory_add(&gm, GPA, sizeof(shared), &shared), 0);
+    if (_i) {
+        offer_packed();
+    } else {
+        offer_split();
+    }
+    set_up(_i, false);
+    life();
+    tear_down();
+    before = shared;
+    for (unsigned v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
+        change_to = values[v];
+        changed = true;
+        for (change_at = 0; changed; change_at += 23) {
+            shared = before;
+            changed = false;
+            set_up(_i, false);
+            steps = 0;
+            in_single_steps(life_with_a_changed_record);
+            assert_in_the_ring();
+            tear_down();
+        }
+        ck_assert_uint_gt(change_at, 100);
+    }
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_THREAD__)
@@ -331,6 +430,7 @@ int main(void)
     TCase *tc = tcase_create("inflight");
 
     tcase_add_loop_test(tc, a_crash_at_every_instruction, 0, 3);
+    tcase_add_loop_test(tc, a_record_that_changes_at_any_instruction_harms_nobody, 0, 2);
     suite_add_tcase(s, tc);
     return suite_run(s);
 }
