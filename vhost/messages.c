@@ -74,13 +74,13 @@ static int get_max_mem_slots(struct vhost_session *s, struct error *err)
 
 static int get_features(struct vhost_session *s, struct error *err)
 {
-    return reply_u64(s, s->dev->device_features | BIT(VHOST_F_PROTOCOL_FEATURES), err);
+    return reply_u64(s, vhost_offered(s) | BIT(VHOST_F_PROTOCOL_FEATURES), err);
 }
 
 static int set_features(struct vhost_session *s, struct error *err)
 {
     uint64_t features = s->channel.msg.payload.u64;
-    uint64_t unknown = features & ~(s->dev->device_features | BIT(VHOST_F_PROTOCOL_FEATURES));
+    uint64_t unknown = features & ~(vhost_offered(s) | BIT(VHOST_F_PROTOCOL_FEATURES));
 
     if (unknown) {
         return error_set(err, -EINVAL, "features 0x%" PRIx64 " were not offered", unknown);

@@ -116,7 +116,7 @@ static void close_kick(struct vhost_ring *r)
 void vhost_driver_forget(struct vhost_session *s)
 {
     virtio_set_status(s->dev, 0);
-    s->dev->driver_features = s->dev->device_features;
+    s->dev->driver_features = vhost_offered(s);
     s->live = false;
 }
 

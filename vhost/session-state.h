@@ -7,6 +7,7 @@
 #ifndef POLLUX_VHOST_SESSION_STATE_H
 #define POLLUX_VHOST_SESSION_STATE_H
 
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 
 #include "vhost/channel.h"
@@ -55,6 +56,13 @@ struct vhost_session {
 static inline bool vhost_session_has(const struct vhost_session *s, unsigned feature)
 {
     return s->features & BIT(feature);
+}
+
+/* A driver that switches the write cache off relies on it, and a back end that is started again does
+ * not know: so it cannot. The option cache= does. */
+static inline uint64_t vhost_offered(const struct vhost_session *s)
+{
+    return s->dev->device_features & ~BIT(VIRTIO_BLK_F_CONFIG_WCE);
 }
 
 static inline bool vhost_needs_reset(const struct vhost_session *s)

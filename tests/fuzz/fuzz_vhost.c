@@ -391,7 +391,8 @@ static bool send_fd(uint32_t request, unsigned i, int fd)
 
 static bool send_features(const struct fuzz_op *op)
 {
-    uint64_t features = t.f->dev->device_features | BIT(VHOST_F_PROTOCOL_FEATURES);
+    uint64_t features = (t.f->dev->device_features & ~BIT(VIRTIO_BLK_F_CONFIG_WCE)) |
+                        BIT(VHOST_F_PROTOCOL_FEATURES);
 
     features &= op->a & 1 ? UINT64_MAX : ~BIT(VIRTIO_F_RING_PACKED);
     features &= op->a & 2 ? UINT64_MAX : ~BIT(VIRTIO_RING_F_EVENT_IDX);
