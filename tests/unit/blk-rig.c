@@ -117,10 +117,18 @@ static int memory_open(AioContext *ctx, const struct image *image,
     return 0;
 }
 
+static bool is_refused(struct blk_rig *rig)
+{
+    return rig->refuse && --rig->refuse == 0;
+}
+
 static int memory_submit(struct engine *e, struct engine_req *req)
 {
     struct memory_engine *m = container_of(e, struct memory_engine, e);
 
+    if (is_refused(m->rig)) {
+        return -EIO;
+    }
     stat_add(&m->rig->submitted[m->index], 1);
     list_add_tail(&m->pending, &req->node);
     if (m->rig->hold) {

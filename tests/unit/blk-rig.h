@@ -60,6 +60,7 @@ struct blk_rig {
     int fail;                  /* -errno for all requests */
     unsigned fail_times;       /* so many requests fail, then all go well; 0: no end */
     unsigned fail_after;       /* so many more requests go well; 0: for ever */
+    unsigned refuse;           /* the submission of this number, from 1, is refused; 0: none */
     bool hold;                 /* complete nothing until blk_rig_release() */
     sem_t *releasing, *go;     /* blk_rig_release() posts one and awaits the other; NULL: neither */
     sem_t held;                /* posted for each request held */

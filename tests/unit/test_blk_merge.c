@@ -261,6 +261,21 @@ START_TEST(of_a_failed_run_only_the_bad_request_fails)
 }
 END_TEST
 
+START_TEST(of_a_run_that_the_engine_refuses_each_is_done_singly)
+{
+    struct ask asks[3];
+
+    begin((struct blk_rig_options){.merge = true});
+    in_a_row(asks, 3, READ);
+    rig.refuse = 1;
+    ck_assert_uint_eq(do_all(asks, 3), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_data(asks, i);
+    }
+    blk_rig_destroy(&rig);
+}
+END_TEST
+
 /* In the middle of the third one, and at its beginning. */
 START_TEST(of_a_short_transfer_the_rest_is_done_singly)
 {
@@ -344,6 +359,7 @@ int main(void)
     tcase_add_test(merge, a_run_is_bounded);
     tcase_add_test(merge, a_run_fills_the_vector_of_its_first_chain_to_the_last_entry);
     tcase_add_loop_test(merge, of_a_failed_run_only_the_bad_request_fails, 0, 2);
+    tcase_add_test(merge, of_a_run_that_the_engine_refuses_each_is_done_singly);
     tcase_add_loop_test(merge, of_a_short_transfer_the_rest_is_done_singly, 0, 4);
     tcase_add_test(merge, a_file_that_ends_in_a_run_fails_what_is_beyond_it);
     tcase_add_test(merge, a_reset_waits_for_a_run);

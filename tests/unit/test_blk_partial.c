@@ -318,6 +318,20 @@ START_TEST(a_block_that_cannot_be_read_fails_the_write_and_frees_the_block)
 }
 END_TEST
 
+/* The read of the block, or its write. */
+START_TEST(a_write_of_a_part_that_the_engine_refuses_fails_and_frees_the_block)
+{
+    begin((struct blk_rig_options){.werror = VIRTIO_BLK_REPORT});
+    rig.refuse = _i + 1;
+    ck_assert_uint_eq(blk_rig_do(&rig, 0,
+                                 fake_driver_chain(drv, HDR(.type = WRITE, .sector = 3),
+                                                   OUT_BYTES(data, 512), STATUS())),
+                      IOERR);
+    ck_assert_uint_eq(blk_rig_do(&rig, 0, write_chain(4, SECTOR)), OK);
+    end();
+}
+END_TEST
+
 /* The @i-th request of the engine fails, and all after it. */
 static void fail_from(unsigned i)
 {
@@ -395,6 +409,8 @@ int main(void)
     tcase_add_test(tc, changes_of_whole_blocks_do_not_wait_for_each_other_but_in_turn_with_parts);
     tcase_add_test(tc, a_whole_write_that_fails_frees_its_blocks);
     tcase_add_test(tc, a_block_that_cannot_be_read_fails_the_write_and_frees_the_block);
+    tcase_add_loop_test(tc, a_write_of_a_part_that_the_engine_refuses_fails_and_frees_the_block, 0,
+                        2);
     tcase_add_loop_test(
         tc, a_kept_write_is_tried_again_from_the_read_on_and_others_do_not_wait_for_it, 0, 2);
     tcase_add_loop_test(tc, zeroes_that_fail_are_tried_again_where_they_failed, 0, 5);

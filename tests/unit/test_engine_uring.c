@@ -15,6 +15,7 @@
 
 static int answer; /* of the kernel, to so many submissions */
 static unsigned answers, submissions;
+static bool one_by_one; /* the kernel takes only one request a call */
 
 int io_uring_submit(struct io_uring *ring)
 {
@@ -24,6 +25,15 @@ int io_uring_submit(struct io_uring *ring)
     if (answers) {
         answers--;
         return answer;
+    }
+    if (one_by_one) {
+        unsigned tail = ring->sq.sqe_tail;
+        int ret;
+
+        ring->sq.sqe_tail = ring->sq.sqe_head + 1;
+        ret = real(ring);
+        ring->sq.sqe_tail = tail;
+        return ret;
     }
     return real(ring);
 }
@@ -37,17 +47,17 @@ static void io_done(struct engine_req *req, ssize_t res)
     done++;
 }
 
-START_TEST(with_nothing_in_flight_a_timer_tries_again)
+static char buf[512];
+static struct iovec iov = {buf, sizeof(buf)};
+static struct engine *engine;
+static struct image image;
+static AioContext *ctx;
+
+static void setup(void)
 {
-    static const int of_the_kernel[] = {0, -EAGAIN, -EBUSY};
-    char path[] = "/var/tmp/pollux-uring-XXXXXX", buf[512];
+    char path[] = "/var/tmp/pollux-uring-XXXXXX";
     struct image_config config = {.path = path};
-    struct iovec iov = {buf, sizeof(buf)};
-    struct engine_req req = {.op = ENGINE_READ, .iov = &iov, .iovcnt = 1, .cb = io_done};
-    struct engine *engine;
-    struct image image;
     struct error err = {""};
-    AioContext *ctx;
     int fd = mkstemp(path);
 
     ck_assert_int_ge(fd, 0);
@@ -59,6 +69,21 @@ START_TEST(with_nothing_in_flight_a_timer_tries_again)
     ck_assert_msg(engine_open(&engine_io_uring, ctx, &image, &(struct engine_config){.depth = 8},
                               &engine, &err) == 0,
                   "%s", err.msg);
+}
+
+static void teardown(void)
+{
+    engine_close(engine);
+    loop_free(ctx);
+    image_close(&image);
+}
+
+START_TEST(with_nothing_in_flight_a_timer_tries_again)
+{
+    static const int of_the_kernel[] = {0, -EAGAIN, -EBUSY};
+    struct engine_req req = {.op = ENGINE_READ, .iov = &iov, .iovcnt = 1, .cb = io_done};
+
+    setup();
     answer = of_the_kernel[_i];
     answers = 3;
     ck_assert_int_eq(engine_submit(engine, &req), 0);
@@ -71,9 +96,28 @@ START_TEST(with_nothing_in_flight_a_timer_tries_again)
     if (!image.in_memory) { /* else no ring is used */
         ck_assert_uint_eq(submissions, 4);
     }
-    engine_close(engine);
-    loop_free(ctx);
-    image_close(&image);
+    teardown();
+}
+END_TEST
+
+START_TEST(what_the_kernel_leaves_goes_down_in_the_same_turn)
+{
+    struct engine_req reqs[5];
+
+    setup();
+    one_by_one = true;
+    for (unsigned i = 0; i < 5; i++) {
+        reqs[i] = (struct engine_req){.op = ENGINE_READ, .iov = &iov, .iovcnt = 1, .cb = io_done};
+        ck_assert_int_eq(engine_submit(engine, &reqs[i]), 0);
+    }
+    aio_poll(ctx, false);
+    if (!image.in_memory) {
+        ck_assert_uint_eq(submissions, 5);
+    }
+    while (done < 5) {
+        aio_poll(ctx, true);
+    }
+    teardown();
 }
 END_TEST
 
@@ -83,6 +127,7 @@ int main(void)
     TCase *t = tcase_create("io_uring");
 
     tcase_add_loop_test(t, with_nothing_in_flight_a_timer_tries_again, 0, 3);
+    tcase_add_test(t, what_the_kernel_leaves_goes_down_in_the_same_turn);
     suite_add_tcase(s, t);
     return suite_run(s);
 }
