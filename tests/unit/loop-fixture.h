@@ -44,8 +44,8 @@ struct source {
     struct aio_handler h;
     AioContext *ctx;
     int fd;
-    unsigned owed;            /* events that poll() sees */
-    const unsigned *expected; /* what the loop is told of events to come, or NULL */
+    unsigned pending;          /* events that poll() sees */
+    const unsigned *in_flight; /* count of requests in flight; NULL: none */
 
     unsigned looks;  /* poll() calls */
     unsigned ready;  /* ready() calls */

@@ -183,15 +183,15 @@ END_TEST
 
 /* --- nobody starves --- */
 
-static void always_owed(struct source *s)
+static void always_pending(struct source *s)
 {
-    s->owed = 1;
+    s->pending = 1;
 }
 
 START_TEST(a_busy_polled_source_delays_an_fd_by_no_more_than_a_slice)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source busy = {.in_poll = always_owed}, s = {0};
+    struct source busy = {.in_poll = always_pending}, s = {0};
 
     source_add(&busy, ctx);
     source_add_fd(&s, ctx);
@@ -245,7 +245,7 @@ static void count_cb(void *opaque)
 START_TEST(a_busy_polled_source_starves_neither_timers_nor_bottom_halves)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source busy = {.in_poll = always_owed};
+    struct source busy = {.in_poll = always_pending};
     struct aio_timer timer;
     struct aio_bh bh;
 
@@ -294,7 +294,7 @@ END_TEST
 START_TEST(two_busy_polled_sources_run_in_turn)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source a = {.in_poll = always_owed}, b = {.in_poll = always_owed};
+    struct source a = {.in_poll = always_pending}, b = {.in_poll = always_pending};
 
     source_add(&a, ctx);
     source_add(&b, ctx);
@@ -369,30 +369,30 @@ END_TEST
 
 static void make_quiet(struct source *quiet, struct source *busy)
 {
-    quiet->owed = busy->owed = 1;
+    quiet->pending = busy->pending = 1;
     ck_assert(aio_poll(busy->ctx, true)); /* neither is new any more */
     virtual_clock_advance(AIO_POLL_IDLE_NS - 1000000);
-    busy->owed = 1;
+    busy->pending = 1;
     ck_assert(aio_poll(busy->ctx, true)); /* not yet */
     ck_assert(aio_in_poll_set(&quiet->h));
     virtual_clock_advance(1000000 + AIO_POLL_SCAN_NS);
-    busy->owed = 1;
+    busy->pending = 1;
     ck_assert(aio_poll(busy->ctx, true));
     ck_assert(aio_in_poll_set(&busy->h));
 }
 
-START_TEST(a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed)
+START_TEST(a_new_source_without_an_event_leaves_the_poll_set_and_joins_with_a_request_in_flight)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
     struct source idle = {0}, busy = {0};
 
     source_add(&busy, ctx);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
     source_add(&idle, ctx);
     ck_assert(idle.polling);
     virtual_clock_advance(AIO_POLL_GRACE_NS + AIO_POLL_SCAN_NS);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
     ck_assert(aio_in_poll_set(&busy.h));
     ck_assert(!aio_in_poll_set(&idle.h));
@@ -449,7 +449,7 @@ START_TEST(an_event_that_races_with_leaving_the_poll_set_is_not_lost)
 
     source_add(&quiet, ctx);
     source_add(&busy, ctx);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
     busy.event_after_looks = 10;
     ck_assert(aio_poll(ctx, true));
@@ -497,23 +497,23 @@ START_TEST(a_quiet_source_may_be_removed)
 }
 END_TEST
 
-START_TEST(a_source_that_owes_an_event_stays_in_the_poll_set)
+START_TEST(a_source_with_a_request_in_flight_stays_in_the_poll_set)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source owing = {0}, busy = {0};
-    unsigned expected = 1;
+    struct source counted = {0}, busy = {0};
+    unsigned in_flight = 1;
 
-    source_add(&owing, ctx);
-    owing.h.source.in_flight = &expected;
+    source_add(&counted, ctx);
+    counted.h.source.in_flight = &in_flight;
     source_add(&busy, ctx);
-    make_quiet(&owing, &busy);
-    ck_assert(aio_in_poll_set(&owing.h));
-    expected = 0;
+    make_quiet(&counted, &busy);
+    ck_assert(aio_in_poll_set(&counted.h));
+    in_flight = 0;
     virtual_clock_advance(AIO_POLL_SCAN_NS);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
-    ck_assert(!aio_in_poll_set(&owing.h));
-    source_remove(&owing);
+    ck_assert(!aio_in_poll_set(&counted.h));
+    source_remove(&counted);
     source_remove(&busy);
     loop_free(ctx);
 }
@@ -544,14 +544,14 @@ START_TEST(what_is_left_out_while_polling_goes_well_is_watched_again_before_the_
 
     source_add(&s, ctx);
     for (unsigned round = 0; round < 3; round++) {
-        s.owed = 1;
+        s.pending = 1;
         ck_assert(aio_poll(ctx, true));
         virtual_clock_advance(AIO_UNWATCH_NS);
-        s.owed = 1;
+        s.pending = 1;
         ck_assert(aio_poll(ctx, true));
         ck_assert(ctx->unwatched);
         source_fire(&s);
-        s.owed = 1;
+        s.pending = 1;
         ck_assert(aio_poll(ctx, true)); /* seen by polling; its descriptor stays readable */
         if (ctx->fdmon->ops->watch) {
             ck_assert(!aio_poll(ctx, false));
@@ -568,7 +568,7 @@ START_TEST(what_is_left_out_while_polling_goes_well_is_watched_again_before_the_
         ck_assert_uint_ge(s.ready, 2 * round + 1);
         source_fire(&s);
         ck_assert(aio_poll(ctx, true));
-        ck_assert_uint_eq(s.owed, 0);
+        ck_assert_uint_eq(s.pending, 0);
     }
     ck_assert_uint_ge(s.ready, 6);
     source_remove(&s);
@@ -588,7 +588,7 @@ START_TEST(while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins)
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(s.ready, 1);
     for (unsigned i = 1; i <= 3; i++) {
-        s.owed = 1; /* it is quick */
+        s.pending = 1; /* it is quick */
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(s.polled, i);
     }
@@ -807,7 +807,7 @@ START_TEST(the_policy_is_told_of_a_miss)
     aio_poll(ctx, false);
     s.event_after_looks = 0;
     source_fire(&s);
-    s.owed = 0;
+    s.pending = 0;
     ck_assert(aio_poll(ctx, true));
     ck_assert_int_eq(told.last.outcome, POLL_BLOCKED);
     ck_assert_uint_ge(told.last.polled_ns, WINDOW_NS);
@@ -950,7 +950,7 @@ END_TEST
 
 static void poll_like_an_eventfd_user(struct source *s)
 {
-    s->owed = 0;
+    s->pending = 0;
 }
 
 /* A descriptor that fired for an event that was taken by polling is read, but is no event. */
@@ -995,7 +995,7 @@ START_TEST(turns_in_which_the_loop_was_not_idle_teach_nothing)
     s.event_after_looks = 20;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(told.waits, 1);
-    s.owed = 1;
+    s.pending = 1;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(s.polled, 2);
     ck_assert_uint_eq(told.waits, 1);
@@ -1031,9 +1031,9 @@ int main(void)
     tcase_add_loop_test(t, an_event_that_races_with_leaving_the_poll_set_is_not_lost, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_the_last_source_leaving_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_quiet_source_may_be_removed, 0, n);
-    tcase_add_loop_test(t, a_source_that_owes_an_event_stays_in_the_poll_set, 0, n);
+    tcase_add_loop_test(t, a_source_with_a_request_in_flight_stays_in_the_poll_set, 0, n);
     tcase_add_loop_test(
-        t, a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed, 0,
+        t, a_new_source_without_an_event_leaves_the_poll_set_and_joins_with_a_request_in_flight, 0,
         n);
     tcase_add_loop_test(t, a_source_that_blocks_between_its_events_stays_in_the_poll_set, 0, n);
     tcase_add_loop_test(t, while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins, 0, n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Traces of waits: the format, the replay, and what each policy may cost on each trace. */
+/* Files of waits: the format, the replay, and a bound for the regret of each policy on each file. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static int read_text(const char *text, struct waits *t, struct error *err)
 
 /* --- the format --- */
 
-START_TEST(a_trace_is_read_as_written)
+START_TEST(a_file_of_waits_is_read_as_written)
 {
     static const struct wait_record records[] = {
         {.busy_ns = 2000, .wait_ns = 123, .ready = 1},
@@ -74,7 +74,7 @@ START_TEST(a_trace_is_read_as_written)
 }
 END_TEST
 
-START_TEST(what_is_not_a_trace_is_refused_with_the_line)
+START_TEST(a_file_that_is_not_of_waits_is_refused_with_the_line)
 {
     static const struct {
         const char *text, *where;
@@ -103,7 +103,7 @@ END_TEST
 
 /* --- the replay --- */
 
-START_TEST(what_cannot_be_read_is_no_end_of_a_trace)
+START_TEST(a_read_error_is_not_the_end_of_a_file)
 {
     struct waits t;
     struct error err = {""};
@@ -261,7 +261,7 @@ START_TEST(cost_regrets_at_most_a_quarter_in_the_mean_and_twice_at_worst)
 }
 END_TEST
 
-START_TEST(every_trace_has_a_bound)
+START_TEST(every_file_of_waits_has_a_bound)
 {
     DIR *dir = opendir("build/traces");
     struct dirent *e;
@@ -329,16 +329,16 @@ int main(void)
     TCase *format = tcase_create("format"), *replay = tcase_create("replay");
     TCase *regrets = tcase_create("regret");
 
-    tcase_add_test(format, a_trace_is_read_as_written);
-    tcase_add_loop_test(format, what_is_not_a_trace_is_refused_with_the_line, 0, 12);
+    tcase_add_test(format, a_file_of_waits_is_read_as_written);
+    tcase_add_loop_test(format, a_file_that_is_not_of_waits_is_refused_with_the_line, 0, 12);
     suite_add_tcase(s, format);
-    tcase_add_test(replay, what_cannot_be_read_is_no_end_of_a_trace);
+    tcase_add_test(replay, a_read_error_is_not_the_end_of_a_file);
     tcase_add_loop_test(replay, replay_counts_what_the_model_says, 0, 2);
     tcase_add_test(replay, a_recorded_wake_up_is_taken_off_a_wait);
     suite_add_tcase(s, replay);
     tcase_add_loop_test(regrets, no_policy_regrets_more_than_its_bound, 0, NR_BOUNDS);
     tcase_add_test(regrets, cost_regrets_at_most_a_quarter_in_the_mean_and_twice_at_worst);
-    tcase_add_test(regrets, every_trace_has_a_bound);
+    tcase_add_test(regrets, every_file_of_waits_has_a_bound);
     tcase_add_test(regrets, cost_gives_up_when_events_wait_for_it_to_block);
     suite_add_tcase(s, regrets);
 
