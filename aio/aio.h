@@ -45,11 +45,10 @@ typedef struct aio_context AioContext;
 struct aio_handler;
 
 /*
- * Requests in one system call. If a call has more than two requests, the kernel's block
- * layer holds them back until the last one is prepared (AIO_PLUG_THRESHOLD in fs/aio.c,
- * IO_PLUG_THRESHOLD of io_uring), and the device waits. Requests
- * that complete inside the call, as from the page cache, have no device that waits: there a long
- * batch only saves system calls.
+ * Requests in one system call. If a call has more than two requests, the kernel's block layer holds
+ * them back until the last one is prepared (AIO_PLUG_THRESHOLD in fs/aio.c, IO_PLUG_THRESHOLD of
+ * io_uring), and the device waits. Requests that complete inside the call, as from the page cache,
+ * have no device that waits: there a long batch only saves system calls.
  */
 #define AIO_BATCH_DEVICE    2
 #define AIO_BATCH_AT_ONCE   64
@@ -265,8 +264,8 @@ static inline void aio_count_batch(struct aio_handler *h, unsigned n)
 
 /**
  * aio_notify - make the owner's current or next blocking aio_poll() return soon
- * Stores of the caller before the call are visible to the owner after the wake-up. Costs one barrier, and a system
- * call only if the owner is about to sleep.
+ * Stores of the caller before the call are visible to the owner after the wake-up. Costs one
+ * barrier, and a system call only if the owner is about to sleep.
  * Context: any thread, also a signal handler.
  */
 void aio_notify(AioContext *ctx);
@@ -337,9 +336,9 @@ void aio_timer_cancel(struct aio_timer *t);
 
 /*
  * Work to be done once for all events of an iteration: one io_submit for a batch, one interrupt for
- * many completions. Runs after handlers, bottom halves and timers, in the
- * order in which it was deferred. A callback may defer work: it runs in the same turn, up
- * to a few rounds, and the rest in the next turn, which does not block.
+ * many completions. Runs after handlers, bottom halves and timers, in the order in which it was
+ * deferred. A callback may defer work: it runs in the same turn, up to a few rounds, and the rest
+ * in the next turn, which does not block.
  */
 struct aio_deferred {
     void (*cb)(void *opaque);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Bottom halves. Any thread pushes onto a lock-free stack; the owner takes the whole stack at once
- * and reverses it, so they run in the order of the calls. A bottom half that is scheduled while they
- * run waits for the next iteration, so one that schedules itself does not starve the other sources.
+ * and reverses it, so they run in the order of the calls. A bottom half that is scheduled while
+ * they run waits for the next iteration, so one that schedules itself does not starve the other
+ * sources.
  */
 #include "aio/bh.h"
 #include "aio/loop.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Copying from memory that may be missing: a mapping of a file that was truncated, or whose pages
- * the host cannot read back. The processor then faults in the middle of the copy, and the kernel sends
- * SIGBUS to the thread that copies.
+ * the host cannot read back. The processor then faults in the middle of the copy, and the kernel
+ * sends SIGBUS to the thread that copies.
  */
 #ifndef POLLUX_BASE_GUARDED_COPY_H
 #define POLLUX_BASE_GUARDED_COPY_H

@@ -22,7 +22,7 @@ static void log_line(const struct disk_log *log, const char *fmt, ...)
     }
 }
 
-/* Logs the bytes of the image that the guest does not get, and a page cache in spite of O_DIRECT. */
+/* Logs bytes of the image that the guest does not get, and a page cache in spite of O_DIRECT. */
 static void report_image(const struct disk *d, const struct disk_log *log)
 {
     const struct disk_config *config = d->config;

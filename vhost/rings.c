@@ -278,7 +278,7 @@ int vhost_set_vring_kick(struct vhost_session *s, struct error *err)
     return vhost_rings_update(s, err);
 }
 
-/* The I/O thread may be about to write the old one: the number stays, and refers to the new file. */
+/* The I/O thread may be about to write the old one: the number now refers to the new file. */
 int vhost_set_vring_call(struct vhost_session *s, struct error *err)
 {
     struct vhost_ring *r;

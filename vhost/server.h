@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * One disk behind one listening socket, for one front end at a time. A thread of its own answers the
- * front end, so that a disk that hangs, or a busy front end, does not delay another disk.
+ * One disk behind one listening socket, for one front end at a time. A thread of its own answers
+ * the front end, so that a disk that hangs, or a busy front end, does not delay another disk.
  */
 #ifndef POLLUX_VHOST_SERVER_H
 #define POLLUX_VHOST_SERVER_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The state that one front end and a device have agreed on: features, memory, rings. Messages change
- * it. A ring is served while it is complete (vhost/rings.h).
+ * The state that one front end and a device have agreed on: features, memory, rings. Messages
+ * change it. A ring is served while it is complete (vhost/rings.h).
  *
  * Context: everything here runs in the thread of the disk's server (vhost/server.h). Stopping a ring
  * waits for its requests, so a message may take as long as a request of the disk.

@@ -2,8 +2,8 @@
 /*
  * Guest physical memory as the host sees it.
  *
- * A guest address is translated together with a length: the whole range must be inside one region. Reading the table needs no lock: it is changed only while no
- * vCPU and no I/O thread looks at it.
+ * A guest address is translated together with a length: the whole range must be inside one region.
+ * Reading the table needs no lock: it is changed only while no vCPU and no I/O thread looks at it.
  */
 #ifndef POLLUX_VIRTQ_GUEST_MEMORY_H
 #define POLLUX_VIRTQ_GUEST_MEMORY_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A record of the chains in flight, in memory that outlives the process: a back end that starts
- * again takes these chains again. The layout is the one that the vhost-user specification proposes for
- * a split ring ("Inflight I/O tracking"), so that another back end may have written it.
+ * again takes these chains again. The layout is the one that the vhost-user specification proposes
+ * for a split ring ("Inflight I/O tracking"), so that another back end may have written it.
  *
  * The memory is shared with the front end, which is not trusted. Each value is checked, and
  * a wrong value can only damage chains of the same guest.

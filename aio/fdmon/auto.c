@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The default monitor. With few handlers it is ppoll, which needs no set-up in the kernel. With many
- * handlers epoll costs less, because ppoll passes all of them to the kernel in each call.
+ * The default monitor. With few handlers it is ppoll, which needs no set-up in the kernel. With
+ * many handlers epoll costs less, because ppoll passes all of them to the kernel in each call.
  *
- * The ppoll set is always up to date, which costs no system call. So the change back to ppoll cannot
- * fail, and if epoll fails, ppoll is used.
+ * The ppoll set is always up to date, which costs no system call. So the change back to ppoll
+ * cannot fail, and if epoll fails, ppoll is used.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -25,7 +25,7 @@ struct fdmon_ops {
     int (*add)(struct fdmon *m, struct aio_handler *h);
     void (*remove)(struct fdmon *m, struct aio_handler *h);
 
-    /* Stop watching @h, which the loop polls, or watch it again. If the descriptor is ready by then,
+    /* Stop watching @h, which the loop polls, or watch it again. If the descriptor is then ready,
      * the next wait() reports it. Can't fail. NULL: the monitor always watches @h. */
     void (*watch)(struct fdmon *m, struct aio_handler *h, bool on);
 

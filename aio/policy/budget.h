@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A bound on the CPU time that polling takes, whatever the policy: in any interval of 100 ms at most
- * the given share of a CPU.
+ * A bound on the CPU time that polling takes, whatever the policy: in any interval of 100 ms at
+ * most the given share of a CPU.
  *
  * A token bucket. It holds an eighth of the budget of 100 ms and fills at seven eighths of the
  * permitted rate. An interval of 100 ms can spend the contents of the bucket at its begin and the

@@ -3,11 +3,11 @@
  * What blocking costs, measured while the loop works.
  *
  * A loop that blocks knows when it woke up, not when the event came. With a steady source, a wait
- * that blocks is longer than a wait that polls by the cost of blocking: the notification of the other
- * side, the wake-up and the system calls. So from time to time the policy makes a
- * probe: it blocks in a wait that it would poll in, or the reverse. The difference to the mean of
- * the other waits is a sample. Each wait that blocked also gives an upper bound: its event came
- * after polling had ended.
+ * that blocks is longer than a wait that polls by the cost of blocking: the notification of the
+ * other side, the wake-up and the system calls. So from time to time the policy makes a probe: it
+ * blocks in a wait that it would poll in, or the reverse. The difference to the mean of the other
+ * waits is a sample. Each wait that blocked also gives an upper bound: its event came after polling
+ * had ended.
  */
 #ifndef POLLUX_AIO_POLICY_COST_WAKE_H
 #define POLLUX_AIO_POLICY_COST_WAKE_H

@@ -2,9 +2,10 @@
 /*
  * Poll policies: how long to spin before blocking.
  *
- * The loop asks the policy for a window at the begin of each wait, and reports the length of the wait
- * and the sources that ended it afterwards. A policy is pure code: no clock, system call, lock or allocation. Every time is an
- * argument, so the same code runs in the loop, in a unit test and in a replay on a virtual clock.
+ * The loop asks the policy for a window at the begin of each wait, and reports the length of the
+ * wait and the sources that ended it afterwards. A policy is pure code: no clock, system call, lock
+ * or allocation. Every time is an argument, so the same code runs in the loop, in a unit test and
+ * in a replay on a virtual clock.
  *
  * A wait is the time from the moment when the loop found nothing to do until something was ready.
  * All times are nanoseconds.

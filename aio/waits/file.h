@@ -46,7 +46,7 @@ struct waits {
  * waits_read - read a whole file
  * @name: of the file, for messages
  * @out:  filled on success; waits_free() frees
- * Return: 0; -EINVAL if it is not a file of waits, -ENOMEM or -EIO; @err has the line and the reason.
+ * Return: 0; -EINVAL: no file of waits, -ENOMEM or -EIO; @err has the line and the reason.
  */
 int waits_read(FILE *in, const char *name, struct waits *out, struct error *err);
 void waits_free(struct waits *t);

@@ -4,8 +4,8 @@
  *
  * The model: an event comes a fixed time after the loop went idle, whatever the loop does. If the
  * window T is at least as long as the wait, polling sees the event at once and the wait of x costs
- * x. If not, the event is seen W later and the wait costs T + w * W. The clairvoyant policy knows x,
- * and spins exactly when x < w * W; regret is a policy's cost divided by the clairvoyant's.
+ * x. If not, the event is seen W later and the wait costs T + w * W. The clairvoyant policy knows
+ * x, and spins exactly when x < w * W; regret is a policy's cost divided by the clairvoyant's.
  */
 #ifndef POLLUX_AIO_WAITS_REPLAY_H
 #define POLLUX_AIO_WAITS_REPLAY_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Files of waits: the format, the replay, and a bound for the regret of each policy on each file. */
+/* Files of waits: the format, the replay, and bounds for the regret of each policy. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
