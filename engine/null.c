@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * An engine that moves no data. Without a delay every request completes at the end of the turn:
- * this measures the rest of the path. With a delay the engine is a disk that takes exactly that
- * time: a timerfd wakes a loop that blocks, and a loop that polls reads the clock.
+ * An engine that moves no data. Without a delay every request completes at the end of the turn,
+ * which measures the other parts of the path. With a delay the engine is a disk that takes exactly
+ * that time: a timerfd wakes a loop that blocks, and a loop that polls reads the clock.
  */
 #include <errno.h>
 #include <stdlib.h>
