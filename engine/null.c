@@ -126,7 +126,7 @@ static int null_open(AioContext *ctx, const struct image *image, const struct en
                      struct engine **out, struct error *err)
 {
     struct null_engine *n = calloc(1, sizeof(*n));
-    int r;
+    int ret;
 
     if (!n) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
@@ -138,13 +138,13 @@ static int null_open(AioContext *ctx, const struct image *image, const struct en
     n->e.ctx = ctx;
     if (n->delay_ns) {
         n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        r = n->timer_fd < 0 ? -errno
-                            : aio_handler_add(ctx, &n->handler, n->timer_fd, POLLIN, &delayed_ops,
-                                              n, "null", &n->e.in_flight);
-        if (r < 0) {
+        ret = n->timer_fd < 0 ? -errno
+                              : aio_handler_add(ctx, &n->handler, n->timer_fd, POLLIN, &delayed_ops,
+                                                n, "null", &n->e.in_flight);
+        if (ret < 0) {
             close(n->timer_fd);
             free(n);
-            return error_set(err, r, "cannot set up a delay: %s", strerror(-r));
+            return error_set(err, ret, "cannot set up a delay: %s", strerror(-ret));
         }
     }
     *out = &n->e;
