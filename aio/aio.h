@@ -58,7 +58,7 @@ struct aio_context_config {
     struct poll_params poll;
     const char *fdmon;       /* a name from aio_fdmon_name(); NULL: "auto" */
     unsigned max_batch;      /* most requests in one system call; 0: AIO_BATCH_* */
-    const char *record;      /* file to write all waits to (docs/traces.md); NULL: none */
+    const char *record;      /* file to write all waits to (docs/waits.md); NULL: none */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
     struct trace *trace;     /* outlives the context; NULL: none */
     const char *name;        /* of the tracks in @trace; NULL: "loop" */

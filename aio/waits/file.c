@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reads and writes files of recorded waits (docs/traces.md). */
+/* Reads and writes files of recorded waits (docs/waits.md). */
 #include "aio/waits/file.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * Recorded waits of an event loop, the input of a poll policy.
  *
- * The format is text, one wait to a line; docs/traces.md describes it.
+ * The format is text, one wait to a line; docs/waits.md describes it.
  */
 #ifndef POLLUX_AIO_WAITS_FILE_H
 #define POLLUX_AIO_WAITS_FILE_H

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the generated traces into a directory, always the same ones (docs/traces.md).
+"""Writes the generated files of waits into a directory, the same ones in each run (docs/waits.md).
 
     generate.py DIRECTORY
 
-Times are in ns. Unless a trace says otherwise: one source that may fire at any time, 1500 waits,
+Times are in ns. Unless a file has another value: one source that may fire at any time, 1500 waits,
 a blocked wake-up costs 30 us of latency and 5 us of CPU, and each event is worked on for 2 us.
 """
 import math
