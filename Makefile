@@ -23,7 +23,7 @@ endif
 
 GOALS := $(or $(MAKECMDGOALS),all)
 NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
-	$(if $(filter check check-rest check-all mutation tests traces,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
+	$(if $(filter check check-rest check-all mutation tests waits,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
 	$(if $(filter results,$(GOALS)),results) $(if $(filter guest-debian check-debian check-rest check-all,$(GOALS)),debian) \
 	$(if $(findstring clang,$(CC_NAME)),clang)
 ifneq ($(DEPS),no)
@@ -112,11 +112,11 @@ $(B)/$(1)/test_%: $(B)/$(1)/test_%.o $(call test_support,$(1)) $(B)/libpollux.a
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_rule,$(d))))
 
-tests: $(TEST_PROGS) build/traces/made
+tests: $(TEST_PROGS) build/waits/made
 
-# The traces of waits that test_replay runs policies on: generated and recorded ones.
-traces: build/traces/made
-build/traces/made: tests/traces/generate.py $(wildcard tests/traces/*.waits)
+# The files of waits that test_replay runs policies on: generated and recorded ones.
+waits: build/waits/made
+build/waits/made: tests/waits/generate.py $(wildcard tests/waits/*.waits)
 	@rm -rf $(@D) && mkdir -p $(@D)
 	$(Q)python3 $< $(@D) && cp $(wordlist 2,99,$^) $(@D)
 	@touch $@
@@ -125,7 +125,7 @@ build/traces/made: tests/traces/generate.py $(wildcard tests/traces/*.waits)
 # sanitize.
 TEST_LIMIT ?= $(if $(SAN),600,180)
 check: export CK_DEFAULT_TIMEOUT ?= $(if $(SAN),120,30)
-check: $(B)/pollux $(TEST_PROGS) build/traces/made
+check: $(B)/pollux $(TEST_PROGS) build/waits/made
 	@scripts/run-tests.sh $(TEST_LIMIT) $(TEST_PROGS)
 ifndef SAN
 	@$(MAKE) --no-print-directory model
@@ -201,7 +201,7 @@ help:
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make mutation       see which changes of the product the unit tests notice; COUNT=50 SEED=1'
 	@echo 'make bench          measure blocking mode against polling'
-	@echo 'make traces         make the traces of waits for `pollux replay`, in build/traces'
+	@echo 'make waits          make the files of waits for `pollux replay`, in build/waits'
 	@echo 'make results        measure against QEMU and the host, write docs/results.md; 15 minutes'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make lint           formatting, static checks, a build with clang'
@@ -212,6 +212,6 @@ help:
 	@echo 'CC=clang: with clang, in a directory of its own'
 	@echo 'DEPS=no: never install packages'
 
-.PHONY: all tests traces check check-rest check-all bench results demo install lint format clean help FORCE
+.PHONY: all tests waits check check-rest check-all bench results demo install lint format clean help FORCE
 .SECONDARY:
 -include $(patsubst %.c,$(B)/%.d,$(SRCS) $(TEST_SRCS)) $(wildcard $(B)/guest-images/*/*.d)

@@ -45,10 +45,10 @@ typedef struct aio_context AioContext;
 struct aio_handler;
 
 /*
- * Requests in one system call. The kernel's block layer holds back the requests of a call that has
- * more than two until the last of them is prepared (AIO_PLUG_THRESHOLD in fs/aio.c,
- * IO_PLUG_THRESHOLD of io_uring), and the device waits. What completes inside the call, as from
- * the page cache, has no device to wait: there a long batch only saves system calls.
+ * Requests in one system call. If a call has more than two requests, the kernel's block layer holds
+ * them back until the last one is prepared (AIO_PLUG_THRESHOLD in fs/aio.c, IO_PLUG_THRESHOLD of
+ * io_uring), and the device waits. Requests that complete inside the call, as from the page cache,
+ * have no device that waits: there a long batch only saves system calls.
  */
 #define AIO_BATCH_DEVICE    2
 #define AIO_BATCH_AT_ONCE   64
@@ -58,7 +58,7 @@ struct aio_context_config {
     struct poll_params poll;
     const char *fdmon;       /* a name from aio_fdmon_name(); NULL: "auto" */
     unsigned max_batch;      /* most requests in one system call; 0: AIO_BATCH_* */
-    const char *record;      /* file to write all waits to (docs/traces.md); NULL: none */
+    const char *record;      /* file to write all waits to (docs/waits.md); NULL: none */
     uint64_t (*clock)(void); /* ns, monotonic; NULL: CLOCK_MONOTONIC. Tests pass their own */
     struct trace *trace;     /* outlives the context; NULL: none */
     const char *name;        /* of the tracks in @trace; NULL: "loop" */
@@ -114,7 +114,7 @@ static inline void aio_assert_owner(const AioContext *ctx)
  * @blocking: wait for something to happen; else only run what is ready now
  * Context: owner; not from inside a callback (asserted).
  * Return: true if a handler, bottom half, timer or deferred work ran. May be false when blocking,
- *         too: a signal or a bare aio_notify() ended the wait.
+ *         too: a signal or an aio_notify() without new work ended the wait.
  */
 bool aio_poll(AioContext *ctx, bool blocking);
 
@@ -125,7 +125,7 @@ bool aio_poll(AioContext *ctx, bool blocking);
 uint64_t aio_now(AioContext *ctx);
 
 /**
- * aio_trace - the track for what happens in the owner; NULL if there is no trace
+ * aio_trace - the trace track of the owner; NULL if there is no trace
  * Context: owner.
  */
 struct trace_track *aio_trace(const AioContext *ctx);
@@ -135,7 +135,7 @@ struct trace_track *aio_trace(const AioContext *ctx);
 struct worker_pool;
 
 /**
- * aio_polling - does the loop look at the poll set by itself?
+ * aio_polling - is the loop in polling mode?
  * True from poll_begin to poll_end: a completion needs no notification then.
  * aio_fds_unwatched - has the loop polled for so long that no monitor watches the descriptors of
  * the poll set? An event that only a descriptor shows would be seen late.
@@ -264,8 +264,8 @@ static inline void aio_count_batch(struct aio_handler *h, unsigned n)
 
 /**
  * aio_notify - make the owner's current or next blocking aio_poll() return soon
- * What the caller wrote before is visible to the owner after. Costs one barrier, and a system
- * call only if the owner is about to sleep.
+ * Stores of the caller before the call are visible to the owner after the wake-up. Costs one
+ * barrier, and a system call only if the owner is about to sleep.
  * Context: any thread, also a signal handler.
  */
 void aio_notify(AioContext *ctx);
@@ -295,8 +295,8 @@ void aio_bh_init(AioContext *ctx, struct aio_bh *bh, void (*cb)(void *opaque), v
 
 /**
  * aio_bh_schedule - run it once in the owner, in the order of the calls
- * If it is scheduled and has not begun to run yet, nothing changes: it will run once and see all
- * that was written before this call. Context: any thread.
+ * No effect on a bottom half that is scheduled and has not begun to run: it runs once and sees all
+ * stores before this call. Context: any thread.
  */
 void aio_bh_schedule(struct aio_bh *bh);
 
@@ -336,9 +336,9 @@ void aio_timer_cancel(struct aio_timer *t);
 
 /*
  * Work to be done once for all events of an iteration: one io_submit for a batch, one interrupt for
- * many completions. Runs after handlers, bottom halves and timers, in the
- * order in which it was deferred. What it defers itself runs in the same turn too, up to a few
- * rounds; the rest runs in the next one, which does not block.
+ * many completions. Runs after handlers, bottom halves and timers, in the order in which it was
+ * deferred. A callback may defer work: it runs in the same turn, up to a few rounds, and the rest
+ * in the next turn, which does not block.
  */
 struct aio_deferred {
     void (*cb)(void *opaque);
@@ -372,12 +372,12 @@ void aio_deferred_cancel(struct aio_deferred *d);
 int aio_set_poll_params(AioContext *ctx, const struct poll_params *params);
 
 /**
- * aio_poll_params - what is in force now
+ * aio_poll_params - the poll parameters in force
  * Context: owner.
  */
 struct poll_params aio_poll_params(AioContext *ctx);
 
-/* What the loop did since it was made. All times in ns. */
+/* Counters of the loop since it was made. All times in ns. */
 struct aio_stats {
     uint64_t turns;       /* iterations that ran something */
     uint64_t polled_ns;   /* spent spinning */
@@ -410,9 +410,9 @@ struct aio_handler_info {
 
 /**
  * aio_get_handlers - copy the figures of all handlers, and of names that are gone
- * What removed handlers did is added to the first live one of the same name.
+ * The counters of removed handlers are added to those of the first live handler of the same name.
  * Context: owner; from another thread through iothread_call().
- * Return: how many were written, at most @max.
+ * Return: the number of entries written, at most @max.
  */
 unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigned max);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Bottom halves. Any thread pushes onto a lock-free stack; the owner takes the whole stack at once
- * and turns it round, so they run in the order of the calls. What is scheduled while they run waits
- * for the next iteration, so a bottom half that schedules itself starves nobody.
+ * and reverses it, so they run in the order of the calls. A bottom half that is scheduled while
+ * they run waits for the next iteration, so one that schedules itself does not starve the other
+ * sources.
  */
 #include "aio/bh.h"
 #include "aio/loop.h"
@@ -17,7 +18,7 @@ void aio_bh_schedule(struct aio_bh *bh)
 {
     AioContext *ctx = bh->ctx;
 
-    /* Pairs with the exchange in aio_bh_run(): whoever finds 1 has its writes seen by that run. */
+    /* Pairs with the exchange in aio_bh_run(): if this finds 1, the next run sees its writes. */
     if (!exchange_acq_rel(&bh->scheduled, 1)) {
         struct aio_bh *head = load_relaxed(&ctx->bh_incoming);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Bottom halves, what an iteration calls. */
+/* Bottom halves: the functions that an iteration calls. */
 #ifndef POLLUX_AIO_BH_H
 #define POLLUX_AIO_BH_H
 

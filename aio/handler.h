@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* File descriptor handlers, besides aio_handler_add() and the like of aio.h. */
+/* File descriptor handlers: functions that aio.h does not declare. */
 #ifndef POLLUX_AIO_HANDLER_H
 #define POLLUX_AIO_HANDLER_H
 

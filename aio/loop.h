@@ -35,7 +35,7 @@ struct aio_context {
     struct list removed; /* figures of handlers that were removed */
     unsigned nr_handlers;
     unsigned nr_quiet;   /* handlers outside the poll set, without the notifier */
-    unsigned nr_fd_only; /* those of them that only their descriptors tell of */
+    unsigned nr_fd_only; /* those of them that cannot be polled */
     struct list ready;
     struct fdmon *fdmon;
 

@@ -71,8 +71,8 @@ static void send(AioContext *ctx)
     errno = saved;
 }
 
-/* In the owner's own thread program order does what the barriers do between two: it costs no lock.
- * A signal handler that interrupts the count may lose one. */
+/* In the owner's thread program order replaces the barriers, and the counter needs no atomic
+ * addition. A signal handler that interrupts the addition may lose a count. */
 void aio_notify(AioContext *ctx)
 {
     bool own = aio_context_in_owner(ctx);

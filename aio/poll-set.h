@@ -26,7 +26,7 @@ static inline bool aio_in_poll_set(const struct aio_handler *h)
     return !list_empty(&h->poll_node);
 }
 
-/* A handler outside the poll set is there: a new one, or one that leaves. And it is not any more. */
+/* Count a handler outside the poll set, new or leaving the set; and no longer. */
 void aio_poll_set_count_in(struct aio_handler *h);
 void aio_poll_set_count_out(struct aio_handler *h);
 
@@ -41,7 +41,7 @@ void aio_poll_set_begin(AioContext *ctx, uint64_t now);
  * that came before poll_end. */
 bool aio_poll_set_end(AioContext *ctx);
 
-/* What the loop does from time to time at @now: drop quiet handlers, stop watching descriptors. */
+/* Periodic work at @now: drop quiet handlers, stop watching descriptors. */
 void aio_poll_set_maintain(AioContext *ctx, uint64_t now);
 
 /* One poll pass. Return: true if a handler has an event or the loop was notified. */

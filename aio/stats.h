@@ -5,7 +5,7 @@
 
 #include "aio/aio.h"
 
-/* @h is being removed: its figures go to those of earlier handlers of its name. */
+/* @h is being removed: add its figures to those of removed handlers of its name. */
 void aio_stats_close(const struct aio_handler *h);
 
 /* Frees the figures of removed handlers. */

@@ -52,7 +52,7 @@ bool aio_timers_run(AioContext *ctx, uint64_t now)
     if (aio_timers_timeout(ctx, now) > 0) {
         return false;
     }
-    /* Cut off the front of the list first: a timer that its callback re-arms waits for its turn. */
+    /* Due timers leave the list first: a timer that a callback arms is not due in this call. */
     list_for_each(at, &ctx->timers)
     {
         if (list_entry(at, struct aio_timer, node)->deadline_ns > now) {

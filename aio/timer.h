@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Timers, what an iteration calls. */
+/* Timers: the functions that an iteration calls. */
 #ifndef POLLUX_AIO_TIMER_H
 #define POLLUX_AIO_TIMER_H
 

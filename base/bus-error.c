@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A process has one handler of a signal, so all that recover from SIGBUS share this one. */
+/* A process has one handler for SIGBUS, which all functions that recover from SIGBUS share. */
 #include <errno.h>
 #include <pthread.h>
 

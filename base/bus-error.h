@@ -10,7 +10,7 @@
 
 /**
  * bus_error_recover_fn - makes the access that failed succeed or end
- * @info: of a fault; a signal that somebody has sent is not passed on
+ * @info: of a fault; a signal that a process has sent is not passed on
  * @context: the third argument of a handler with SA_SIGINFO
  * Context: a signal handler of any thread.
  * Return: whether the thread can go on.
@@ -19,9 +19,8 @@ typedef bool bus_error_recover_fn(const siginfo_t *info, void *context);
 
 /**
  * bus_error_catch - call @recover for each SIGBUS of the process from now on
- * Any number of times, from any thread; a function is called once for a signal. A signal that no
- * function recovers from goes to the handler that was there before the first call, or does what it
- * would have done then. Return: 0 or -errno.
+ * Any number of times, from any thread; a function is called once for a signal. If no function
+ * recovers, the handler or default action from before the first call follows. Return: 0 or -errno.
  */
 int bus_error_catch(bus_error_recover_fn *recover);
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* A clock in ns; 0 if it cannot be read, as that of a process that is gone. */
+/* A clock in ns; 0 if it cannot be read, for example that of a process that has ended. */
 static inline uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts = {.tv_sec = 0};

@@ -7,7 +7,7 @@ enum engine_op {
     ENGINE_READ,
     ENGINE_WRITE,
     ENGINE_FLUSH,
-    ENGINE_DISCARD,      /* the range is not needed: a hint; what it reads as then is open */
+    ENGINE_DISCARD,      /* a hint: the contents are not needed, and undefined from then on */
     ENGINE_WRITE_ZEROES, /* the range reads as zeroes from then on */
 };
 

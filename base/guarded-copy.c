@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The copy is one instruction, which counts down what is left in a register, so a fault needs no
- * more than to go on after it. Where that instruction is, and what follows it, stands in a table
- * that the linker gathers; as in the kernel's exception tables, addresses are relative to their own
- * place.
+ * The copy is one instruction, which has the number of remaining bytes in a register. After a fault
+ * the handler continues behind this instruction. The linker gathers a table with the addresses of
+ * the instruction and of its continuation; as in the kernel's exception tables, an address is
+ * relative to its own place.
  */
 #include <stdint.h>
 #include <ucontext.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Copying from memory that may not be there: a mapping of a file that was cut, or whose pages the
- * host can't bring back. The processor then faults in the middle of the copy, and the kernel sends
- * SIGBUS to the thread that copies.
+ * Copying from memory that may be missing: a mapping of a file that was truncated, or whose pages
+ * the host cannot read back. The processor then faults in the middle of the copy, and the kernel
+ * sends SIGBUS to the thread that copies.
  */
 #ifndef POLLUX_BASE_GUARDED_COPY_H
 #define POLLUX_BASE_GUARDED_COPY_H
@@ -18,7 +18,7 @@ int guarded_copy_install(void);
 /**
  * guarded_copy - memcpy() that survives a fault
  * Context: any thread that does not block SIGBUS; guarded_copy_install() went well.
- * Return: bytes at the end that were not copied; 0: all is there.
+ * Return: the number of bytes at the end that were not copied.
  */
 size_t guarded_copy(void *to, const void *from, size_t n);
 

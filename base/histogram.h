@@ -3,11 +3,11 @@
  * A decaying histogram of times on a logarithmic scale.
  *
  * Four buckets to an octave, from 256 ns to 12 ms, so that a time is known to within a fifth. An
- * entry is worth HIST_ONE, not 1, so that it can be halved some times before it is lost: forgetting
- * is a shift of all the buckets, seldom, and remembering is one addition.
+ * entry is worth HIST_ONE, not 1, so that it can be halved some times before it is lost. Adding an
+ * entry is one addition; forgetting is a shift of all buckets, and rare.
  *
- * Several histograms that must be comparable forget in step: they share a clock that counts the
- * bits shifted so far, and one that was not touched for a while catches up when it is used.
+ * Several histograms that must be comparable share a clock, which counts the bits shifted so far. A
+ * histogram that was not used for a while catches up at the next use.
  */
 #ifndef POLLUX_BASE_HISTOGRAM_H
 #define POLLUX_BASE_HISTOGRAM_H

@@ -26,8 +26,8 @@
 #define NO_WRITERS 201
 
 /*
- * A lock that no process has may be that of one that was killed: the kernel takes its time to close
- * the files of an io_uring.
+ * A lock without an owner in /proc may be that of a process that was killed: the kernel closes the
+ * files of an io_uring some time after the end of its process.
  */
 #define GONE_TRIES  100
 #define GONE_TRY_US 10000
@@ -51,9 +51,9 @@ static bool held_by_another(int fd, off_t byte)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-/* --- who? --- */
+/* --- the owner of a lock --- */
 
-/* Does /proc/PID/fdinfo/FD tell of a lock on @byte? (/proc/locks knows no process for these.) */
+/* Does /proc/PID/fdinfo/FD have a lock on @byte? (/proc/locks has no process for these locks.) */
 static bool fdinfo_has_lock(const char *pid, const char *fd, off_t byte)
 {
     char path[600], line[256];
@@ -117,7 +117,7 @@ static void describe_process(const char *pid, char *out, size_t size)
     snprintf(out, size, "%.15s (pid %.15s)", name, pid);
 }
 
-/* Of processes of others only what we may see. Return: whether it was found. */
+/* Processes of other users may be invisible. Return: whether an owner was found. */
 static bool describe_holder(int fd, off_t byte, char *out, size_t size)
 {
     struct stat st;
@@ -167,7 +167,7 @@ static int take(int fd, bool writes, enum image_others others)
     return r;
 }
 
-/* Return: a byte of others that speaks against us, or 0. */
+/* Return: a byte that another process has locked and that conflicts with our access, or 0. */
 static off_t objection(int fd, bool writes, enum image_others others)
 {
     if (held_by_another(fd, NO_READERS)) {

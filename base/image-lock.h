@@ -22,9 +22,9 @@ enum image_others {
 /**
  * image_lock - lock the image behind @fd until it is closed
  * @writes: the caller will write it
- * A file system without such locks is no error: then nothing is locked.
- * May wait for a second if nobody is found who has the lock.
- * Return: 0, or -EBUSY and @err names the one who has it, or -errno and @err.
+ * A file system without such locks is no error: then nothing is locked. May wait for a second if
+ * the process that has the lock is not found.
+ * Return: 0, or -EBUSY and @err names the process that has it, or -errno and @err.
  */
 int image_lock(int fd, const char *path, bool writes, enum image_others others, struct error *err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Intrusive circular list, as every event loop has one. A node that is on no list points to itself.
+/* Intrusive circular list. A node that is on no list points to itself.
  */
 #ifndef POLLUX_BASE_LIST_H
 #define POLLUX_BASE_LIST_H

@@ -21,8 +21,8 @@ int output_file_open(const char *what, const char *path, FILE **out, struct erro
 
 /**
  * output_file_same - do two paths name the same file, by links as well?
- * For what is opened after the output: its lock is not there yet. False where one of them is NULL
- * or missing.
+ * For files that are opened after the output, and so are not locked yet. False if one of them is
+ * NULL or missing.
  */
 bool output_file_same(const char *a, const char *b);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which signals the threads of ours block. Signals that other processes send, and the terminal's,
- * are for the threads that expect them. Those that a thread brings on itself stay deliverable: when
- * a fault meets a blocked signal the kernel kills the process past any handler, so a terminal
- * would not be restored and a sanitizer could not report.
+ * The signal mask of the threads that Pollux starts. Signals from other processes and from the
+ * terminal go to the threads that expect them. Signals of a fault of the thread itself stay
+ * unblocked: if a fault raises a blocked signal, the kernel kills the process without calling a
+ * handler, so the terminal would not be restored and a sanitizer could not report.
  */
 #ifndef POLLUX_BASE_THREAD_MASK_H
 #define POLLUX_BASE_THREAD_MASK_H

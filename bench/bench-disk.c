@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Disks for the bench: scratch files have no name, so nothing is left behind however we end. */
+/* Disks for the bench. Scratch files have no name, so they end with the process. */
 #include "bench/bench-disk.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ static int open_nameless(const char *dir)
     return fd;
 }
 
-/* Known at once, and not when the disk, or the host's memory, is full. */
+/* So that a full disk or memory is an error now and not during a run. */
 static bool has_room(int fd, uint64_t size)
 {
     struct statvfs fs;
@@ -70,7 +70,7 @@ static bool has_room(int fd, uint64_t size)
     return fstatvfs(fd, &fs) < 0 || fs.f_blocks == 0 || size / fs.f_frsize <= fs.f_bavail;
 }
 
-/* Real blocks: a hole would be read from nowhere. */
+/* Allocated blocks: the host would not read a hole from the disk. */
 static int fill(int fd, uint64_t size)
 {
     uint8_t *chunk = malloc(FILL_CHUNK);

@@ -19,7 +19,7 @@ struct bench_disk {
 
 /**
  * bench_disk_* - an engine without a file, a scratch file in @dir, or the user's disk, which is
- * looked at: what is wrong with it is known before anything runs
+ * checked before the first run
  * Return: 0 or -errno and @err. bench_disk_close() releases.
  */
 void bench_disk_null(struct bench_disk *d, const struct bench_config *c,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the bench found, as JSON; docs/bench-json.md describes it. */
+/* Results as JSON; docs/bench-json.md describes it. */
 #include "bench/bench-json.h"
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A machine of ours from its start to its end, for one run. */
+/* A Pollux machine from its start to its end, for one run. */
 #include "bench/bench-machine.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "bench/idle-handlers.h"
 
-/* Return: 0 when the machine has ended by itself, -EINTR or -ETIMEDOUT when we ended it. */
+/* Return: 0 when the machine has ended by itself, -EINTR or -ETIMEDOUT if it was ended. */
 static int wait_end(struct machine *m, int stop_fd, int timeout_ms)
 {
     struct pollfd fds[] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A machine of ours from its start to its end, for one run. */
+/* A Pollux machine from its start to its end, for one run. */
 #ifndef POLLUX_BENCH_BENCH_MACHINE_H
 #define POLLUX_BENCH_BENCH_MACHINE_H
 
@@ -14,7 +14,7 @@ struct bench_end {
  * bench_machine_run - a machine from its start to its end
  * @nr_idle: see bench_idle_add()
  * @timeout_ms: for a guest that does not end by itself
- * @m: set before the guest runs, for what runs beside it; freed when this returns
+ * @m: set before the guest runs, for threads beside the machine; freed at the return
  * Return: 0 and @end when the machine ended by itself; -EINTR when it was stopped; else -errno and
  *         @err.
  */

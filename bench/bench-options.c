@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Options of pollux bench: what they are, what they are without any, and what cannot be. */
+/* Options of pollux bench: the table, the defaults, and the checks. */
 #include "bench/bench-options.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What is asked of pollux bench. */
+/* Options of pollux bench. */
 #ifndef POLLUX_BENCH_BENCH_OPTIONS_H
 #define POLLUX_BENCH_BENCH_OPTIONS_H
 
@@ -52,7 +52,7 @@ const char *bench_cache_name(unsigned i);
 void bench_config_init(struct bench_config *c);
 
 /**
- * bench_config_check - what cannot be seen in one value alone
+ * bench_config_check - check the combination of options
  * Return: 0, or -EINVAL and @err.
  */
 int bench_config_check(const struct bench_config *c, struct error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* pollux bench: run the plan, report it, also what is done of it when it is interrupted. */
+/* pollux bench: run the plan and report the results, after an interruption the complete ones. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static bool any_done(const struct bench_plan *p)
     return false;
 }
 
-/* The page comes last: with the rest out, it does not matter how long Python takes. */
+/* The page comes last, because Python is slow and the other results are complete. */
 static int report(const struct command *cmd, const struct bench_plan *p)
 {
     const struct bench_config *c = p->config;

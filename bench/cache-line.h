@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What it takes one cache line to be passed to another core and back: the least that a request and
- * its answer can cost between a guest and an I/O thread.
+ * The time of a cache line to another core and back: the least latency of a request and its
+ * completion between a guest and an I/O thread.
  */
 #ifndef POLLUX_BENCH_CACHE_LINE_H
 #define POLLUX_BENCH_CACHE_LINE_H

@@ -15,7 +15,8 @@
 #define EXIT_NOT_STARTED 127
 
 /*
- * In the child, between fork and exec: only what is safe in a copy of a program with threads.
+ * In the child, between fork and exec: only calls that are safe after a fork of a program with
+ * threads.
  * @report tells the parent the errno of an exec that failed; a success closes it.
  */
 static void become(char *const argv[], const int *fds, int out, int err, int report)

@@ -11,8 +11,8 @@
 
 struct child {
     pid_t pid;
-    int out;      /* what it prints */
-    int err;      /* a file with what it complains of */
+    int out;      /* its standard output */
+    int err;      /* a file with its standard error */
     int stop_fd;  /* readable: reading is to end; -1: none */
     bool drained; /* its output has ended */
 };

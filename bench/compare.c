@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * pollux bench --compare: what changed between two results in JSON.
+ * pollux bench --compare: differences between two results in JSON.
  *
  * A ratio is that of the medians of the runs. Its interval is a bootstrap: the runs of both sides
- * are drawn anew many times, with replacement, and 95 % of the ratios that come out lie in it. The
- * draws are the same each time, and so is what is printed.
+ * are resampled many times, with replacement, and 95 % of the resulting ratios lie in the interval.
+ * The generator has a fixed seed, so the output is the same each time.
  */
 #include "bench/compare.h"
 
@@ -164,7 +164,7 @@ static void print_side(char letter, const struct side *s, FILE *out)
             cell_text(host, "kernel"), cell_text(host, "kvm"));
 }
 
-/* What is not a matter of the cells. */
+/* Differences outside of the cells. */
 static void print_workload(const struct side *a, const struct side *b, FILE *out)
 {
     json_t *load_a = json_object_get(a->root, "workload"), *value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* pollux bench --compare: what differs between two results. */
+/* pollux bench --compare: differences between two results. */
 #ifndef POLLUX_BENCH_COMPARE_H
 #define POLLUX_BENCH_COMPARE_H
 
@@ -14,7 +14,7 @@ struct bench_ratio {
 };
 
 /**
- * bench_ratio - what the median of @b is to that of @a
+ * bench_ratio - the median of @b divided by that of @a
  * @a, @b: 1 to BENCH_RUNS_MAX values each, more than 0
  */
 void bench_ratio(const double *a, unsigned na, const double *b, unsigned nb,

@@ -9,7 +9,7 @@
 
 #include "blk/latency.h"
 
-/* One run, or the medians of several. What is not known is not a number; the
+/* One run, or the medians of several. A figure that is not known is NaN; the
  * names are in figures.c. */
 struct bench_result {
     double iops, mb_per_s;
@@ -24,7 +24,7 @@ struct bench_result {
     double interrupts;                          /* per request */
     double vcpu_exits;                          /* to user space, per request */
     double poll_hits, poll_misses;              /* per request */
-    /* Where the time of a request went, mean: on the way to the device and back, and in it. */
+    /* Mean time of a request by stage: on the way to the device and back, and in the device. */
     double stage_guest_ns, stage_submit_ns, stage_device_ns, stage_finish_ns;
     double steal;     /* seconds per second that a hypervisor below took from all CPUs */
     double runqueue;  /* seconds per second that threads waited for a CPU, all together */

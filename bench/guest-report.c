@@ -14,7 +14,7 @@
 #include "blk/virtio-blk.h"
 #include "guest-images/bench/bench-guest.h"
 
-/* What the guest takes, in whole huge pages, with some to spare. */
+/* Memory of the guest, in whole huge pages, with a reserve. */
 #define MEMORY_ALIGN (2ull << 20)
 #define MEMORY_SPARE (16ull << 20)
 

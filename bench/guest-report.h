@@ -15,8 +15,8 @@ struct bench_clocks {
     uint64_t exits;       /* of the vCPU, to user space; 0: not counted */
 };
 
-/* CPU time of all threads but the vCPU's. The clocks are not read at the same moment: where the
- * others did next to nothing, their difference may be below 0. */
+/* CPU time of all threads but the vCPU's. The clocks are not read at the same moment, so the
+ * difference may be below 0 if the other threads did nearly nothing. */
 static inline uint64_t bench_other_ns(uint64_t process_ns, uint64_t vcpu_ns)
 {
     return process_ns > vcpu_ns ? process_ns - vcpu_ns : 0;
@@ -37,7 +37,7 @@ void bench_guest_append(const struct bench_config *c, const struct bench_group *
 const char *bench_guest_value(const char *report, const char *key);
 
 /**
- * bench_guest_report - figures from what the guest printed and the host's clocks
+ * bench_guest_report - figures from the output of the guest and the host's clocks
  * All others are made unknown.
  * Return: 0 and @out, or -EPROTO and @err.
  */
@@ -45,8 +45,8 @@ int bench_guest_report(const char *report, const struct bench_clocks *clocks,
                        struct bench_result *out, struct error *err);
 
 /**
- * bench_guest_failure - what the guest says of its own failure
- * Return: -EIO and @err, or 0 if it says nothing.
+ * bench_guest_failure - the error that the guest reports
+ * Return: -EIO and @err, or 0 if there is none.
  */
 int bench_guest_failure(const char *report, struct error *err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Idle handlers beside the disk show what unused queues cost an I/O thread. */
+/* Idle handlers beside the disk, to measure the cost of unused queues in an I/O thread. */
 #include "bench/idle-handlers.h"
 
 #include <errno.h>

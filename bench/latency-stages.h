@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Where the time of a request went, as the disks of a machine know it. */
+/* Latency by stage, from the histograms of a machine's disks. */
 #ifndef POLLUX_BENCH_LATENCY_STAGES_H
 #define POLLUX_BENCH_LATENCY_STAGES_H
 
@@ -14,7 +14,7 @@ struct bench_stages {
 
 /**
  * bench_stages_sample - a snapshot; takes a tenth of a millisecond or so
- * bench_stages_result - what two of them tell, into the stages of @out, which has its latency
+ * bench_stages_result - the stages of @out from two snapshots; its latency is set
  */
 void bench_stages_sample(struct bench_stages *s, struct machine *m, unsigned nr_disks);
 void bench_stages_result(const struct bench_stages *begin, const struct bench_stages *end,

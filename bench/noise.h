@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the host did beside a run: stolen time, and threads that waited for a CPU. */
+/* Noise of the host during a run: stolen time, and threads that waited for a CPU. */
 #ifndef POLLUX_BENCH_NOISE_H
 #define POLLUX_BENCH_NOISE_H
 

@@ -80,25 +80,25 @@ static void add_groups(struct bench_plan *p, const struct bench_config *c)
     }
 }
 
-/* QEMU with the same cap, in the turn right after ours, once for each. */
-static void add_counterpart(struct bench_plan *p, const struct bench_variant *ours)
+/* Adds QEMU with the cap of @variant, right behind it in the turn, once for each cap. */
+static void add_counterpart(struct bench_plan *p, const struct bench_variant *variant)
 {
-    struct bench_variant theirs = {
+    struct bench_variant counterpart = {
         .runner = &bench_runner_qemu,
-        .policy = ours->max_ns ? bench_qemu_policy(&p->qemu) : &poll_policy_block,
-        .max_ns = ours->max_ns,
-        .packed = ours->packed,
+        .policy = variant->max_ns ? bench_qemu_policy(&p->qemu) : &poll_policy_block,
+        .max_ns = variant->max_ns,
+        .packed = variant->packed,
     };
 
     for (unsigned i = 0; i < p->nr_variants; i++) {
         const struct bench_variant *v = &p->variants[i];
 
-        if (v->runner == theirs.runner && v->max_ns == theirs.max_ns &&
-            v->packed == theirs.packed) {
+        if (v->runner == counterpart.runner && v->max_ns == counterpart.max_ns &&
+            v->packed == counterpart.packed) {
             return;
         }
     }
-    p->variants[p->nr_variants++] = theirs;
+    p->variants[p->nr_variants++] = counterpart;
 }
 
 static void add_variant(struct bench_plan *p, const struct bench_config *c,
@@ -120,7 +120,7 @@ static void add_variant(struct bench_plan *p, const struct bench_config *c,
     }
 }
 
-/* With the caps that were asked for; else with the one that each is made for. */
+/* With the caps of the options; without any, with the usual cap of the policy. */
 static void add_capped_variants(struct bench_plan *p, const struct bench_config *c,
                                 const struct poll_policy_ops *policy)
 {
@@ -163,7 +163,7 @@ static void add_host(struct bench_plan *p)
     }
 }
 
-/* fio makes no such pauses, and the test guest has one disk with one queue. */
+/* fio has no such pauses, and the test guest has one disk with one queue. */
 static int check_linux(const struct bench_plan *p, const struct bench_config *c, struct error *err)
 {
     for (unsigned i = 0; i < c->pauses.n; i++) {

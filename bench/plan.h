@@ -2,10 +2,10 @@
 /*
  * pollux bench: the bench guest in a fresh machine for each run.
  *
- * A plan is a list of groups: what is asked of which disk, a workload. Each group has the same
- * variants, one for each way for the I/O thread to wait. The runs of a group take turns, variant
- * after variant, so that a slow moment of the host meets all of them, and the ratio to blocking
- * mode is taken within a turn.
+ * A plan is a list of groups; a group is a disk and a workload. Each group has the same variants,
+ * one for each poll policy and cap of the I/O thread. The runs of a group take turns, variant after
+ * variant, so that a slow moment of the host meets all of them, and the ratio to blocking mode is
+ * taken within a turn.
  */
 #ifndef POLLUX_BENCH_PLAN_H
 #define POLLUX_BENCH_PLAN_H
@@ -16,11 +16,11 @@
 
 #define BENCH_DISKS_MAX  16
 #define BENCH_GROUPS_MAX (BENCH_DISKS_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX)
-/* Ours, QEMU's (blocking and each cap, with each ring), and the host's. */
+/* Variants of Pollux, of QEMU (blocking and each cap, with each ring), and of the host. */
 #define BENCH_VARIANTS_MAX                                                                         \
     (2 * OPTION_LIST_MAX * OPTION_LIST_MAX * OPTION_LIST_MAX + 2 * (OPTION_LIST_MAX + 1) + 3)
 
-/* What --host found out beforehand. */
+/* Results of the checks of --host. */
 struct bench_host {
     char fio_version[32];        /* empty: not installed */
     struct cache_line_trip trip; /* ns is 0 where there are no two CPUs */
@@ -54,7 +54,7 @@ static inline bool bench_cell_exists(const struct bench_plan *p, unsigned group,
 }
 
 /**
- * bench_plan_init - what is to be run, with scratch files made and filled
+ * bench_plan_init - plan the runs; make and fill the scratch files
  * @p: zeroed; bench_plan_destroy() releases, also after an error
  * Return: 0 or -errno and @err.
  */

@@ -2,8 +2,9 @@
 /*
  * The arguments of QEMU.
  *
- * QEMU is given what suits it best: no image format between the device and the file, O_DIRECT, its
- * engine of the same kind, memory as large, and a null disk that neither waits nor writes zeroes.
+ * QEMU gets its fastest configuration: no image format between the device and the file, O_DIRECT,
+ * its engine of the same kind, and a null disk that neither waits nor writes zeroes. Its guest has
+ * as much memory.
  */
 #include "bench/qemu-args.h"
 
@@ -24,19 +25,19 @@
 
 #define IOTHREAD "io0"
 
-/* QEMU maps no disks; for a file in memory, its quickest is what it has for the cache mode. */
+/* QEMU has no engine mmap: for a file in memory, its fastest engine depends on the cache mode. */
 const char *qemu_aio_name(const struct bench_disk *t)
 {
     const struct {
-        const char *ours, *theirs;
+        const char *pollux, *qemu;
     } names[] = {{"linux-aio", "native"},
                  {"io_uring", "io_uring"},
                  {"threads", "threads"},
                  {"mmap", t->direct ? "native" : "threads"}};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!strcmp(t->engine->name, names[i].ours)) {
-            return names[i].theirs;
+        if (!strcmp(t->engine->name, names[i].pollux)) {
+            return names[i].qemu;
         }
     }
     return NULL;
@@ -111,8 +112,8 @@ int qemu_args_make(struct qemu_args *w, const struct bench_config *c,
                    const struct bench_group *group, const struct bench_variant *variant,
                    unsigned run, int kernel_fd)
 {
-    /* What is the same each time. Some KVMs know no MSR_IA32_ARCH_CAPABILITIES, and no guest of
-     * ours asks for it. */
+    /* The same arguments in each run. Some KVMs have no MSR_IA32_ARCH_CAPABILITIES, and no guest of
+     * Pollux reads it. */
     static const char *const fixed[] = {
         "-nodefaults",
         "-no-user-config",

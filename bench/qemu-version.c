@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Which QEMU there is, and the rule by which its iothread polls. */
+/* The version of QEMU, and the poll policy of its iothread. */
 #include "bench/qemu-version.h"
 
 #include <errno.h>

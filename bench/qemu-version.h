@@ -11,16 +11,16 @@ struct bench_qemu {
     unsigned major, minor;
 };
 
-/* What @c names: a path, or a name to be looked for along PATH. */
+/* The QEMU of @c: a path, or a name to be looked for along PATH. */
 const char *bench_qemu_program(const struct bench_config *c);
 
 /**
- * bench_qemu_probe - which version of QEMU that is
+ * bench_qemu_probe - the version of QEMU
  * Return: 0 and @out, or -errno and @err.
  */
 int bench_qemu_probe(const struct bench_config *c, struct bench_qemu *out, struct error *err);
 
-/* The rule by which its iothread polls. */
+/* The poll policy of its iothread. */
 const struct poll_policy_ops *bench_qemu_policy(const struct bench_qemu *qemu);
 
 #endif

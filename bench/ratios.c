@@ -2,9 +2,9 @@
 /*
  * Ratios of Pollux to its references, taken within a turn: their median, and its 95 % interval.
  *
- * A variant that blocks is compared with a QEMU that blocks, one that polls with the QEMU variant
- * that came out best of all that poll. Choosing the best afterwards favours QEMU a little. The host
- * alone is the limit of those that poll.
+ * A variant that blocks is compared with a QEMU that blocks, one that polls with the polling QEMU
+ * variant that has the most IOPS. This choice favours QEMU a little. Variants that poll are also
+ * compared with programs on the host alone, as a limit.
  */
 #include "bench/ratios.h"
 
@@ -23,7 +23,7 @@
 
 enum ratio_kind { RATIO_IOPS, RATIO_LATENCY, RATIO_CPU, NR_RATIOS };
 
-/* What is compared; offsets into struct bench_result. */
+/* The figures that are compared; offsets into struct bench_result. */
 static const struct {
     const char *name;
     size_t offset;
@@ -41,14 +41,14 @@ static double value(const struct bench_plan *p, unsigned g, unsigned v, unsigned
     return *(const double *)((uintptr_t)r + kinds[kind].offset);
 }
 
-static bool ratio(const struct bench_plan *p, unsigned g, unsigned ours, unsigned theirs,
+static bool ratio(const struct bench_plan *p, unsigned g, unsigned variant, unsigned reference,
                   enum ratio_kind kind, struct interval *out)
 {
     double v[BENCH_RUNS_MAX];
     unsigned n = 0;
 
     for (unsigned run = 0; run < p->done[g]; run++) {
-        double a = value(p, g, ours, run, kind), b = value(p, g, theirs, run, kind);
+        double a = value(p, g, variant, run, kind), b = value(p, g, reference, run, kind);
 
         if (a > 0 && b > 0) {
             v[n++] = a / b;
@@ -70,29 +70,29 @@ static double median_iops(const struct bench_plan *p, unsigned g, unsigned v)
     return median(iops, p->done[g]);
 }
 
-static bool comparable(const struct bench_plan *p, unsigned g, unsigned ours, unsigned theirs)
+static bool comparable(const struct bench_plan *p, unsigned g, unsigned variant, unsigned reference)
 {
-    const struct bench_variant *a = &p->variants[ours], *b = &p->variants[theirs];
+    const struct bench_variant *a = &p->variants[variant], *b = &p->variants[reference];
 
-    if (!bench_cell_exists(p, g, theirs) || b->runner == &bench_runner_pollux) {
+    if (!bench_cell_exists(p, g, reference) || b->runner == &bench_runner_pollux) {
         return false;
     }
     return b->policy ? a->packed == b->packed && !a->max_ns == !b->max_ns : a->max_ns > 0;
 }
 
 /* Variants to compare with, one of each runner. Return: how many. */
-static unsigned references(const struct bench_plan *p, unsigned g, unsigned ours,
+static unsigned references(const struct bench_plan *p, unsigned g, unsigned variant,
                            unsigned refs[REFERENCES_MAX])
 {
     unsigned n = 0;
 
-    if (p->done[g] == 0 || p->variants[ours].runner != &bench_runner_pollux) {
+    if (p->done[g] == 0 || p->variants[variant].runner != &bench_runner_pollux) {
         return 0;
     }
     for (unsigned v = 0; v < p->nr_variants; v++) {
         unsigned i = 0;
 
-        if (!comparable(p, g, ours, v)) {
+        if (!comparable(p, g, variant, v)) {
             continue;
         }
         while (i < n && p->variants[refs[i]].runner != p->variants[v].runner) {
@@ -107,12 +107,12 @@ static unsigned references(const struct bench_plan *p, unsigned g, unsigned ours
     return n;
 }
 
-/* Return: false where there is nothing to take a ratio of. */
-static bool compare(const struct bench_plan *p, unsigned g, unsigned ours, unsigned theirs,
+/* Return: false if there is no ratio of IOPS. */
+static bool compare(const struct bench_plan *p, unsigned g, unsigned variant, unsigned reference,
                     struct interval r[NR_RATIOS])
 {
     for (unsigned k = 0; k < NR_RATIOS; k++) {
-        if (!ratio(p, g, ours, theirs, (enum ratio_kind)k, &r[k])) {
+        if (!ratio(p, g, variant, reference, (enum ratio_kind)k, &r[k])) {
             r[k] = (struct interval){.median = 0};
         }
     }
@@ -121,13 +121,13 @@ static bool compare(const struct bench_plan *p, unsigned g, unsigned ours, unsig
 
 /* --- the table --- */
 
-static void print_comparison(const struct bench_plan *p, unsigned ours, unsigned theirs,
+static void print_comparison(const struct bench_plan *p, unsigned variant, unsigned reference,
                              const struct interval r[NR_RATIOS], FILE *out)
 {
     char a[48], b[48], iops[48], cpu[16] = "-";
 
-    bench_variant_name(&p->variants[ours], true, a, sizeof(a));
-    bench_variant_name(&p->variants[theirs], true, b, sizeof(b));
+    bench_variant_name(&p->variants[variant], true, a, sizeof(a));
+    bench_variant_name(&p->variants[reference], true, b, sizeof(b));
     snprintf(iops, sizeof(iops), "%.2f (%.2f-%.2f)", r[RATIO_IOPS].median, r[RATIO_IOPS].low,
              r[RATIO_IOPS].high);
     if (r[RATIO_CPU].median > 0) {
@@ -136,7 +136,7 @@ static void print_comparison(const struct bench_plan *p, unsigned ours, unsigned
     fprintf(out, "  %-24s %-30s %-22s %7.2f %6s\n", a, b, iops, r[RATIO_LATENCY].median, cpu);
 }
 
-/* Return: the least coverage of an interval; 1 if there was nothing to print. */
+/* Return: the least coverage of an interval; 1 if nothing was printed. */
 static double print_group(const struct bench_plan *p, unsigned g, FILE *out)
 {
     unsigned refs[REFERENCES_MAX];
@@ -223,16 +223,16 @@ json_t *bench_ratios_json(const struct bench_plan *p, unsigned g, unsigned v)
     json_t *list = n > 0 ? json_array() : NULL;
 
     for (unsigned i = 0; i < n; i++) {
-        const struct bench_variant *theirs = &p->variants[refs[i]];
+        const struct bench_variant *reference = &p->variants[refs[i]];
         struct interval r[NR_RATIOS];
         json_t *o;
 
         if (!compare(p, g, v, refs[i], r)) {
             continue;
         }
-        o = json_pack("{s:s, s:s?, s:I, s:f}", "runner", theirs->runner->name, "policy",
-                      theirs->policy ? theirs->policy->name : NULL, "poll_max_ns",
-                      (json_int_t)theirs->max_ns, "coverage", r[RATIO_IOPS].coverage);
+        o = json_pack("{s:s, s:s?, s:I, s:f}", "runner", reference->runner->name, "policy",
+                      reference->policy ? reference->policy->name : NULL, "poll_max_ns",
+                      (json_int_t)reference->max_ns, "coverage", r[RATIO_IOPS].coverage);
         for (unsigned k = 0; o && k < NR_RATIOS; k++) {
             if (r[k].median > 0) {
                 json_object_set_new(o, kinds[k].name, interval_json(&r[k]));

@@ -11,10 +11,10 @@
 /* A table of ratios between Pollux and all others that the plan has. */
 void bench_print_ratios(const struct bench_plan *p, FILE *out);
 
-/* What --host found out beforehand, to be released. */
+/* Results of the checks of --host as JSON, to be released. */
 json_t *bench_host_json(const struct bench_host *host);
 
-/* The table of one cell, as a list to be released; NULL if there is nothing to compare it with. */
+/* The table of one cell, as a list to be released; NULL without a reference. */
 json_t *bench_ratios_json(const struct bench_plan *p, unsigned group, unsigned variant);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reads of a disk by its engine, in an I/O thread of ours without a guest. */
+/* Reads of a disk by its engine, in an I/O thread without a guest. */
 #ifndef POLLUX_BENCH_RUN_ENGINE_H
 #define POLLUX_BENCH_RUN_ENGINE_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * fio on the host, on the same file in the same way: what the kernel gives to a program that has no
- * guest to serve. fio is left with its defaults but for the random map, which costs it time and
- * which the guest has not either.
+ * fio on the host, on the same file in the same way: the performance of a program without a guest.
+ * fio has its default settings except for the random map, which takes time and which the guest does
+ * not have.
  */
 #include "bench/run-fio.h"
 
@@ -19,7 +19,7 @@
 #include "bench/figures.h"
 #include "bench/workload.h"
 
-/* All that we have figures for. */
+/* The percentiles that have figures. */
 #define PERCENTILES "1:10:25:50:75:90:95:99:99.5:99.9:99.95:99.99"
 
 #define OUTPUT_MAX 65536
@@ -43,7 +43,7 @@ bool bench_fio_probe(char *version, size_t size)
     return n > 0;
 }
 
-/* fio's name of our engine, NULL if there is nothing to compare. */
+/* fio's name of the engine, NULL if fio has none like it. */
 static const char *engine_name(const struct bench_disk *t)
 {
     if (t->engine == &engine_linux_aio) {
@@ -133,7 +133,7 @@ static int read_job(json_t *job, uint64_t bs, struct bench_result *out, struct e
     return 0;
 }
 
-/* fio may say something before its JSON. */
+/* fio may print other text before its JSON. */
 static int read_output(const char *text, uint64_t bs, struct bench_result *out, struct error *err)
 {
     const char *begin = strstr(text, "{\n");

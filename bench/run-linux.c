@@ -2,11 +2,11 @@
 /*
  * pollux bench --guest linux: fio in the test Linux guest, booted afresh for each run.
  *
- * The guest's test `bench` is told by the kernel command line what to do. On the console it marks
- * where fio begins and ends, and prints fio's JSON; the host's clocks are read when the marks
- * arrive. Between the marks fio also starts and ends. The disk has nothing to do then, so figures
- * of the I/O thread are of the job, whose length fio tells; the vCPU's would not be, and are left
- * out.
+ * The kernel command line has the parameters of the guest's test `bench`. The test prints marks
+ * before and after fio on the console, and fio's JSON; the host's clocks are read when the marks
+ * arrive. Between the marks fio also starts and ends, without requests to the disk. So figures of
+ * the I/O thread are those of the job, whose length fio reports. Figures of the vCPU would include
+ * the start of fio, and are left out.
  */
 #include "bench/run-linux.h"
 
@@ -52,7 +52,7 @@ struct linux_run {
     size_t len;
 };
 
-/* --- what the guest is told --- */
+/* --- parameters of the guest --- */
 
 static void rw_options(const struct bench_config *c, char *buf, size_t size)
 {
@@ -83,7 +83,7 @@ static void guest_file(const struct bench_config *c, const char *name, char *buf
     snprintf(buf, size, "%s/%s", c->guest_dir, name);
 }
 
-/* --- what it says --- */
+/* --- output of the guest --- */
 
 static void take_sample(struct machine *m, struct sample *s)
 {

@@ -105,7 +105,7 @@ static int read_report(const struct guest_run *run, struct bench_result *out, st
     return 0;
 }
 
-/* What the guest says of its own failure, else what the machine says. */
+/* The error that the guest reports, else that of the machine. */
 static int failure(const struct guest_run *run, const struct bench_end *end, struct error *err)
 {
     int ret = bench_guest_failure(run->report, err);

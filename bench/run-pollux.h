@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The bench guest in a fresh machine of ours. */
+/* The bench guest in a fresh Pollux machine. */
 #ifndef POLLUX_BENCH_RUN_POLLUX_H
 #define POLLUX_BENCH_RUN_POLLUX_H
 
@@ -8,7 +8,7 @@
 
 extern const struct bench_runner bench_runner_pollux;
 
-/* A block device to be run in our machine in place of our own; see struct disk_config. */
+/* A block device that replaces virtio-blk in the machine; see struct disk_config. */
 struct bench_device {
     int (*make)(void *opaque, const struct image *image, const struct guest_memory *mem,
                 struct virtio_device **out, struct error *err);
@@ -16,8 +16,8 @@ struct bench_device {
 };
 
 /**
- * bench_run_guest - one run in a fresh machine of ours
- * @device: NULL: our own
+ * bench_run_guest - one run in a fresh Pollux machine
+ * @device: NULL: virtio-blk
  * For the rest see struct bench_runner.
  */
 int bench_run_guest(const struct bench_config *c, const struct bench_group *group,

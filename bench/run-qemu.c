@@ -80,7 +80,7 @@ static int start_qemu(struct qemu_run *q, const struct bench_config *c,
     return ret;
 }
 
-/* --- what it does --- */
+/* --- its output and clocks --- */
 
 /* Return: schedstat of the vCPU's thread, or -1. */
 static int open_schedstat(pid_t pid)
@@ -125,7 +125,7 @@ static void take_sample(struct qemu_run *q, struct qemu_sample *s)
     s->vcpu_ns = strtoull(text, NULL, 10);
 }
 
-/* The guest's marks, looked for in what is new since @from. */
+/* Looks for the guest's marks in the output from @from on. */
 static void look_for_marks(struct qemu_run *q)
 {
     const char *mark;
@@ -176,7 +176,7 @@ static int follow(struct qemu_run *q, uint64_t time_ns, struct error *err)
                            : 0;
 }
 
-/* As for our own: whatever is not the vCPU's counts as I/O thread, workers of the engine too. */
+/* As for Pollux: the threads but the vCPU count as I/O threads, workers of the engine too. */
 static int read_report(const struct qemu_run *q, struct bench_result *out, struct error *err)
 {
     const struct qemu_sample *begin = &q->begin, *end = &q->end;
@@ -192,7 +192,7 @@ static int read_report(const struct qemu_run *q, struct bench_result *out, struc
     }
     ret = bench_guest_report(q->report, &clocks, out, err);
     if (ret == 0) {
-        out->vcpu_exits = NAN; /* nobody counts them */
+        out->vcpu_exits = NAN; /* not counted */
         out->vcpu_cpu = (double)vcpu_ns / (double)clocks.elapsed_ns;
         out->vcpu_cpu_ns = out->cpu_ns * out->vcpu_cpu / out->cpu;
         bench_noise_result(&begin->noise, &end->noise, out);

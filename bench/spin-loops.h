@@ -40,7 +40,7 @@ struct spin_device {
 };
 
 /**
- * spin_open - what the loop for b->engine needs of the host: b->image is set, all else 0
+ * spin_open - open the resources of the loop for b->engine; b->image is set, all else 0
  * Return: 0 or -errno. spin_close() releases.
  */
 int spin_open(struct spin_device *b);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the bench found, as a table for people. */
+/* Results as a table for people. */
 #include "bench/table.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@
 struct column {
     const char *title, *figure;
     int width, decimals;
-    double unit; /* of the figure, in that of the title */
+    double unit; /* unit of the title, in that of the figure */
 };
 
 /* At most 120 characters together with the name, the cap and the ratio. */

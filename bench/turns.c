@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Running the plan: turns, repeats of what the host disturbed, progress. */
+/* Running the plan: turns, repeats of runs that the host disturbed, progress. */
 #include "bench/turns.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ static time_t seconds_now(void)
     return (time_t)(clock_ns(CLOCK_MONOTONIC) / 1000000000);
 }
 
-/* From what was spent so far; before the first run, what all runs take without their set-up. */
+/* Estimated from the time so far; before the first run, the time of all runs without set-up. */
 static long seconds_left(const struct progress *pr, const struct bench_plan *p)
 {
     if (pr->done == 0) {
@@ -82,8 +82,8 @@ static int prefix_group(struct error *err, int num, const struct bench_group *gr
 }
 
 /*
- * One run. While the host disturbs it, and there is still something left of what may be spent on
- * repeating, it is done again; the quietest one counts.
+ * One run. A run that the host disturbed is repeated until the budget for repeats is used up; the
+ * run with the least noise is the result.
  */
 static int run_cell(struct progress *pr, struct bench_plan *p, unsigned g, unsigned v, unsigned run,
                     int stop_fd, struct trace *trace, struct error *err)
@@ -114,8 +114,8 @@ static int run_cell(struct progress *pr, struct bench_plan *p, unsigned g, unsig
     }
 }
 
-/* Every variant once; the other way round in every second turn, so that a host that becomes slower
- * or faster favours none. */
+/* Every variant once; in reverse order in every second turn, so that a host that becomes slower or
+ * faster favours none. */
 static int run_turn(struct progress *pr, struct bench_plan *p, unsigned g, unsigned run,
                     int stop_fd, struct trace *trace, struct error *err)
 {

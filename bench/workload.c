@@ -54,14 +54,14 @@ void bench_group_name(const struct bench_group *group, char *buf, size_t size)
 void bench_format_variant(const char *runner, const char *policy, unsigned idle, bool packed,
                           const char *cap, char *buf, size_t size)
 {
-    const bool ours = !strcmp(runner, "pollux");
+    const bool pollux = !strcmp(runner, "pollux");
     char number[16] = "";
 
     if (idle) {
         snprintf(number, sizeof(number), "+%u", idle);
     }
-    snprintf(buf, size, "%s%s%s%s%s%s%s", ours ? "" : runner, ours || !*policy ? "" : " ", policy,
-             number, packed ? "/packed" : "", *cap ? " " : "", cap);
+    snprintf(buf, size, "%s%s%s%s%s%s%s", pollux ? "" : runner, pollux || !*policy ? "" : " ",
+             policy, number, packed ? "/packed" : "", *cap ? " " : "", cap);
 }
 
 void bench_variant_name(const struct bench_variant *v, bool cap, char *buf, size_t size)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A cell of the bench is a group with a variant. The group is a disk and what is asked of it; the
- * variant is the program that serves the guest and how its I/O thread waits.
+ * A cell of the bench is a group with a variant. The group is a disk and a workload; the variant
+ * is the program that serves the guest and the poll policy of its I/O thread.
  */
 #ifndef POLLUX_BENCH_WORKLOAD_H
 #define POLLUX_BENCH_WORKLOAD_H

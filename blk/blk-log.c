@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Log lines about a queue, of which there are only so many. */
+/* Log lines about a queue, limited in number. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -2,9 +2,9 @@
 /*
  * The end of a request (virtio 1.3, 5.2.6).
  *
- * Used elements are published at the end of the turn, with at most one interrupt. PUBLISH_EVERY of
- * them are published at once before that: a driver that polls handles them while the device works
- * on the next ones.
+ * Used elements are published at the end of the turn, with at most one interrupt. Every
+ * PUBLISH_EVERY elements, the device publishes them before that: a driver that polls handles them
+ * while the device works on the next ones.
  *
  * When a queue is stopping, the last completion publishes the rest, forgets the ring and wakes the
  * thread that waits. Nothing in this room uses guest memory of the queue after that.

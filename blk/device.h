@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The block device and its queues, as the files of this room know them. */
+/* The block device and its queues. Private to blk/. */
 #ifndef POLLUX_BLK_DEVICE_H
 #define POLLUX_BLK_DEVICE_H
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* What the user chooses for the block device. */
+/* Policies of the block device that the user sets. */
 #ifndef POLLUX_BLK_DISK_POLICY_H
 #define POLLUX_BLK_DISK_POLICY_H
 
 #define VIRTIO_BLK_SERIAL_MAX 20 /* 5.2.6.1; not terminated if it is that long */
 
-/* What the device does with a write that consists of zeroes. */
+/* The policy for a write that consists of zeroes. */
 enum virtio_blk_detect {
     VIRTIO_BLK_DETECT_OFF,
     VIRTIO_BLK_DETECT_ON,    /* make it a write zeroes: faster, and holes stay holes */
     VIRTIO_BLK_DETECT_UNMAP, /* likewise; the host may free the blocks if @discard is set */
 };
 
-/* What the device does when the host fails a request. */
+/* The policy for a request that the host failed. */
 enum virtio_blk_on_error {
     VIRTIO_BLK_REPORT, /* complete the request with S_IOERR */
     VIRTIO_BLK_IGNORE, /* complete the request with S_OK */

@@ -22,7 +22,7 @@ static void log_line(const struct disk_log *log, const char *fmt, ...)
     }
 }
 
-/* What the guest does not get of the image, and what the host does with it that O_DIRECT hides. */
+/* Logs bytes of the image that the guest does not get, and a page cache in spite of O_DIRECT. */
 static void report_image(const struct disk *d, const struct disk_log *log)
 {
     const struct disk_config *config = d->config;
@@ -48,7 +48,7 @@ static void report_image(const struct disk *d, const struct disk_log *log)
     }
 }
 
-/* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
+/* Linux AIO does buffered I/O inside io_submit(), which blocks all disks of the thread. */
 static const struct engine_ops *engine_for(const struct disk *d)
 {
     bool blocks = d->image.page_cache && d->config->engine == &engine_linux_aio;

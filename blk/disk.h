@@ -14,9 +14,8 @@ struct disk_config {
     const char *name; /* "disk0": messages and statistics */
     struct image_config image;
     const struct engine_ops *engine;
-    bool engine_named; /* else another one is taken where linux-aio would block */
-    /* Ids of I/O threads; queue i is served by the i-th, and they are dealt again from the first on
-     * where there are more queues. A NULL ends the list. */
+    bool engine_named; /* false: another one replaces linux-aio if that would block */
+    /* Ids of n I/O threads, ended by NULL; queue i is served by number i % n. */
     const char *iothreads[VIRTIO_BLK_QUEUES_MAX];
     /* Of the device. name, image, engine, iothreads, faults, stop and log are filled in from here
      * and by the front end; nr_queues 0: one for each of @iothreads. */
@@ -37,17 +36,17 @@ struct disk {
     struct image image;
     bool image_open;
     struct virtio_device *dev;
-    bool is_virtio_blk; /* @dev is: the virtio_blk_ calls take it */
+    bool is_virtio_blk; /* @dev is a virtio-blk device */
 };
 
-/* Where a disk says what people should know. */
+/* The log of a disk. */
 struct disk_log {
     void (*line)(void *opaque, const char *line); /* Context: any thread. NULL: dropped */
     void *opaque;
 };
 
 /**
- * disk_open - open the image, and log what of it the guest does not get
+ * disk_open - open the image, and log the bytes of it that the guest does not get
  * @config: outlives @d
  * Context: the thread that sets up.
  * Return: 0, or -errno and @err. disk_close() releases in both cases.
@@ -58,7 +57,7 @@ int disk_open(struct disk *d, const struct disk_config *config, const struct dis
 /**
  * disk_make - make the device of a disk that is open
  * @mem: the guest's memory; outlives @d
- * @stop: see virtio_blk_options.stop; NULL: nobody is told
+ * @stop: see virtio_blk_options.stop; NULL: no call
  * Context: any thread but the I/O threads.
  * Return: 0 and d->dev, or -errno and @err.
  */

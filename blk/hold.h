@@ -7,12 +7,12 @@
 
 /**
  * blk_held_init - prepare @q for requests that are held
- * @submit: called for a request that is tried again
+ * @submit: called for each retry of a request
  */
 void blk_held_init(struct blk_queue *q, void (*submit)(struct blk_request *r));
 
 /**
- * blk_on_error - choose what is done about @r, which the host failed
+ * blk_on_error - choose the action for @r, which the host failed
  * @num: -errno
  * Context: I/O thread.
  * Return: VIRTIO_BLK_REPORT, _IGNORE or _STOP.

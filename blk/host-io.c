@@ -2,8 +2,8 @@
 /*
  * The way of a parsed request to the engine and back.
  *
- *     blk_host_submit()    the data of a read or write that is left, perhaps by a bounce buffer
- *     engine               moves some of it, and calls
+ *     blk_host_submit()    the remaining data of a read or write, perhaps by a bounce buffer
+ *     engine               moves some of the data, and calls
  *     blk_host_done()      an error: report, ignore or hold; a short transfer: submit the rest; a
  *                          request on ranges: submit the next one; all moved: complete, perhaps
  *                          after a flush
@@ -188,10 +188,10 @@ static void flush_done(struct blk_request *r)
 static void moved(struct blk_request *r, ssize_t res)
 {
     uint64_t asked = r->bounced ? r->bounce.piece : r->parsed.left;
-    /* Through a bounce buffer, a request can go on inside a host block. */
+    /* With a bounce buffer, a request can continue inside a host block. */
     unsigned unit = r->bounced ? SECTOR_SIZE : r->q->blk->host_block;
 
-    /* A short transfer that ends inside a block has come to the end of the file. */
+    /* A short transfer that ends inside a block has reached the end of the file. */
     if (res == 0 || (uint64_t)res > asked || ((uint64_t)res < asked && res % unit)) {
         host_error(r, -EINVAL,
                    "the image is shorter than it was; SIGHUP has Pollux tell the guest its size");

@@ -8,10 +8,10 @@
 
 #include "blk/device.h"
 
-/* blk_host_submit - submit what @r has left to move, or its range, to the engine */
+/* blk_host_submit - submit the remaining data of @r, or its range, to the engine */
 void blk_host_submit(struct blk_request *r);
 
-/* blk_host_submit_bounced - likewise through a bounce buffer, as soon as there is one */
+/* blk_host_submit_bounced - likewise through a bounce buffer, as soon as one is free */
 void blk_host_submit_bounced(struct blk_request *r);
 
 /* blk_host_next_range - submit the next piece of a request on ranges; without one, it is done */

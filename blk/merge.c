@@ -7,12 +7,14 @@
  * next request does not continue it or when the turn ends, so merging delays no request beyond its
  * turn.
  *
- * The buffers of the run are gathered behind the data of the first request, in its own array, where
- * only the buffer of the status byte was, whose address is known by then. So nothing is allocated,
- * and the size of the array bounds the run. The other requests keep their own arrays unchanged.
+ * The buffers of the run are gathered in the array of the first request, behind its data. There
+ * they overwrite the buffer of the status byte, whose address the request has elsewhere. So a run
+ * allocates no memory, and the size of the array limits the run. The other requests keep their own
+ * arrays unchanged.
  *
  * If the host moves the run only in part, the requests that were moved whole are complete, and each
- * of the others is submitted again alone: an error of the host fails only the request it is about.
+ * of the others is submitted again alone: an error of the host fails only the requests that it
+ * concerns.
  */
 #include <string.h>
 

@@ -8,9 +8,9 @@
  *
  * Notifications are suppressed while the loop is awake. They are re-enabled just before it blocks,
  * and the ring is checked once more: often the driver has added its next chain by then. If the
- * eventfd has fired, it is read before notifications are re-enabled: the chain that was kicked for
- * is served before the read, and a later kick that the read consumes belongs to a chain that the
- * last check finds.
+ * eventfd has fired, the queue reads it before it re-enables notifications. The chain of that kick
+ * is served before the read; if the read consumes a later kick, too, the last check finds its
+ * chain.
  */
 #include <assert.h>
 #include <errno.h>

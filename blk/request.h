@@ -8,7 +8,7 @@
 void blk_request_init(struct blk_request *r, struct blk_queue *q);
 
 /**
- * blk_request_start - parse and check the chain of @r, and do what it asks for
+ * blk_request_start - parse and check the chain of @r, and start the request
  * Context: I/O thread.
  * Return: 0: blk_complete() was called or will be, and the request may be free. -EINVAL: the chain
  *         is no request, its queue is broken and @r is not in use.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A request of the block device, and what each stage of its way keeps in the request, in its queue
- * and in its disk. The file beside the name of a stage has the functions.
+ * A request of the block device, and the data of each stage in the request, in its queue and in its
+ * disk. The file beside the name of a stage has the functions.
  *
  * Every request uses the members of struct blk_request up to the first buffers of the chain. They
  * lie in four cache lines, one of which is the engine's. All members behind the chain belong to
- * stages that few requests go through.
+ * stages of few requests.
  */
 #ifndef POLLUX_BLK_STAGES_H
 #define POLLUX_BLK_STAGES_H
@@ -20,7 +20,7 @@
 #include "virtq/virtqueue.h"
 
 #define BLK_SEG_MAX  (VIRTQ_IOV_MAX - 2) /* a chain is header, segments, status */
-#define BLK_SIZE_MAX 0x7ffff000u         /* of a segment: what one host call moves at most */
+#define BLK_SIZE_MAX 0x7ffff000u         /* of a segment: limit of one system call */
 
 struct blk_queue;
 struct blk_request;
@@ -90,7 +90,7 @@ struct blk_partial {
     uint64_t begin, end; /* offsets of the host blocks that the request changes */
     bool in_part;        /* it changes a part of one block, which is read first */
     bool waiting;        /* for another request on one of the blocks; blk_busy_blocks.lock */
-    enum engine_op op;   /* what the guest asked for; io.op is the read or write of the block */
+    enum engine_op op;   /* operation of the guest; io.op is the read or write of the block */
     void (*cb)(struct engine_req *io, ssize_t res); /* likewise, of io.cb */
     struct list node;                               /* blk_busy_blocks.requests */
 };

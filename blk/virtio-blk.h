@@ -15,7 +15,8 @@
 #define VIRTIO_BLK_QUEUE_SIZE_DEFAULT 256
 #define VIRTIO_BLK_QUEUES_MAX         64
 
-/* What to make. (The configuration space is struct virtio_blk_config of <linux/virtio_blk.h>.) */
+/* Options of a device. (The configuration space is struct virtio_blk_config of
+ * <linux/virtio_blk.h>.) */
 struct virtio_blk_options {
     const char *name;          /* for messages, statistics and traces; copied */
     const struct image *image; /* must outlive the device */

@@ -7,7 +7,7 @@
 
 /**
  * blk_write_cache_set - switch the write cache on or off
- * Off: writes that completed before are flushed here.
+ * Switching it off flushes all writes that completed before.
  * Context: the thread of the transport.
  */
 void blk_write_cache_set(struct blk *blk, bool on);

@@ -38,10 +38,10 @@ static ssize_t do_op(const struct image *image, const struct engine_req *req)
 
 ssize_t blocking_io(const struct image *image, const struct engine_req *req)
 {
-    ssize_t r;
+    ssize_t ret;
 
     do {
-        r = do_op(image, req);
-    } while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : r;
+        ret = do_op(image, req);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : ret;
 }

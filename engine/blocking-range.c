@@ -25,10 +25,10 @@
  * The host does not support the operation at all, or for the alignment of this range, or while
  * another process has the block device open (EBUSY).
  */
-static bool not_supported(int r)
+static bool not_supported(int ret)
 {
-    return r < 0 && (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EINVAL ||
-                     errno == EBUSY);
+    return ret < 0 && (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS ||
+                       errno == EINVAL || errno == EBUSY);
 }
 
 static int range_ioctl(int fd, unsigned long request, uint64_t offset, uint64_t len)
@@ -66,32 +66,32 @@ static int write_buffer_of_zeroes(const struct image *image, uint64_t offset, ui
 
 int blocking_discard(const struct image *image, uint64_t offset, uint64_t len)
 {
-    int r = 0;
+    int ret = 0;
 
     if (len) {
-        r = image->block_device ? range_ioctl(image->fd, BLKDISCARD, offset, len)
-                                : fallocate(image->fd, PUNCH, offset, len);
+        ret = image->block_device ? range_ioctl(image->fd, BLKDISCARD, offset, len)
+                                  : fallocate(image->fd, PUNCH, offset, len);
     }
-    return not_supported(r) ? 0 : r;
+    return not_supported(ret) ? 0 : ret;
 }
 
 int blocking_write_zeroes(const struct image *image, uint64_t offset, uint64_t len, bool may_unmap)
 {
-    int r = -1;
+    int ret = -1;
 
     if (!len) {
         return 0;
     }
     errno = EOPNOTSUPP;
     if (may_unmap) {
-        r = fallocate(image->fd, PUNCH, offset, len); /* zeroes on block devices, too */
+        ret = fallocate(image->fd, PUNCH, offset, len); /* zeroes on block devices, too */
     }
-    if (not_supported(r)) {
-        r = image->block_device ? range_ioctl(image->fd, BLKZEROOUT, offset, len)
-                                : fallocate(image->fd, ZERO, offset, len);
+    if (not_supported(ret)) {
+        ret = image->block_device ? range_ioctl(image->fd, BLKZEROOUT, offset, len)
+                                  : fallocate(image->fd, ZERO, offset, len);
     }
-    if (not_supported(r)) {
-        r = write_buffer_of_zeroes(image, offset, len);
+    if (not_supported(ret)) {
+        ret = write_buffer_of_zeroes(image, offset, len);
     }
-    return r;
+    return ret;
 }

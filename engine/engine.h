@@ -70,7 +70,7 @@ struct engine {
     const struct image *image;
     unsigned in_flight;       /* requests submitted whose callback has not run yet */
     struct worker_pool *pool; /* private: engine_offload() */
-    struct list again;        /* private: requests to be submitted again by @try_again */
+    struct list again;        /* private: requests that @try_again submits again */
     struct aio_timer try_again;
     struct trace_track *trace; /* of @ctx */
 };

@@ -112,7 +112,7 @@ static int faulty_submit(struct engine *e, struct engine_req *req)
     struct faulty_engine *f = faulty_of(e);
     struct faulty_slot *slot;
     bool on = active(f);
-    int r = 0;
+    int ret = 0;
 
     if (list_empty(&f->free)) {
         return -EAGAIN;
@@ -140,11 +140,11 @@ static int faulty_submit(struct engine *e, struct engine_req *req)
         cut_short(slot, e->image->align > SECTOR_SIZE ? e->image->align : SECTOR_SIZE);
     }
     list_del(&slot->inner.node);
-    r = engine_submit(f->inner, &slot->inner);
-    if (r < 0) {
+    ret = engine_submit(f->inner, &slot->inner);
+    if (ret < 0) {
         list_add_tail(f->free.next, &slot->inner.node);
     }
-    return r;
+    return ret;
 }
 
 static void faulty_close(struct engine *e)

@@ -105,7 +105,7 @@ static bool stat_backing_file(const char *disk, struct stat *st, struct statfs *
     return stat(name, st) == 0 && statfs(name, fs) == 0;
 }
 
-/* A loop device does direct I/O, but what does its file? */
+/* The loop device does direct I/O. Does its file? */
 static const char *why_backing_file(const char *disk, unsigned deep)
 {
     char below[SYSFS_PATH];

@@ -18,10 +18,10 @@ static const struct engine_ops in_memory = {
 int in_memory_open(AioContext *ctx, const struct image *image, const struct engine_config *config,
                    struct engine **out, struct error *err)
 {
-    int r = sync_open(ctx, image, config, out, err);
+    int ret = sync_open(ctx, image, config, out, err);
 
-    if (r == 0) {
+    if (ret == 0) {
         (*out)->ops = &in_memory;
     }
-    return r;
+    return ret;
 }

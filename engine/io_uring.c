@@ -131,7 +131,7 @@ static void fill_sq(struct uring_engine *u)
 static void submit_queued(void *opaque)
 {
     struct uring_engine *u = opaque;
-    int r = 0;
+    int ret = 0;
 
     do {
         fill_sq(u);
@@ -140,16 +140,16 @@ static void submit_queued(void *opaque)
         }
         aio_count_syscall(&u->handler);
         trace_submit_begin(aio_trace(u->e.ctx), u->e.ctx, "io_uring", io_uring_sq_ready(&u->ring));
-        r = io_uring_submit(&u->ring);
-        trace_submit_end(aio_trace(u->e.ctx), u->e.ctx, "io_uring", r);
-        if (r > 0) {
-            aio_count_batch(&u->handler, r);
-            u->in_kernel += r;
+        ret = io_uring_submit(&u->ring);
+        trace_submit_end(aio_trace(u->e.ctx), u->e.ctx, "io_uring", ret);
+        if (ret > 0) {
+            aio_count_batch(&u->handler, ret);
+            u->in_kernel += ret;
             u->at_once = io_uring_cq_ready(&u->ring) == u->in_kernel;
         }
-    } while (r > 0 && (!list_empty(&u->queued) || io_uring_sq_ready(&u->ring)));
+    } while (ret > 0 && (!list_empty(&u->queued) || io_uring_sq_ready(&u->ring)));
     /* The kernel lacks a resource: the next completion tries again, or a timer if there is none. */
-    if (r <= 0 && io_uring_sq_ready(&u->ring) && !u->in_kernel) {
+    if (ret <= 0 && io_uring_sq_ready(&u->ring) && !u->in_kernel) {
         aio_timer_arm(&u->retry, aio_now(u->e.ctx) + ENGINE_RETRY_NS);
     }
     if (io_uring_cq_ready(&u->ring)) {
@@ -206,35 +206,35 @@ static const struct aio_handler_ops completions = {
     .poll_end = completions_poll_end,
 };
 
-static int setup_error(int r, struct error *err)
+static int setup_error(int ret, struct error *err)
 {
-    if (r == -EPERM || r == -ENOSYS) {
-        return error_set(err, r,
+    if (ret == -EPERM || ret == -ENOSYS) {
+        return error_set(err, ret,
                          "io_uring is not available here (see sysctl kernel.io_uring_disabled, or "
                          "a seccomp profile): use engine=linux-aio or engine=threads");
     }
-    if (r == -ENOMEM) {
-        return error_set(err, r,
+    if (ret == -ENOMEM) {
+        return error_set(err, ret,
                          "no memory for io_uring: raise the limit of locked memory "
                          "(ulimit -l), or use engine=linux-aio");
     }
-    return error_set(err, r, "cannot set up io_uring: %s", strerror(-r));
+    return error_set(err, ret, "cannot set up io_uring: %s", strerror(-ret));
 }
 
 /* Linux 5.19 has both flags; without them the kernel interrupts the thread. */
 static int init_ring(struct io_uring *ring, unsigned depth)
 {
     const unsigned cooperative = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
-    int r = io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP | cooperative);
+    int ret = io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP | cooperative);
 
-    return r == -EINVAL ? io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP) : r;
+    return ret == -EINVAL ? io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP) : ret;
 }
 
 static int uring_open(AioContext *ctx, const struct image *image,
                       const struct engine_config *config, struct engine **out, struct error *err)
 {
     struct uring_engine *u;
-    int r;
+    int ret;
 
     if (image->in_memory) {
         return in_memory_open(ctx, image, config, out, err);
@@ -246,29 +246,29 @@ static int uring_open(AioContext *ctx, const struct image *image,
     list_init(&u->queued);
     aio_deferred_init(&u->submit, submit_queued, u);
     aio_timer_init(ctx, &u->retry, submit_queued, u);
-    r = init_ring(&u->ring, config->depth);
-    if (r < 0) {
-        setup_error(r, err);
+    ret = init_ring(&u->ring, config->depth);
+    if (ret < 0) {
+        setup_error(ret, err);
         goto free_engine;
     }
-    r = io_uring_register_files(&u->ring, &image->fd, 1);
-    if (r < 0) {
-        error_set(err, r, "cannot register a disk image with io_uring: %s", strerror(-r));
+    ret = io_uring_register_files(&u->ring, &image->fd, 1);
+    if (ret < 0) {
+        error_set(err, ret, "cannot register a disk image with io_uring: %s", strerror(-ret));
         goto exit_ring;
     }
     io_uring_register_ring_fd(&u->ring); /* saves a look-up in each call; old kernels lack it */
     u->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (u->event_fd < 0) {
-        r = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
+        ret = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
         goto exit_ring;
     }
-    r = io_uring_register_eventfd(&u->ring, u->event_fd);
-    if (r == 0) {
-        r = aio_handler_add(ctx, &u->handler, u->event_fd, POLLIN, &completions, u, "io_uring",
-                            &u->e.in_flight);
+    ret = io_uring_register_eventfd(&u->ring, u->event_fd);
+    if (ret == 0) {
+        ret = aio_handler_add(ctx, &u->handler, u->event_fd, POLLIN, &completions, u, "io_uring",
+                              &u->e.in_flight);
     }
-    if (r < 0) {
-        error_set(err, r, "cannot watch io_uring: %s", strerror(-r));
+    if (ret < 0) {
+        error_set(err, ret, "cannot watch io_uring: %s", strerror(-ret));
         goto close_event_fd;
     }
     *out = &u->e;
@@ -280,7 +280,7 @@ exit_ring:
     io_uring_queue_exit(&u->ring);
 free_engine:
     free(u);
-    return r;
+    return ret;
 }
 
 static int uring_submit(struct engine *e, struct engine_req *req)

@@ -175,7 +175,7 @@ static void submit_queued(void *opaque)
         unsigned limit = engine_batch(&l->e, l->at_once), n = 0;
         struct iocb *batch[limit];
         struct list *at;
-        int r;
+        int ret;
 
         list_for_each(at, &l->queued)
         {
@@ -189,23 +189,23 @@ static void submit_queued(void *opaque)
         }
         aio_count_syscall(&l->handler);
         trace_submit_begin(aio_trace(l->e.ctx), l->e.ctx, "linux-aio", n);
-        r = io_submit(l->io, n, batch);
-        trace_submit_end(aio_trace(l->e.ctx), l->e.ctx, "linux-aio", r);
-        if (r == -EAGAIN || r == -ENOMEM) {
+        ret = io_submit(l->io, n, batch);
+        trace_submit_end(aio_trace(l->e.ctx), l->e.ctx, "linux-aio", ret);
+        if (ret == -EAGAIN || ret == -ENOMEM) {
             if (l->nr_submitted == 0) {
                 aio_timer_arm(&l->retry, aio_now(l->e.ctx) + ENGINE_RETRY_NS);
             }
             break;
         }
-        if (r < 0) {
-            fail_first(l, r);
+        if (ret < 0) {
+            fail_first(l, ret);
             /* The rest later: a callback that submits again may fail without end. */
             aio_defer(l->e.ctx, &l->submit);
             break;
         }
-        aio_count_batch(&l->handler, r);
-        l->nr_submitted += r;
-        for (int i = 0; i < r; i++) {
+        aio_count_batch(&l->handler, ret);
+        l->nr_submitted += ret;
+        for (int i = 0; i < ret; i++) {
             l->nr_unsignaled += !is_signaled(batch[i]);
             list_del(l->queued.next);
         }
@@ -282,15 +282,15 @@ static const struct aio_handler_ops completions_polled = {
 
 static const struct aio_handler_ops completions_by_fd = {.ready = completions_ready};
 
-static int setup_error(int r, unsigned depth, struct error *err)
+static int setup_error(int ret, unsigned depth, struct error *err)
 {
-    if (r == -EAGAIN) {
-        return error_set(err, r,
+    if (ret == -EAGAIN) {
+        return error_set(err, ret,
                          "no room for %u more requests of Linux AIO: the limit fs.aio-max-nr is "
                          "used up (raise it: sysctl fs.aio-max-nr=1048576)",
                          depth);
     }
-    return error_set(err, r, "cannot set up Linux AIO: %s", strerror(-r));
+    return error_set(err, ret, "cannot set up Linux AIO: %s", strerror(-ret));
 }
 
 static int linux_aio_open(AioContext *ctx, const struct image *image,
@@ -298,7 +298,7 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
                           struct error *err)
 {
     struct linux_aio *l;
-    int r;
+    int ret;
 
     if (image->in_memory) {
         return in_memory_open(ctx, image, config, out, err);
@@ -313,22 +313,22 @@ static int linux_aio_open(AioContext *ctx, const struct image *image,
     aio_timer_init(ctx, &l->look, look, l);
     l->e.ctx = ctx;
 
-    r = io_setup(config->depth, &l->io);
-    if (r < 0) {
-        setup_error(r, config->depth, err);
+    ret = io_setup(config->depth, &l->io);
+    if (ret < 0) {
+        setup_error(ret, config->depth, err);
         goto free_engine;
     }
     l->ring = aio_ring_of(l->io);
     l->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->event_fd < 0) {
-        r = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
+        ret = error_set(err, -errno, "cannot make an eventfd: %s", strerror(errno));
         goto destroy_io;
     }
-    r = aio_handler_add(ctx, &l->handler, l->event_fd, POLLIN,
-                        l->ring ? &completions_polled : &completions_by_fd, l, "linux-aio",
-                        &l->e.in_flight);
-    if (r < 0) {
-        error_set(err, r, "cannot watch Linux AIO: %s", strerror(-r));
+    ret = aio_handler_add(ctx, &l->handler, l->event_fd, POLLIN,
+                          l->ring ? &completions_polled : &completions_by_fd, l, "linux-aio",
+                          &l->e.in_flight);
+    if (ret < 0) {
+        error_set(err, ret, "cannot watch Linux AIO: %s", strerror(-ret));
         goto close_event_fd;
     }
     *out = &l->e;
@@ -340,7 +340,7 @@ destroy_io:
     io_destroy(l->io);
 free_engine:
     free(l);
-    return r;
+    return ret;
 }
 
 /* One buffer needs no vector, which the kernel would have to fetch. */

@@ -76,18 +76,18 @@ static int mmap_open(AioContext *ctx, const struct image *image, const struct en
                      struct engine **out, struct error *err)
 {
     struct mmap_engine *m = calloc(1, sizeof(*m));
-    int r;
+    int ret;
 
     if (!m) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
     }
     m->not_tried = calloc(image_size(image) / CHUNK + 1, 1);
-    r = m->not_tried ? image_map_open(&m->map, image, err)
-                     : error_set(err, -ENOMEM, "out of memory for an engine");
-    if (r < 0) {
+    ret = m->not_tried ? image_map_open(&m->map, image, err)
+                       : error_set(err, -ENOMEM, "out of memory for an engine");
+    if (ret < 0) {
         free(m->not_tried);
         free(m);
-        return r;
+        return ret;
     }
     sync_init(&m->s, mmap_io);
     *out = &m->s.e;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * An engine that moves no data. Without a delay every request completes at the end of the turn:
- * this measures the rest of the path. With a delay the engine is a disk that takes exactly that
- * time: a timerfd wakes a loop that blocks, and a loop that polls reads the clock.
+ * An engine that moves no data. Without a delay every request completes at the end of the turn,
+ * which measures the other parts of the path. With a delay the engine is a disk that takes exactly
+ * that time: a timerfd wakes a loop that blocks, and a loop that polls reads the clock.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,7 +126,7 @@ static int null_open(AioContext *ctx, const struct image *image, const struct en
                      struct engine **out, struct error *err)
 {
     struct null_engine *n = calloc(1, sizeof(*n));
-    int r;
+    int ret;
 
     if (!n) {
         return error_set(err, -ENOMEM, "out of memory for an engine");
@@ -138,13 +138,13 @@ static int null_open(AioContext *ctx, const struct image *image, const struct en
     n->e.ctx = ctx;
     if (n->delay_ns) {
         n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        r = n->timer_fd < 0 ? -errno
-                            : aio_handler_add(ctx, &n->handler, n->timer_fd, POLLIN, &delayed_ops,
-                                              n, "null", &n->e.in_flight);
-        if (r < 0) {
+        ret = n->timer_fd < 0 ? -errno
+                              : aio_handler_add(ctx, &n->handler, n->timer_fd, POLLIN, &delayed_ops,
+                                                n, "null", &n->e.in_flight);
+        if (ret < 0) {
             close(n->timer_fd);
             free(n);
-            return error_set(err, r, "cannot set up a delay: %s", strerror(-r));
+            return error_set(err, ret, "cannot set up a delay: %s", strerror(-ret));
         }
     }
     *out = &n->e;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The way of a request into an engine: checks, the count of requests in flight, another try. */
+/* Submission to an engine: checks, the count of requests in flight, retries. */
 #include <errno.h>
 
 #include "engine/submit.h"
 
-/* --- another try --- */
+/* --- retries --- */
 
 static void submit_again(void *opaque)
 {

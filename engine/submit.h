@@ -8,10 +8,10 @@
 #include "base/barrier.h"
 #include "engine/engine.h"
 
-/* The pause before the host is asked again for what it was out of. */
+/* The pause before a retry, if the host was out of a resource. */
 #define ENGINE_RETRY_NS 1000000
 
-/* engine_init - set up what is the same in all engines; the engine's own part is set up before */
+/* engine_init - set up the common part of an engine; its own part is set up before */
 void engine_init(struct engine *e, AioContext *ctx, const struct image *image);
 
 /**

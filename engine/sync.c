@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Blocking system calls in the loop's own thread, at the end of the turn. They hold up all sources
- * of the loop: for comparison, for images in memory, and for hosts where no other engine works.
+ * Blocking system calls in the loop's own thread, at the end of the turn. They block all sources
+ * of the loop. For comparison, for images in memory, and for hosts where no other engine works.
  */
 #include <errno.h>
 #include <stdlib.h>

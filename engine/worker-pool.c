@@ -65,14 +65,14 @@ static struct worker_job *next_job(struct worker_pool *pool)
 {
     struct timespec until;
     struct worker_job *job;
-    int r = 0;
+    int ret = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
-    while (!pool->first && !pool->ending && (r == 0 || pool->nr_workers == 1)) {
+    while (!pool->first && !pool->ending && (ret == 0 || pool->nr_workers == 1)) {
         pool->nr_idle++;
-        r = pool->nr_workers == 1 ? pthread_cond_wait(&pool->work, &pool->lock)
-                                  : pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+        ret = pool->nr_workers == 1 ? pthread_cond_wait(&pool->work, &pool->lock)
+                                    : pthread_cond_timedwait(&pool->work, &pool->lock, &until);
         pool->nr_idle--;
     }
     job = pool->first;
@@ -112,18 +112,18 @@ static int start_worker(struct worker_pool *pool)
     sigset_t old;
     pthread_attr_t attr;
     pthread_t thread;
-    int r;
+    int ret;
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     thread_mask_enter(&old);
-    r = pthread_create(&thread, &attr, worker_main, pool);
+    ret = pthread_create(&thread, &attr, worker_main, pool);
     thread_mask_leave(&old);
     pthread_attr_destroy(&attr);
-    if (r == 0) {
+    if (ret == 0) {
         pool->nr_workers++;
     }
-    return -r;
+    return -ret;
 }
 
 void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
@@ -235,7 +235,7 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
 {
     struct worker_pool *pool = aligned_alloc(CACHE_LINE, sizeof(*pool));
     pthread_condattr_t attr;
-    int r;
+    int ret;
 
     if (!pool) {
         return -ENOMEM;
@@ -244,9 +244,9 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
     pool->last = &pool->first;
     pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (pool->event_fd < 0) {
-        r = -errno;
+        ret = -errno;
         free(pool);
-        return r;
+        return ret;
     }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_init(&attr);
@@ -255,16 +255,16 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
     pthread_cond_init(&pool->all_gone, NULL);
     pthread_condattr_destroy(&attr);
     pthread_mutex_lock(&pool->lock);
-    r = start_worker(pool);
+    ret = start_worker(pool);
     pthread_mutex_unlock(&pool->lock);
-    if (r == 0) {
-        r = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool, "workers",
-                            &pool->in_flight);
+    if (ret == 0) {
+        ret = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool,
+                              "workers", &pool->in_flight);
     }
-    if (r < 0) {
+    if (ret < 0) {
         end_workers(pool);
         pool_free(pool);
-        return r;
+        return ret;
     }
     *out = pool;
     return 0;

@@ -12,7 +12,7 @@ struct iothread_set {
 
 /**
  * iothread_set_start - start a thread for each of @nr configurations
- * @trace: all of them record there; NULL: none; outlives them
+ * @trace: the trace that all of them record to; NULL: none; outlives them
  * Context: any thread.
  * Return: 0; or -errno and @err: two have the same id, or one could not be started. Those that were
  *         started are in @set: iothread_set_stop() releases in both cases.

@@ -239,8 +239,8 @@ int iothread_get_account(struct iothread *io, uint64_t limit_ns, struct iothread
     deadline.tv_sec += (time_t)(limit_ns / 1000000000);
     deadline.tv_nsec = (long)(limit_ns % 1000000000);
 
-    /* An earlier question that was given up may still wait for its answer: the thread owns
-     * @account until then. */
+    /* An earlier call that timed out may still be pending: until its answer the thread owns
+     * @account. */
     if (io->asked && answered_by(io, &long_ago)) {
         io->asked = false;
     }

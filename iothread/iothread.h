@@ -37,7 +37,7 @@ void iothread_free(struct iothread *io);
 const char *iothread_id(const struct iothread *io);
 
 /**
- * iothread_ctx - the loop, for what may be called from any thread and for use inside
+ * iothread_ctx - the loop, for functions that any thread may call and for use inside
  * iothread_call()
  */
 AioContext *iothread_ctx(struct iothread *io);
@@ -63,7 +63,7 @@ int iothread_end_record(struct iothread *io, struct error *err);
  */
 uint64_t iothread_cpu_ns(struct iothread *io);
 
-/* What a thread did since it was started. */
+/* Figures of a thread since its start. */
 struct iothread_account {
     uint64_t cpu_ns;
     struct aio_stats loop;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the files that write a trace share: the state of a track, and pieces of JSON. */
+/* Shared by the files that write a trace: the state of a track, and pieces of JSON. */
 #ifndef POLLUX_TRACE_CHROME_JSON_H
 #define POLLUX_TRACE_CHROME_JSON_H
 

@@ -3,8 +3,8 @@
  * Requests in a trace file. Each becomes a flow arrow through the slices in which its stages
  * happened, and two bars of its own: from seen to interrupt, and inside it the time in the engine.
  *
- * A request is known by its address, which another one may have later. What was seen before the
- * ring begins is left out.
+ * The address identifies a request, and a later request may have the same address. Requests that
+ * were seen before the first event of the ring are left out.
  */
 #include <inttypes.h>
 #include <stdlib.h>

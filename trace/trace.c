@@ -139,8 +139,8 @@ struct trace_track *trace_track_new(struct trace *t, const char *name, bool shar
 }
 
 /*
- * Stores are relaxed only for shared tracks: if the ring goes round while a thread is held up here,
- * two write one entry, which then is of no use but does no harm.
+ * Stores are atomic because of shared tracks: if the ring wraps while a thread is preempted here,
+ * two threads write one entry. The entry is then wrong, which does no harm.
  */
 void trace_record(struct trace_track *track, unsigned event, uint64_t a, uint64_t b, uint64_t c,
                   uint64_t d)

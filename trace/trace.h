@@ -9,7 +9,7 @@
  *
  * A track is a ring in memory of fixed size, written by one thread without locks. The newest events
  * stay, older ones are overwritten and counted. The file is written at the end, when the threads
- * have been joined: then nothing needs to be synchronised with anyone.
+ * have been joined, so writing needs no synchronisation.
  */
 #ifndef POLLUX_TRACE_TRACE_H
 #define POLLUX_TRACE_TRACE_H
@@ -46,7 +46,7 @@ struct trace_track;
 struct trace *trace_new(unsigned events, uint64_t (*clock)(void));
 
 /**
- * trace_free - free a trace and its tracks; nobody may record any more. NULL is allowed
+ * trace_free - free a trace and its tracks; no thread may record any more. NULL is allowed
  */
 void trace_free(struct trace *t);
 
@@ -62,7 +62,7 @@ void trace_group(struct trace *t, const char *name);
  * @name:   of the thread or place, copied
  * @shared: several threads write it; else one at a time, handed over with synchronisation
  * Context: any thread. The trace owns the track.
- * Return: NULL if memory is out: then what would be recorded there is not.
+ * Return: NULL if memory is out: the events of the track are then not recorded.
  */
 struct trace_track *trace_track_new(struct trace *t, const char *name, bool shared);
 
@@ -80,7 +80,7 @@ const char *trace_name(struct trace_track *track, const char *name);
  */
 int trace_write(const struct trace *t, FILE *out);
 
-/* What trace_NAME() calls when there is a track. */
+/* Called by trace_NAME() if there is a track. */
 __attribute__((cold)) void trace_record(struct trace_track *track, unsigned event, uint64_t a,
                                         uint64_t b, uint64_t c, uint64_t d);
 
@@ -93,7 +93,7 @@ enum trace_event { TRACE_EVENTS(TRACE_ID_, TRACE_ID_, TRACE_ID_, TRACE_ID_) TRAC
         trace_record(track, TRACE_##name, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c),             \
                      (uint64_t)(d));                                                               \
     }
-/* A probe that nobody looks at is a nop and a test: less than a call. */
+/* A probe without a reader costs a nop and a test: less than a call. */
 #define TRACE_INLINE_ static inline __attribute__((always_inline))
 
 #define TRACE_E1_(name, ta, a)                                                                     \

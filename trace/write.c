@@ -2,9 +2,9 @@
 /*
  * Writing a trace as Chrome trace-event JSON.
  *
- * A track becomes a thread whose slices nest: what is open when the ring ends is closed there, and
- * an end whose begin was overwritten is left out. The poll window becomes a counter. In the order
- * in which they are written, the events of a track have ascending times.
+ * A track becomes a thread whose slices nest: slices that are open at the end of the ring
+ * are closed there, and an end whose begin was overwritten is left out. The poll window becomes a
+ * counter. The events of a track are written in the order of their times.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -150,7 +150,7 @@ static void put_entry(struct trace_writer *w, const struct trace_entry *e)
     }
 }
 
-/* The ring is over: nothing stays open. */
+/* The end of the ring: closes all open slices. */
 static void close_all(struct trace_writer *w)
 {
     struct trace_entry last = {.ns = w->entries[w->nr_entries - 1].ns,

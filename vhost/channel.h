@@ -35,9 +35,9 @@ void vhost_channel_init(struct vhost_channel *c, int fd);
 void vhost_channel_close(struct vhost_channel *c);
 
 /**
- * vhost_channel_receive - take what is there of the next message; never waits
+ * vhost_channel_receive - read the available bytes of the next message; never waits
  * Return: 1: c->msg is complete, and the next call begins a new one; 0: not yet; -ECONNRESET: the
- *         peer has closed; -EPROTO or another errno and @err: the stream is of no more use.
+ *         peer has closed; -EPROTO or another errno and @err: the stream cannot be used any more.
  */
 int vhost_channel_receive(struct vhost_channel *c, struct error *err);
 
@@ -51,7 +51,7 @@ int vhost_channel_reply(struct vhost_channel *c, const void *payload, size_t siz
                         struct error *err);
 
 /**
- * vhost_message_close_fds - close the descriptors that nobody has taken
+ * vhost_message_close_fds - close the descriptors that were not taken
  */
 void vhost_message_close_fds(struct vhost_message *msg);
 

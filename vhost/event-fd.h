@@ -20,7 +20,7 @@ int event_fd_check(int fd, struct error *err);
 int event_fd_always_ready(void);
 
 /**
- * event_fd_signal - write 1; a full counter is as good
+ * event_fd_signal - write 1; no effect on a full counter
  */
 void event_fd_signal(int fd);
 

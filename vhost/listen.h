@@ -7,11 +7,11 @@
 
 /**
  * listen_at_path - listen on a Unix stream socket at @path
- * A socket that is there already is replaced if nobody listens on it.
- * @mode: permissions of the socket, which nobody else can connect to before it has them
+ * An existing socket is replaced if no process listens on it.
+ * @mode: permissions of the socket, set before any process can connect
  * Context: any thread.
  * Return: a non-blocking descriptor; close it and unlink the path. Or -errno and @err: too long, in
- *         use, something else than a socket, not to be made there.
+ *         use, not a socket, or the host refuses it.
  */
 int listen_at_path(const char *path, unsigned mode, struct error *err);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The guest memory that a front end has given: regions of files, each with its guest address, for
- * what the guest says, and its address in the front end, for what the front end says of rings.
+ * The guest memory that a front end has given: regions of files, each with its guest address, which
+ * the guest uses, and its address in the front end, which messages about rings use.
  */
 #ifndef POLLUX_VHOST_MEMORY_H
 #define POLLUX_VHOST_MEMORY_H
@@ -23,7 +23,7 @@ struct vhost_memory {
 };
 
 /*
- * Nobody else looks at the memory while one of these changes it: all queues are stopped.
+ * All queues are stopped while one of these changes the memory.
  * Context: the session's thread.
  */
 

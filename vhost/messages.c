@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What each message does, and what it must look like. */
+/* The format of each message, and its function. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static int reply_u64(struct vhost_session *s, uint64_t value, struct error *err)
 
 /* --- memory --- */
 
-/* With all rings stopped, nothing of the device knows the memory. */
+/* With all rings stopped, the device has no pointer into the memory. */
 static int set_mem_table(struct vhost_session *s, struct error *err)
 {
     struct vhost_message *msg = &s->channel.msg;
@@ -137,7 +137,7 @@ static int check_config(const struct vhost_message *msg, struct error *err)
     return 0;
 }
 
-/* Fields that a later virtio has and this device has not are zeroes, as without their features. */
+/* Fields of later versions of virtio are zeroes, as without their features. */
 static int get_config(struct vhost_session *s, struct error *err)
 {
     struct vhost_config *c = &s->channel.msg.payload.config;
@@ -210,7 +210,7 @@ static int set_backend_fd(struct vhost_session *s, struct error *err)
 
 /* --- all of them --- */
 
-/* The session has one owner, whom no message changes. */
+/* The session has one owner; no message changes that. */
 static int ignore(struct vhost_session *s, struct error *err)
 {
     return 0;
@@ -218,12 +218,12 @@ static int ignore(struct vhost_session *s, struct error *err)
 
 #define ANY_SIZE UINT32_MAX
 
-/* What a request must look like, and what it does. */
+/* The format of a request, and its function. */
 struct request {
     int (*handle)(struct vhost_session *s, struct error *err);
     uint32_t size; /* of the payload */
     bool fds;      /* descriptors may come with it; its function says how many */
-    bool replies;  /* by itself, so that NEED_ACK asks for nothing more */
+    bool replies;  /* the request has a reply of its own, so NEED_ACK has no effect */
 };
 
 static const struct request requests[] = {
@@ -258,7 +258,7 @@ static const struct request requests[] = {
     [VHOST_GET_STATUS] = {get_status, .replies = true},
 };
 
-/* Return: the request of the message; NULL and @err: it is none that we know, or looks wrong. */
+/* Return: the request of the message; NULL and @err: an unknown or malformed request. */
 static const struct request *request_of(const struct vhost_message *msg, struct error *err)
 {
     const struct vhost_header *h = &msg->header;

@@ -5,9 +5,9 @@
 #include "vhost/session-state.h"
 
 /**
- * vhost_message_handle - do what the session's message asks for, and answer it
+ * vhost_message_handle - execute the session's message, and answer it
  * Context: the thread of the disk's server.
- * Return: 0, or -errno and @err: the front end has to be hung up on.
+ * Return: 0, or -errno and @err: the front end must be disconnected.
  */
 int vhost_message_handle(struct vhost_session *s, struct error *err);
 

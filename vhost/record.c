@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The record of requests in flight that outlives this process: the messages that make and bring it. */
+/* The messages that make the record of requests in flight and pass it on. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The record of requests in flight (virtq/inflight.h): memory of the front end that the next process
- * gets again.
+ * The record of requests in flight (virtq/inflight.h): memory that the front end keeps and passes
+ * to the next process.
  *
  * Context: the thread of the disk's server.
  */
@@ -17,12 +17,12 @@
 int vhost_record_attach(struct vhost_session *s, unsigned i, struct error *err);
 
 /**
- * vhost_record_forget - nothing of what it holds is taken again; the rings are stopped
+ * vhost_record_forget - no recorded chain is taken again; the rings are stopped
  */
 void vhost_record_forget(struct vhost_session *s);
 
 /**
- * vhost_get_inflight_fd, vhost_set_inflight_fd - do what the session's message asks for
+ * vhost_get_inflight_fd, vhost_set_inflight_fd - execute the session's message
  * Return: 0, or -errno and @err.
  */
 int vhost_get_inflight_fd(struct vhost_session *s, struct error *err);

@@ -42,7 +42,7 @@ void vhost_rings_stop(struct vhost_session *s)
     }
 }
 
-/* The device as a driver would set it up; a queue is started when its ring is. */
+/* Sets the device up as a driver would; a queue is started with its ring. */
 static void start_device(struct vhost_session *s)
 {
     const uint8_t negotiated =
@@ -278,7 +278,7 @@ int vhost_set_vring_kick(struct vhost_session *s, struct error *err)
     return vhost_rings_update(s, err);
 }
 
-/* The I/O thread may be about to write the old one: its number stays, with another file behind. */
+/* The I/O thread may be about to write the old one: the number now refers to the new file. */
 int vhost_set_vring_call(struct vhost_session *s, struct error *err)
 {
     struct vhost_ring *r;

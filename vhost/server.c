@@ -18,7 +18,7 @@
 #include "vhost/session.h"
 
 #define WATCH_MS  1000 /* between two looks of the watchdog */
-#define LINES_MAX 20   /* about front ends; one that connects again and again fills no disk */
+#define LINES_MAX 20   /* about front ends: limits the log of one that reconnects */
 
 struct vhost_server {
     const char *name;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * One disk behind one listening socket, for one front end at a time. A thread of its own answers the
- * front end, so that a disk that hangs, or a front end that keeps it busy, holds up no other disk.
+ * One disk behind one listening socket, for one front end at a time. A thread of its own answers
+ * the front end, so that a disk that hangs, or a busy front end, does not delay another disk.
  */
 #ifndef POLLUX_VHOST_SERVER_H
 #define POLLUX_VHOST_SERVER_H
@@ -32,13 +32,13 @@ const struct guest_memory *vhost_server_memory(struct vhost_server *s);
 int vhost_server_start(struct vhost_server *s, struct disk *disk, struct error *err);
 
 /**
- * vhost_server_resize - look, soon, whether the image has another size, and tell the front end
+ * vhost_server_resize - check the size of the image soon, and report a change to the front end
  * Context: any thread. The result is logged.
  */
 void vhost_server_resize(struct vhost_server *s);
 
 /**
- * vhost_server_ask_stop - hang up soon, when the requests in flight have completed
+ * vhost_server_ask_stop - disconnect soon, when the requests in flight have completed
  * vhost_server_free - the same, and wait for it; the disk is free for another transport then
  * Context: not the server's thread. NULL is allowed.
  */

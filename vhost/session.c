@@ -27,7 +27,7 @@ int vhost_session_receive(struct vhost_session *s, struct error *err)
     return ret < 0 ? ret : 0;
 }
 
-/* --- what other threads have noticed --- */
+/* --- events from other threads --- */
 
 static void config_changed(void *opaque)
 {

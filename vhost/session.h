@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * What one front end and a device have agreed on: features, memory, rings. Messages change it, and
- * a ring is served while all that it needs is there.
+ * The state that one front end and a device have agreed on: features, memory, rings. Messages
+ * change it. A ring is served while it is complete (vhost/rings.h).
  *
  * Context: everything here runs in the thread of the disk's server (vhost/server.h). Stopping a ring
- * waits for its requests, so a message may take as long as the disk does.
+ * waits for its requests, so a message may take as long as a request of the disk.
  */
 #ifndef POLLUX_VHOST_SESSION_H
 #define POLLUX_VHOST_SESSION_H
@@ -28,23 +28,23 @@ int vhost_session_new(int fd, struct virtio_device *dev, struct vhost_memory *me
                       struct vhost_session **out);
 
 /**
- * vhost_session_free - stop all rings, unmap the memory and hang up
+ * vhost_session_free - stop all rings, unmap the memory and disconnect
  */
 void vhost_session_free(struct vhost_session *s);
 
 int vhost_session_fd(const struct vhost_session *s);
 
 /**
- * vhost_session_receive - do what the messages that have arrived ask for
- * Return: 0; -ECONNRESET: the front end has hung up; another -errno and @err: it has to be hung up
- *         on, and why.
+ * vhost_session_receive - execute the messages that have arrived
+ * Return: 0; -ECONNRESET: the front end has disconnected; another -errno and @err: it must be
+ *         disconnected.
  */
 int vhost_session_receive(struct vhost_session *s, struct error *err);
 
 /**
- * vhost_session_check - what other threads have noticed: tell the front end that the configuration
- * has changed or the device needs a reset
- * Return: 0, or -errno and @err: the memory was cut, or the front end does not read.
+ * vhost_session_check - handle events from other threads: report to the front end that the
+ * configuration has changed or that the device needs a reset
+ * Return: 0, or -errno and @err: the memory was truncated, or the front end does not read.
  */
 int vhost_session_check(struct vhost_session *s, struct error *err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Mappings of a front end's files, and what becomes of one whose file is cut. */
+/* Mappings of a front end's files, and the handling of a file that is truncated. */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 #define MAPPINGS_MAX 4096
 
-/* What the signal handler knows. An entry is used while @len is not 0. */
+/* The mappings, for the signal handler. An entry is used while @len is not 0. */
 struct mapping {
     uintptr_t base;
     uint64_t len;
@@ -24,7 +24,7 @@ struct mapping {
 static struct mapping mappings[MAPPINGS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Of the mapping that has @addr, all becomes zeroes of nobody else's. */
+/* Replaces the whole mapping that has @addr by private zeroes. */
 static bool replace(const siginfo_t *info, void *context)
 {
     uintptr_t addr = (uintptr_t)info->si_addr;

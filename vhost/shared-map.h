@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Files of a front end, mapped: its guest's memory, and records of chains in flight. The front end
- * keeps the file and may cut it, and an access behind the cut is a SIGBUS in the thread that makes
- * it. Such a mapping is replaced by zeroes on the spot and marked as lost; the process goes on, and
- * the owner of the mapping ends the connection.
+ * keeps the file and may truncate it; an access behind the new end raises SIGBUS in the thread. The
+ * handler replaces such a mapping by zeroes and marks it as lost. The process continues, and the
+ * owner of the mapping ends the connection.
  */
 #ifndef POLLUX_VHOST_SHARED_MAP_H
 #define POLLUX_VHOST_SHARED_MAP_H
@@ -31,12 +31,12 @@ int shared_map_open(struct shared_map *map, int fd, uint64_t offset, uint64_t si
                     struct error *err);
 
 /**
- * shared_map_close - unmap; nobody uses the memory any more. Safe on a map of zeroes
+ * shared_map_close - unmap; no thread may use the memory any more. Safe on a zeroed struct
  */
 void shared_map_close(struct shared_map *map);
 
 /**
- * shared_map_lost - has the file been cut below the mapping?
+ * shared_map_lost - has the file been truncated inside the mapping?
  */
 bool shared_map_lost(const struct shared_map *map);
 

@@ -2,9 +2,8 @@
 /*
  * Guest physical memory as the host sees it.
  *
- * A guest address is translated together with a length and never in part: what does not lie wholly
- * inside one region does not exist. Reading the table needs no lock: it is changed only while no
- * vCPU and no I/O thread looks at it.
+ * A guest address is translated together with a length: the whole range must be inside one region.
+ * Reading the table needs no lock: it is changed only while no vCPU and no I/O thread looks at it.
  */
 #ifndef POLLUX_VIRTQ_GUEST_MEMORY_H
 #define POLLUX_VIRTQ_GUEST_MEMORY_H
@@ -36,7 +35,7 @@ struct guest_memory {
  */
 int guest_memory_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *hva);
 
-/* Does it have @len > 0 bytes at @off? What is below the region has wrapped to a large @off. */
+/* Does it have @len > 0 bytes at @off? An address below the region has wrapped to a large @off. */
 static inline bool guest_region_has(const struct guest_region *r, uint64_t off, uint64_t len)
 {
     return off < r->size && len - 1 < r->size - off;
@@ -69,7 +68,7 @@ static inline void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa
 }
 
 /**
- * guest_memory_lookup - guest_memory_at() for one who asks often
+ * guest_memory_lookup - guest_memory_at() for frequent use
  * @cache: the region of the last answer; a queue has its own, so that no two threads write it. It
  *         begins as mem->regions, also after @mem has changed.
  */
@@ -93,8 +92,7 @@ static inline void *guest_memory_lookup(const struct guest_memory *mem,
 
 /**
  * guest_memory_copy - take a private copy of what the guest wrote
- * Never reads @src again once it has returned, whatever the compiler thinks of that: what is
- * checked in the copy stays checked.
+ * The compiler cannot read @src again after the call, so a check of the copy stays valid.
  */
 static inline void guest_memory_copy(void *dst, const void *src, size_t len)
 {

@@ -2,7 +2,7 @@
 /*
  * Entries form a free list. A chain takes as many from its head as it has descriptors; its first
  * entry describes the chain. Each change is prepared in free_head and used_idx, and takes effect
- * with old_free_head and old_used_idx: a process that begins goes back to these, unless the driver
+ * with old_free_head and old_used_idx: a process that starts restores these, unless the driver
  * has seen the first descriptor of the last batch.
  *
  * Between two batches no chain is given back to the free list, so that an entry is never taken again
@@ -196,7 +196,7 @@ static int find_inflight(struct virtq_inflight *rec, uint16_t size, uint16_t *bu
     return descriptors <= size ? 0 : -EINVAL;
 }
 
-/* What a batch that did not take effect has written must not be seen when the driver gets there. */
+/* The driver must not see descriptors of a batch that did not take effect. */
 static void make_available(struct vring_packed_desc *ring, uint16_t size, struct virtq_place at,
                            uint16_t n)
 {

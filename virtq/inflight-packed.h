@@ -22,10 +22,10 @@ struct virtq_place {
 size_t virtq_inflight_packed_size(uint16_t entries);
 
 /**
- * virtq_inflight_packed_start - read what the last process has left, or begin a new record
+ * virtq_inflight_packed_start - read the record of the last process, or begin a new record
  * @ring: of @size descriptors, at most rec->entries
- * @used: the next place to be used. In: what the front end says, for a new record. Out: what the
- *        record says.
+ * @used: the next place to be used. In: the value of the front end, for a new record. Out: that of
+ *        the record.
  * @busy: out: descriptors of the ring that the chains to be taken again occupy, from @used on
  * Descriptors from @used on that the last process had written, and the driver has not seen, look
  * available again.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a crash can hit (the steps are those of the specification, and tests/model/inflight.pml
- * checks them):
+ * The steps that a crash can interrupt (they are those of the specification, and
+ * tests/model/inflight.pml checks them):
  *
  *  - A chain is recorded before it leaves the available ring of this process. The place in that
  *    ring is not recorded: it is the used index plus what is in flight.
@@ -9,8 +9,8 @@
  *    leaves them recorded, although the guest has them back: used->idx minus the recorded used_idx
  *    says how many, and the list which.
  *
- * The process that crashes is killed, the machine goes on: stores reach the memory in the order of
- * the program, so compiler barriers are enough on x86.
+ * Only the process ends, not the machine: stores reach the memory in program order, so compiler
+ * barriers are enough on x86.
  */
 #include <errno.h>
 #include <stdlib.h>

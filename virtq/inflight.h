@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A record of the chains in flight, in memory that outlives the process: a back end that is started
- * again takes them once more. The layout is the one that the vhost-user specification proposes for
- * a split ring ("Inflight I/O tracking"), so that another back end may have written it.
+ * A record of the chains in flight, in memory that outlives the process: a back end that starts
+ * again takes these chains again. The layout is the one that the vhost-user specification proposes
+ * for a split ring ("Inflight I/O tracking"), so that another back end may have written it.
  *
- * The memory is shared with the front end, which is not trusted. What is read of it is checked, and
- * a wrong value can only make the guest's own chains wrong.
+ * The memory is shared with the front end, which is not trusted. Each value is checked, and
+ * a wrong value can only damage chains of the same guest.
  *
  * All functions but virtq_inflight_size() run in the thread that serves the queue.
  */
@@ -42,7 +42,7 @@ struct virtq_inflight {
 size_t virtq_inflight_size(uint16_t entries);
 
 /**
- * virtq_inflight_start - read what the last process has left, or begin a new record
+ * virtq_inflight_start - read the record of the last process, or begin a new record
  * @size: of the ring, at most rec->entries
  * @used_idx: of the used ring, as the guest sees it
  * Return: 0, -EINVAL if the record is not one of this ring, or -ENOMEM.

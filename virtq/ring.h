@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What split.c and packed.c share: the checks of guest addresses, and the gathering of a chain's
+ * Shared by split.c and packed.c: the checks of guest addresses, and the gathering of a chain's
  * buffers.
  */
 #ifndef POLLUX_VIRTQ_RING_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What all virtio devices share: status, features, interrupt status, configuration space (virtio
+ * Common to all virtio devices: status, features, interrupt status, configuration space (virtio
  * 1.3, sections 2.1 to 2.5 and 3.1).
  */
 #include <errno.h>
@@ -95,7 +95,7 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
     if ((added & VIRTIO_CONFIG_S_FEATURES_OK) && !features_acceptable(dev)) {
         added &= ~VIRTIO_CONFIG_S_FEATURES_OK;
     }
-    /* Without FEATURES_OK, or before a reset that is needed, the device does not start (3.1.1). */
+    /* The device does not start without FEATURES_OK, or while it needs a reset (3.1.1). */
     if (!((old | added) & VIRTIO_CONFIG_S_FEATURES_OK) || (old & VIRTIO_CONFIG_S_NEEDS_RESET)) {
         added &= ~VIRTIO_CONFIG_S_DRIVER_OK;
     }

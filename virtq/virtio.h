@@ -19,7 +19,7 @@
 
 struct virtio_device;
 
-/* What a device needs from its transport. */
+/* The functions of a transport that a device calls. */
 struct virtio_transport_ops {
     /* Raise the configuration change interrupt; its bit in isr is set. Context: any thread. */
     void (*config_changed)(void *opaque);

@@ -39,7 +39,7 @@ struct virtq_fault {
 };
 
 struct virtqueue {
-    /* what the driver set up; valid while @ready */
+    /* set by the driver; valid while @ready */
     bool ready;
     bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
     bool indirect;  /* VIRTIO_F_INDIRECT_DESC negotiated */
@@ -52,11 +52,11 @@ struct virtqueue {
      * of the avail ring. Packed: next descriptor to become available (bits 0 to 14) and whether its
      * lap is an even one (15), next one to be used (16 to 30) and the same of its lap (31). */
     uint32_t base;
-    struct virtq_inflight *inflight; /* NULL: a crash forgets requests; virtq/inflight.h */
+    struct virtq_inflight *inflight; /* NULL: a crash loses requests; virtq/inflight.h */
 
     /* host addresses of the rings, checked by virtq_start() */
     const struct guest_memory *mem;
-    const struct guest_region *region; /* the last buffer was there */
+    const struct guest_region *region; /* region of the last buffer */
     struct vring_desc *desc;
     struct vring_avail *avail;
     struct vring_used *used;

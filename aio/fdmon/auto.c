@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The default monitor: ppoll, which needs nothing set up in the kernel, until there are so many
- * handlers that handing all of them over each time costs more; then epoll, and back when there are
- * few again.
+ * The default monitor. With few handlers it is ppoll, which needs no set-up in the kernel. With
+ * many handlers epoll costs less, because ppoll passes all of them to the kernel in each call.
  *
- * The ppoll set is always kept up, which costs no system call, so going back cannot fail, and a
- * failing epoll is just not used.
+ * The ppoll set is always up to date, which costs no system call. So the change back to ppoll
+ * cannot fail, and if epoll fails, ppoll is used.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -129,7 +128,7 @@ static void auto_watch(struct fdmon *m, struct aio_handler *h, bool on)
     if (!a->epoll) {
         return;
     }
-    /* Out of epoll altogether: it may fail to get in again, but there is ppoll for that. */
+    /* Removed from epoll: if adding it again fails, ppoll is used. */
     aio_count_loop_syscall(m->ctx);
     if (!on) {
         fdmon_epoll.remove(a->epoll, h);

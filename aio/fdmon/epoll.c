@@ -66,7 +66,7 @@ static void epoll_remove(struct fdmon *m, struct aio_handler *h)
     epoll_ctl(epoll_of(m)->fd, EPOLL_CTL_DEL, h->fd, NULL);
 }
 
-/* Without events an eventfd that is written wakes nothing, which saves the writer a good part. */
+/* Without events a write to an eventfd wakes no thread, which makes the write cheaper. */
 static void epoll_watch(struct fdmon *m, struct aio_handler *h, bool on)
 {
     struct epoll_event event = {.events = on ? h->events : 0, .data.ptr = h};

@@ -25,9 +25,8 @@ struct fdmon_ops {
     int (*add)(struct fdmon *m, struct aio_handler *h);
     void (*remove)(struct fdmon *m, struct aio_handler *h);
 
-    /* Leave @h out, or take it in again: the loop polls it meanwhile, and nobody reads its
-     * descriptor. What is ready when it is taken in again is seen. Can't fail. NULL: @h stays in.
-     */
+    /* Stop watching @h, which the loop polls, or watch it again. If the descriptor is then ready,
+     * the next wait() reports it. Can't fail. NULL: the monitor always watches @h. */
     void (*watch)(struct fdmon *m, struct aio_handler *h, bool on);
 
     /**

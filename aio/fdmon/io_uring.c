@@ -13,7 +13,7 @@
  *
  * The kernel may refuse to take requests (-EAGAIN: no memory, -EBUSY: completions wait for room).
  * They then stay in the submission queue. When this queue is full, too, the monitor is behind: some
- * slots lack a poll or cancel request. The next wait makes up for it, and lasts at most
+ * slots lack a poll or cancel request. The next wait makes these requests, and lasts at most
  * BEHIND_WAIT_NS, since events of these slots are not seen.
  */
 #include <errno.h>
@@ -184,7 +184,7 @@ static void completion(struct fdmon_io_uring *u, const struct io_uring_cqe *cqe)
         return;
     }
     slot = &u->slots[i];
-    /* When a thread ends the kernel cancels its requests: the next owner just makes them anew. */
+    /* When a thread ends the kernel cancels its requests: the next owner makes them again. */
     if (slot->handler && cqe->res && cqe->res != -ECANCELED) {
         /* a request that failed shows as an error of the descriptor, as with poll(2) */
         aio_handler_ready(slot->handler, cqe->res > 0 ? cqe->res : POLLERR);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The monitor on ppoll(2): nothing to set up in the kernel, cost grows with the number of handlers.
- */
+/* The monitor on ppoll(2): no set-up in the kernel; a call costs more with more handlers. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

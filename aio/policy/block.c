@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Never poll: the baseline that everything else is measured against.
+ * Never poll: the baseline of all measurements.
  */
 #include "aio/policy/policy.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A bound on the CPU time that polling takes, whatever the policy: in any window of 100 ms at most
- * the given share of a CPU.
+ * A bound on the CPU time that polling takes, whatever the policy: in any interval of 100 ms at
+ * most the given share of a CPU.
  *
  * A token bucket. It holds an eighth of the budget of 100 ms and fills at seven eighths of the
- * permitted rate. What a window of 100 ms can take is what the bucket held when it began and what
- * flowed in meanwhile, and that is never more than the budget, wherever the window begins.
+ * permitted rate. An interval of 100 ms can spend the contents of the bucket at its begin and the
+ * tokens that are added meanwhile. Their sum never exceeds the budget.
  */
 #ifndef POLLUX_AIO_POLICY_BUDGET_H
 #define POLLUX_AIO_POLICY_BUDGET_H

@@ -35,7 +35,7 @@ void cost_curve_add(struct cost_curve *c, const uint16_t events[HIST_BUCKETS],
  * cost_curve_best - the window with the least expected cost
  * @block_ns: what it costs to block, in ns of spinning
  * @max_ns:   cap of the window
- * @now_ns:   the window in force; kept if it would be the best for a block_ns not far from this one
+ * @now_ns:   the window in force; returned if it would be the best for a block_ns near this one
  * Return: ns, 0 for none.
  */
 uint64_t cost_curve_best(const struct cost_curve *c, uint64_t block_ns, uint64_t max_ns,

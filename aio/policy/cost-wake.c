@@ -9,8 +9,8 @@
 #define MEAN_WAITS 16
 /* A wait this short is worth polling for, whatever blocking costs. */
 #define PROBE_WORTH_NS 2000
-/* The least time between probes is what one costs, times this, so that all of them together take
- * under a thousandth of the time, or of a CPU. It doubles up to MAX_GAP_SHIFT times.
+/* The least time between probes is the cost of a probe times this, so that all probes together take
+ * less than a thousandth of the time, or of a CPU. It doubles up to MAX_GAP_SHIFT times.
  */
 #define PROBE_GAP     1024
 #define MAX_GAP_SHIFT 4

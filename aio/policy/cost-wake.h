@@ -3,10 +3,11 @@
  * What blocking costs, measured while the loop works.
  *
  * A loop that blocks knows when it woke up, not when the event came. With a steady source, a wait
- * that blocks is longer than a wait that polls by the cost of blocking: the notification of the other
- * side, the wake-up and the system calls. So from time to time the policy does one wait the other
- * way round (a probe), and the difference to the mean of the other waits is a sample. Each wait that
- * blocked also gives an upper bound: its event came after polling had ended.
+ * that blocks is longer than a wait that polls by the cost of blocking: the notification of the
+ * other side, the wake-up and the system calls. So from time to time the policy makes a probe: it
+ * blocks in a wait that it would poll in, or the reverse. The difference to the mean of the other
+ * waits is a sample. Each wait that blocked also gives an upper bound: its event came after polling
+ * had ended.
  */
 #ifndef POLLUX_AIO_POLICY_COST_WAKE_H
 #define POLLUX_AIO_POLICY_COST_WAKE_H
@@ -36,8 +37,8 @@ struct cost_wake {
 void cost_wake_init(struct cost_wake *k, uint64_t guess_ns);
 
 /**
- * cost_wake_probe - should the wait that begins at @now be done the other way round?
- * @window: what the policy would answer
+ * cost_wake_probe - should the wait that begins at @now be a probe?
+ * @window: the window without a probe
  * @params: cap and latency weight
  * @probe_ns: if WAKE_PROBE_POLL, the window to poll for
  */

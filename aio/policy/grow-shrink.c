@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rule of QEMU since 2.9, kept per source as QEMU does since 10.
+ * The rule of QEMU since 2.9, for each source as in QEMU since 10.
  *
  * A source's window grows while its waits are longer than the window and would still fit under
  * the cap, and shrinks when one did not fit. The loop spins for the largest window of any source.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What all poll policies share: the table of them, parameters, and the memory of instances.
+ * The table of poll policies, their parameters, and the memory of their instances.
  */
 #include "aio/policy/policy.h"
 

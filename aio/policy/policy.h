@@ -2,9 +2,10 @@
 /*
  * Poll policies: how long to spin before blocking.
  *
- * The loop asks a policy once for each wait, and tells it afterwards how long the wait was and what
- * ended it. A policy is pure code: no clock, system call, lock or allocation. Every time is an
- * argument, so the same code runs in the loop, in a unit test and in a replay on a virtual clock.
+ * The loop asks the policy for a window at the begin of each wait, and reports the length of the
+ * wait and the sources that ended it afterwards. A policy is pure code: no clock, system call, lock
+ * or allocation. Every time is an argument, so the same code runs in the loop, in a unit test and
+ * in a replay on a virtual clock.
  *
  * A wait is the time from the moment when the loop found nothing to do until something was ready.
  * All times are nanoseconds.
@@ -29,7 +30,7 @@ struct poll_policy_ops;
 #define POLL_WAKE_NS_DEFAULT        30000
 #define POLL_WAKE_CPU_NS_DEFAULT    5000
 
-/* What a user sets; each policy reads what concerns it. */
+/* Parameters that the user sets; each policy reads the ones that concern it. */
 struct poll_params {
     const struct poll_policy_ops *policy;
     uint64_t max_ns; /* cap of every window; 0: never poll */
@@ -86,7 +87,7 @@ struct poll_policy {
     struct list counted; /* of struct poll_source, by counted_node */
     struct list ready;   /* of struct poll_source, by ready_node: what ended the present wait */
     struct poll_budget budget;
-    bool asked; /* the policy was asked for the present wait and will be told how it ended */
+    bool asked; /* window() was called for the present wait, and wait_done() will be */
     void *data;
 };
 
@@ -115,7 +116,7 @@ struct poll_policy_ops {
     void (*event)(struct poll_policy *p, struct poll_source *s, const struct poll_wait *w);
 
     /**
-     * wait_done - the wait is over, and what ended it has been served
+     * wait_done - the wait is over, and the sources that ended it have been served
      * Called once for each window() call. May be NULL.
      */
     void (*wait_done)(struct poll_policy *p, const struct poll_wait *w);
@@ -146,7 +147,7 @@ extern const struct poll_policy_ops poll_policy_cost;
 const struct poll_policy_ops *poll_policy_at(unsigned i);
 
 /**
- * poll_params_default - fill @p with what applies when the user says nothing
+ * poll_params_default - fill @p with the default parameters
  */
 void poll_params_default(struct poll_params *p);
 
@@ -159,14 +160,14 @@ int poll_policy_init(struct poll_policy *p, const struct poll_params *params);
 void poll_policy_destroy(struct poll_policy *p);
 
 /**
- * poll_policy_change - other parameters, perhaps another policy; what was learned is forgotten
+ * poll_policy_change - other parameters, perhaps another policy; learned data is dropped
  * The caller resets every source with poll_source_reset(). Can't fail.
  */
 void poll_policy_change(struct poll_policy *p, const struct poll_params *params);
 
 /**
  * poll_policy_window - how long to spin in the wait that begins at @now
- * What the loop calls: ops->window, if there is anything to poll, cut at the cap and at the budget.
+ * Calls ops->window if there is a source to poll, and cuts the window at the cap and at the budget.
  * Return: ns, 0 for none; the caller cuts it at the next timer. poll_policy_wait_done() must
  * follow.
  */
@@ -174,12 +175,12 @@ uint64_t poll_policy_window(struct poll_policy *p, uint64_t now);
 
 /**
  * poll_policy_event - @s was ready at the end of the wait; before poll_policy_wait_done()
- * Only notes it: learning would take its time from the latency of the event.
+ * Only notes the source: learning here would delay the event.
  */
 void poll_policy_event(struct poll_policy *p, struct poll_source *s);
 
 /**
- * poll_policy_wait_done - wait @w is over: account for what was polled, and let the policy learn
+ * poll_policy_wait_done - wait @w is over: account for the time polled, and let the policy learn
  * Best called when the events have been served. Sources may have been removed meanwhile.
  */
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w);

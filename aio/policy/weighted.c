@@ -7,8 +7,8 @@
  * then inactive until its next event. The thread has one window, which moves toward the largest
  * mean among the sources that were ready: it jumps up or grows, and it shrinks by a step at a time.
  *
- * Its weakness is the mean itself: a window as long as the mean of a symmetric distribution sees
- * half of the events just after it has given up.
+ * The weakness of the rule: with a symmetric distribution, half of the events come just after a
+ * window of the length of the mean.
  */
 #include "aio/policy/policy.h"
 

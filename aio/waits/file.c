@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reads and writes files of recorded waits (docs/traces.md). */
+/* Reads and writes files of recorded waits (docs/waits.md). */
 #include "aio/waits/file.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #define MAGIC    "pollux-waits 1"
 #define LINE_MAX 256
-/* An hour: longer than any wait, short enough that sums of a whole trace cannot overflow. */
+/* An hour: longer than any wait, short enough that sums of all waits cannot overflow. */
 #define NS_MAX 3600000000000ull
 
 struct reader {
@@ -17,7 +17,7 @@ struct reader {
     const char *name;
     unsigned line;
     struct error *err;
-    size_t room; /* of trace->waits */
+    size_t room; /* of waits->waits */
 };
 
 static int bad(struct reader *r, const char *what)
@@ -61,20 +61,20 @@ static bool parse_u64(const char *s, int base, uint64_t max, uint64_t *out)
 static int parse_source(struct reader *r, struct waits *t, const char *line)
 {
     struct waits_source *s = &t->sources[t->nr_sources];
-    char kind[8] = "";
+    char kind[9] = "";
 
     if (t->nr_sources == WAITS_SOURCES_MAX) {
         return bad(r, "too many sources");
     }
-    if (sscanf(line, "source %31s %7s", s->name, kind) < 1 || (*kind && strcmp(kind, "owed"))) {
-        return bad(r, "expected: source NAME [owed]");
+    if (sscanf(line, "source %31s %8s", s->name, kind) < 1 || (*kind && strcmp(kind, "counted"))) {
+        return bad(r, "expected: source NAME [counted]");
     }
     s->counted = *kind;
     t->nr_sources++;
     return 0;
 }
 
-/* What is not a wait. @line is neither empty nor a comment. */
+/* Parses a line that is not a wait; @line is neither empty nor a comment. */
 static int parse_setting(struct reader *r, struct waits *t, const char *line)
 {
     static const struct {
@@ -210,7 +210,7 @@ int waits_write_wake_ns(FILE *out, uint64_t ns)
 
 int waits_write_source(FILE *out, const struct waits_source *s)
 {
-    fprintf(out, "source %s%s\n", s->name, s->counted ? " owed" : "");
+    fprintf(out, "source %s%s\n", s->name, s->counted ? " counted" : "");
     return ferror(out) ? -EIO : 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Recorded waits of an event loop: what a poll policy decides about, and learns from.
+ * Recorded waits of an event loop, the input of a poll policy.
  *
- * The format is text, one wait to a line; docs/traces.md describes it.
+ * The format is text, one wait to a line; docs/waits.md describes it.
  */
 #ifndef POLLUX_AIO_WAITS_FILE_H
 #define POLLUX_AIO_WAITS_FILE_H
@@ -29,13 +29,13 @@ struct wait_record {
 
 struct waits_source {
     char name[WAITS_NAME_MAX + 1];
-    bool counted; /* "owed" in the file: an event comes only while requests are in flight */
+    bool counted; /* it has events only while requests are in flight */
 };
 
 struct waits {
     uint64_t wake_ns;     /* what blocking adds to the latency of an event */
     uint64_t wake_cpu_ns; /* CPU time that blocking once takes */
-    uint64_t busy_ns;     /* for waits that do not say */
+    uint64_t busy_ns;     /* for waits without bN */
     unsigned nr_sources;
     struct waits_source sources[WAITS_SOURCES_MAX];
     size_t nr_waits;
@@ -46,15 +46,15 @@ struct waits {
  * waits_read - read a whole file
  * @name: of the file, for messages
  * @out:  filled on success; waits_free() frees
- * Return: 0; -EINVAL when it is not a file of waits, -ENOMEM or -EIO, and @err says where and why.
+ * Return: 0; -EINVAL: no file of waits, -ENOMEM or -EIO; @err has the line and the reason.
  */
 int waits_read(FILE *in, const char *name, struct waits *out, struct error *err);
 void waits_free(struct waits *t);
 
 /**
  * waits_write_header - begin a file: settings, and the sources that are known
- * waits_write_wake_ns - what blocking cost, in place of the header's figure; any time later
- * waits_write_source - name a source, before the first wait that it has to do with
+ * waits_write_wake_ns - write W, which replaces the header's figure; any time later
+ * waits_write_source - name a source, before the first wait that refers to it
  * waits_write - one wait; of @t only busy_ns is used, which must be as in the header
  * Return: 0 or -EIO.
  */

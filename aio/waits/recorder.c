@@ -67,7 +67,7 @@ static void *writer_main(void *opaque)
     do {
         while (sem_wait(&r->work) < 0 && errno == EINTR) {
         }
-        stop = load_acquire(&r->stop); /* before the ring: what came before the stop is seen */
+        stop = load_acquire(&r->stop); /* before the ring: no wait is missed */
         write_out(r, &named);
     } while (!stop);
     return NULL;

@@ -3,8 +3,8 @@
  * Writes the waits of a loop to a file, for `pollux replay`.
  *
  * The loop puts records into a ring; a thread of the recorder's own turns them into text whenever
- * the ring is half full, and at the end. If it cannot keep up, waits are lost, and counted: the
- * loop never waits for it.
+ * the ring is half full, and at the end. If the thread cannot keep up, waits are lost and counted:
+ * the loop never waits for the thread.
  */
 #ifndef POLLUX_AIO_WAITS_RECORDER_H
 #define POLLUX_AIO_WAITS_RECORDER_H
@@ -37,7 +37,7 @@ uint64_t wait_recorder_bit(struct wait_recorder *r, struct aio_handler *h);
 void wait_recorder_add(struct wait_recorder *r, const struct poll_wait *w, uint64_t ready);
 
 /**
- * wait_recorder_close - write what is left, and what blocking cost if the policy has measured it
+ * wait_recorder_close - write the rest of the waits, and W if the policy has measured it
  * Context: the owner of the loop, or after it has ended.
  * Return: 0, or -errno and @err if the file is not complete.
  */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Run a poll policy over recorded waits on a virtual clock, and count what it would have cost.
+ * Run a poll policy over recorded waits on a virtual clock, and add up the cost.
  *
  * The model: an event comes a fixed time after the loop went idle, whatever the loop does. If the
- * window is as long, polling sees it at once and has cost its time; if not, the window is lost, and
- * the event is seen W later. So a wait of x costs x or T + w * W. The clairvoyant policy knows x,
- * and spins exactly when x < w * W; regret is a policy's cost over the clairvoyant's.
+ * window T is at least as long as the wait, polling sees the event at once and the wait of x costs
+ * x. If not, the event is seen W later and the wait costs T + w * W. The clairvoyant policy knows
+ * x, and spins exactly when x < w * W; regret is a policy's cost divided by the clairvoyant's.
  */
 #ifndef POLLUX_AIO_WAITS_REPLAY_H
 #define POLLUX_AIO_WAITS_REPLAY_H
@@ -17,7 +17,7 @@
 struct replay_result {
     uint64_t waits;
     uint64_t hits;       /* seen by polling */
-    uint64_t misses;     /* polled in vain, then blocked */
+    uint64_t misses;     /* polled without result, then blocked */
     uint64_t blocks;     /* blocked, misses included */
     uint64_t polled_ns;  /* spent spinning */
     uint64_t latency_ns; /* added by wake-ups */
@@ -52,13 +52,13 @@ void replay_destroy(struct replay *r);
 void replay_wait(struct replay *r, const struct wait_record *w);
 
 /**
- * replay_run - a whole trace
+ * replay_run - all waits
  * Return: 0 or -ENOMEM.
  */
 int replay_run(const struct poll_params *params, const struct waits *t, struct replay_result *out);
 
 /**
- * replay_regret - cost over the clairvoyant's, at least 1; 1 if the trace is free of cost
+ * replay_regret - cost over the clairvoyant's, at least 1; 1 if the waits cost nothing
  */
 double replay_regret(const struct replay_result *r);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What was measured, by the table and the JSON of the bench, and what follows from it. */
+/* The measurements, in the table and the JSON of the bench, and the recommendation. */
 #include "bench/advise/advice-print.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "cli/json-out.h"
 #include "cli/median.h"
 
-/* A file with fewer of its blocks there is a matter for a note. */
+/* A file with a smaller share of allocated blocks gets a note. */
 #define WRITTEN_ENOUGH 0.9
 #define NOTES_MAX      3
 
@@ -33,7 +33,7 @@ static struct spread wake_spread(const struct advise_data *d)
     return s;
 }
 
-/* What makes the figures others than a guest will see. Return: how many. */
+/* Reasons why a guest may see other figures. Return: their number. */
 static unsigned list_notes(const struct advise_data *d, char out[NOTES_MAX][ADVISE_TEXT_MAX])
 {
     unsigned n = 0;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define WEIGHT POLL_LATENCY_WEIGHT_DEFAULT
-/* With fewer of the reads within the window, polling is for some of them. */
+/* With a smaller share of reads inside the window, the text says that polling helps some reads. */
 #define MOST 0.5
 
 static double us(double ns)
@@ -128,7 +128,7 @@ unsigned advise_explain(const struct advise_data *d, const struct advice *a,
     return n;
 }
 
-/* As an option's value: commas are doubled. Return: past the end. */
+/* As the value of an option: commas are doubled. Return: the end of the text. */
 static char *put_value(char *to, const char *from)
 {
     for (; *from; from++) {
@@ -141,7 +141,7 @@ static char *put_value(char *to, const char *from)
     return to;
 }
 
-/* As one word of a shell's. */
+/* As one word for a shell. */
 static char *put_word(char *to, const char *from)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

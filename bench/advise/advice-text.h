@@ -9,14 +9,14 @@
 #define ADVISE_TEXT_MAX 700
 
 /**
- * advise_explain - sentences, with the figures that led to them
- * Return: how many.
+ * advise_explain - the reasons of a recommendation as sentences with figures
+ * Return: their number.
  */
 unsigned advise_explain(const struct advise_data *d, const struct advice *a,
                         char out[ADVISE_REASONS][ADVISE_TEXT_MAX]);
 
 /**
- * advise_options - the options for pollux run, as they are written in a shell
+ * advise_options - the options for pollux run, quoted for a shell
  * Return: NULL if there is no memory; free() it.
  */
 char *advise_options(const struct advise_data *d, const struct advice *a);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * pollux advise: measure a disk without a guest, then say how to run it.
+ * pollux advise: measure a disk without a guest, and recommend options for it.
  *
  * The measurement is a plan of the bench whose disks are the engines: each reads the same image at
- * depth 1 and 32, with three ways to wait. The cost of a wake-up is measured apart from the disk.
- * From these figures alone a pure function makes the recommendation.
+ * depth 1 and 32, with three poll policies. The cost of a wake-up is measured without the disk. A
+ * pure function computes the recommendation from these figures.
  */
 #ifndef POLLUX_BENCH_ADVISE_ADVISE_DATA_H
 #define POLLUX_BENCH_ADVISE_ADVISE_DATA_H
@@ -13,7 +13,7 @@
 #include "bench/plan.h"
 
 #define ADVISE_ENGINES_MAX 5
-#define ADVISE_TURNS_MIN   3 /* for saying that one engine is faster than another */
+#define ADVISE_TURNS_MIN   3 /* turns that are needed to call one engine faster than another */
 #define ADVISE_WAKES       15
 
 /* Groups of an engine. */
@@ -36,7 +36,7 @@ struct advise_data {
     unsigned nr_turns;       /* complete ones */
     const char *file;
     uint64_t size;
-    bool direct;                    /* around the page cache */
+    bool direct;                    /* with O_DIRECT */
     char why_cached[ERROR_MSG_MAX]; /* if not @direct */
     bool writable;                  /* by this user */
     double written;                 /* share of the file that has blocks */

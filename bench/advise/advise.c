@@ -15,7 +15,7 @@
 #include "cli/cpus.h"
 #include "cli/interrupt.h"
 
-/* About how long a run is: turns are as many as the time has room for. */
+/* Length of a run, about; the time limit gives the number of turns. */
 #define RUN_NS     100000000
 #define RUN_MIN_NS 20000000
 #define TURNS_MAX  64
@@ -67,7 +67,7 @@ static void describe_disk(struct advise_data *d, const struct image *image)
     }
 }
 
-/* Those that pollux run would let have this disk. Return: cells of a turn. */
+/* The engines that pollux run accepts for this disk. Return: cells of a turn. */
 static unsigned list_engines(const struct advise_data *d, const struct image *image,
                              struct option_list *engines)
 {
@@ -95,7 +95,7 @@ static void set_time(struct bench_config *c, unsigned nr_cells, uint64_t time_ns
     uint64_t turns = time_ns / (RUN_NS * (uint64_t)nr_cells);
 
     if (turns < ADVISE_TURNS_MIN) {
-        /* Short runs, unless they would be too short to say anything. */
+        /* Short runs, but not too short for a result. */
         turns = time_ns < RUN_MIN_NS * nr_cells * ADVISE_TURNS_MIN ? 1 : ADVISE_TURNS_MIN;
     }
     c->runs = turns < TURNS_MAX ? turns : TURNS_MAX;

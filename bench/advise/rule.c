@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * From figures to a recommendation. Nothing here measures or prints.
+ * Computes a recommendation from figures; measures and prints nothing.
  *
- * Engine: the one that `pollux run` would take, unless another is faster beyond what the turns
- * differ by. Policy: `cost`, which blocks by itself where polling does not pay, unless there is no
- * second CPU to poll on, or nothing to save. Cap: what the slowest reads that are worth it take.
+ * Engine: the default of `pollux run`, unless another engine is faster by more than the spread of
+ * the turns. Policy: `cost`, which blocks by itself where polling does not pay, unless there is no
+ * second CPU to poll on or a wake-up costs nothing. Cap: the time of the slowest reads that polling
+ * pays for.
  */
 #include "bench/advise/rule.h"
 
@@ -14,11 +15,11 @@
 #include "bench/summary.h"
 #include "cli/median.h"
 
-/* What is faster must be by so much, and not only by chance. */
+/* A faster engine must be faster by this factor, and not only by chance. */
 #define FASTER 1.05
-/* The cap is not below that, for a guest's requests that follow each other. */
+/* The least cap, for requests of a guest that follow each other. */
 #define CAP_FLOOR_NS POLL_MAX_NS_QEMU
-/* A wake-up that is worth less polling than this is nothing to save. */
+/* If a wake-up is worth less polling than this, polling saves nothing. */
 #define LIMIT_MIN_NS 1000
 
 struct bench_result advise_median(const struct advise_data *d, unsigned e, enum advise_wait wait,
@@ -32,7 +33,7 @@ struct bench_result advise_median(const struct advise_data *d, unsigned e, enum 
 
 /* --- the policy --- */
 
-/* The window that policy cost will come to, and how many of the reads come within it. */
+/* The window that policy cost will learn, and the share of reads inside it. */
 static void find_window(const uint64_t reads[HIST_BUCKETS], struct advice *out)
 {
     uint16_t n[HIST_BUCKETS];
@@ -58,7 +59,7 @@ static void find_window(const uint64_t reads[HIST_BUCKETS], struct advice *out)
     out->within = all ? within / (double)all : 0;
 }
 
-/* A cap in the middle of a bucket would keep the policy from what comes in all of it. */
+/* The policy learns by buckets: a cap inside a bucket would exclude the whole bucket. */
 static uint64_t find_cap(const struct advise_data *d, const struct advice *a)
 {
     double p99 = advise_median(d, a->engine, ADVISE_POLL, ADVISE_DEPTH_1).lat_p99_ns;
@@ -92,7 +93,7 @@ static unsigned usual_engine(const struct advise_data *d)
     return 0;
 }
 
-/* An engine with a way to wait. */
+/* An engine with a poll policy. */
 struct setting {
     unsigned engine;
     enum advise_wait wait;
@@ -112,7 +113,7 @@ static double ratio_in(const struct advise_data *d, struct setting a, struct set
     return sum / depths;
 }
 
-/* Return: how many times as fast as @b is @a; 1 if it may as well be chance. */
+/* Return: the speed of @a divided by that of @b; 1 if the difference may be chance. */
 static double faster(const struct advise_data *d, struct setting a, struct setting b, bool deep)
 {
     double v[BENCH_RUNS_MAX];
@@ -135,7 +136,7 @@ static void choose_engine(const struct advise_data *d, struct advice *out)
     for (unsigned e = 0; e < d->plan->nr_disks; e++) {
         double ratio;
 
-        /* It stops all else that its I/O thread does, however fast it is alone. */
+        /* Engine sync blocks its I/O thread, so a fast figure of one disk is no reason for it. */
         if (advise_engine(d, e) == &engine_sync) {
             continue;
         }
@@ -155,7 +156,7 @@ static void choose_block(const struct advise_data *d, struct advice *out)
     choose_engine(d, out);
 }
 
-/* As where other work takes the CPU that polling needs. */
+/* For example if other work takes the CPU that polling needs. */
 static bool slower_by_polling(const struct advise_data *d, const struct advice *a)
 {
     return faster(d, (struct setting){a->engine, ADVISE_BLOCK},

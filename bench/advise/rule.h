@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The rule that makes a recommendation of figures. */
+/* The rule that computes a recommendation from figures. */
 #ifndef POLLUX_BENCH_ADVISE_RULE_H
 #define POLLUX_BENCH_ADVISE_RULE_H
 
@@ -14,14 +14,14 @@ enum advice_block {
 };
 
 struct advice {
-    unsigned engine, usual; /* recommended; the one that pollux run would take */
+    unsigned engine, usual; /* recommended; the default of pollux run */
     double engine_ratio;    /* IOPS of @engine over those of @usual */
     const struct poll_policy_ops *policy;
     enum advice_block why_block;
     uint64_t max_ns; /* 0 with policy block */
     enum advise_wait wait;
     double wake_ns;     /* median */
-    uint64_t limit_ns;  /* what a wake-up is worth in spinning */
+    uint64_t limit_ns;  /* spinning that a wake-up is worth */
     uint64_t window_ns; /* for how long policy cost will spin for a read at depth 1 */
     double within;      /* share of the reads that come in this window */
 };

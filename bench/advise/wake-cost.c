@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a wake-up costs. A thread sends the time to an I/O thread, through memory that can be polled
- * and through an eventfd; the I/O thread computes the delay. The cost is the difference of the
- * medians of an I/O thread that blocks and one that polls.
+ * The cost of a wake-up. A thread sends the time to an I/O thread, through memory that can be
+ * polled and through an eventfd; the I/O thread computes the delay. The cost is the difference of
+ * the medians of an I/O thread that blocks and one that polls.
  *
  * The threads run on different CPUs, as a guest and its I/O thread do: else the scheduler would put
  * the woken thread on the CPU of the sender, which is awake.
@@ -48,7 +48,7 @@ static void receive(struct wake *w)
     }
 }
 
-/* The eventfd may be written after the memory was seen: then it wakes the thread once more. */
+/* If the eventfd is written after the thread has seen the memory, it wakes the thread again. */
 static void clear(struct wake *w)
 {
     uint64_t value;

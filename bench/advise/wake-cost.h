@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 /**
- * advise_wake - what it costs an I/O thread, in latency, to be woken up instead of polling
+ * advise_wake - measure the latency that a wake-up of an I/O thread adds, compared with polling
  * Return: 0 and *@ns, below 0 if the measurement was disturbed; or -errno and @err.
  */
 int advise_wake(double *ns, struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench-guest.h - what the bench guest and the program that runs it agree on
+ * bench-guest.h - the interface between the bench guest and the program that runs it
  *
  * The guest is an ELF64 image with a PVH entry. It takes options from its command line (see
  * README.md), writes `key=value` lines to the debug port, marks the measured part and ends
@@ -9,7 +9,7 @@
 #ifndef GUEST_IMAGES_BENCH_BENCH_GUEST_H
 #define GUEST_IMAGES_BENCH_BENCH_GUEST_H
 
-/* Increased whenever a key changes its meaning or goes away; the guest prints it as `abi=`. */
+/* Increased when a key changes its meaning or is removed; the guest prints it as `abi=`. */
 #define BENCH_ABI_VERSION 2
 
 /* Text: one byte per outb, lines end in '\n'. With `console=serial` it goes to COM1 instead. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * clock.c - where the TSC's frequency comes from
+ * clock.c - the frequency of the TSC
  */
 #include "guest-images/bench/clock.h"
 #include "guest-images/bench/cpu.h"

@@ -2,8 +2,8 @@
 /*
  * clock.h - nanoseconds from the TSC
  *
- * The measured part only reads the TSC; ticks become nanoseconds at the end, with the factor
- * that kvmclock gives, or else the CPUID frequency leaves, or else the PIT.
+ * The measured part only reads the TSC; ticks become nanoseconds at the end, with a factor
+ * from kvmclock, from the CPUID frequency leaves if there is no kvmclock, or else from the PIT.
  */
 #ifndef GUEST_IMAGES_BENCH_CLOCK_H
 #define GUEST_IMAGES_BENCH_CLOCK_H

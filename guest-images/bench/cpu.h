@@ -2,7 +2,7 @@
 /*
  * cpu.h - instructions that C has no expression for
  *
- * Only instructions that KVM's emulator knows are allowed in what may run at CPL 0: no mfence, no
+ * Code that may run at CPL 0 must use only instructions that KVM's emulator knows: no mfence, no
  * SSE, no cmpxchg16b.
  */
 #ifndef GUEST_IMAGES_BENCH_CPU_H

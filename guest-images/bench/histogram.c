@@ -6,7 +6,7 @@
 #include "guest-images/bench/histogram.h"
 #include "guest-images/bench/platform.h"
 
-/* The first value past bucket @i; its first value is the end of the one before. */
+/* The end of bucket @i: the first value of the next one. */
 static uint64_t bucket_end(unsigned i)
 {
     unsigned shift = i >> HISTOGRAM_SUB_BITS;
@@ -27,7 +27,7 @@ uint64_t histogram_count(const struct histogram *h)
     return count;
 }
 
-/* The value that @part of 100000 latencies do not exceed, to a bucket's width. */
+/* The value that @part of 100000 latencies do not exceed, exact to the width of a bucket. */
 static uint64_t percentile(const struct histogram *h, uint64_t count, uint64_t part)
 {
     uint64_t rank = mul_div(count, part, 100000), seen = 0;

@@ -41,7 +41,7 @@ static void check_memory(const struct hvm_start_info *info)
     }
 }
 
-/* Data that no file system or disk can shorten. Reads only need the pages to be there. */
+/* Data that no file system or disk can compress. Reads only need allocated pages. */
 static void fill_buffers(void)
 {
     uint64_t *p = (uint64_t *)BENCH_BUFFERS_START, x = options.seed | 1;

@@ -11,7 +11,7 @@
 #define DEVICE_KEY "virtio_mmio.device"
 #define WORD_MAX   128
 
-/* Where serial= and ctl= were read, errors can be printed; so those two are looked for first. */
+/* Errors can be printed only after serial= and ctl= were read, so these two are read first. */
 enum pass { PASS_OUTPUT, PASS_REST };
 
 static bool same(const char *a, const char *b)
@@ -124,7 +124,7 @@ static const char *const pause_names[] = {
     [PAUSE_ON_OFF] = "on-off", [PAUSE_ON_OFF + 1] = 0,
 };
 
-/* The text up to the next ':' into @part. What follows it, or NULL at the end. */
+/* Copies the text up to the next ':' to @part. Returns the text behind it, or NULL at the end. */
 static const char *cut_part(const char *text, char part[WORD_MAX])
 {
     while (*text && *text != ':') {

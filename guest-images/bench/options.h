@@ -43,7 +43,7 @@ struct options {
     struct disk_place place[BENCH_MAX_DISKS];
 };
 
-/* Fill @options from @cmdline; ends the guest with BENCH_EXIT_USAGE where that cannot be done. */
+/* Fill @options from @cmdline; a wrong option ends the guest with BENCH_EXIT_USAGE. */
 void options_parse(struct options *options, const char *cmdline);
 
 /* Print the options as they were parsed. */

@@ -10,7 +10,7 @@
 
 enum pause_kind {
     PAUSE_FIXED,       /* @a; 0: none */
-    PAUSE_EXPONENTIAL, /* mean @a: requests that do not know of each other */
+    PAUSE_EXPONENTIAL, /* mean @a: independent requests */
     PAUSE_BIMODAL,     /* @percent of them @a, the others @b */
     PAUSE_ON_OFF,      /* no pause for @a, then one of @b */
 };

@@ -40,7 +40,7 @@ void trap_report(const struct trap_frame *frame) __attribute__((noreturn));
 
 static bool control_in_use = true;
 
-/* All that has to be done at CPL 0. On some KVMs every instruction here costs 0.36 us. */
+/* All set-up at CPL 0. On some KVMs every instruction here costs 0.36 us. */
 void cpl0_init(void)
 {
     outb(PIC1_DATA, 0xff);

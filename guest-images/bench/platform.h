@@ -40,7 +40,7 @@ void mark_begin(void);
 void mark_end(void);
 void leave(int code) __attribute__((noreturn));
 
-/* First address past the RAM range that holds the image, or 0 if the map does not say. */
+/* The end of the RAM range that holds the image, or 0 if it is not in the map. */
 uint64_t ram_end(const struct hvm_start_info *info);
 
 /* Run @fn at CPL 0. It costs an exception, so it is not for the hot path. */

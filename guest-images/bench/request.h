@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * request.h - one slot of the queue depth: what the device sees of it, and what the guest keeps
+ * request.h - one slot of the queue depth, with a part for the device and a part for the guest
  *
- * A slot is one cache line. The device reads its head and writes one byte of it; the guest looks
- * at that byte anyway when the request is done, so what it keeps beside it costs no further line.
+ * A slot is one cache line. The device reads the header and writes the status byte. The guest reads
+ * the status byte of each completed request, so its own part in the same line costs no other line.
  */
 #ifndef GUEST_IMAGES_BENCH_REQUEST_H
 #define GUEST_IMAGES_BENCH_REQUEST_H
@@ -18,7 +18,7 @@ enum request_type {
 };
 
 #define STATUS_OK      0
-#define STATUS_UNTAKEN 0xff /* what the guest puts there; never written by a device */
+#define STATUS_UNTAKEN 0xff /* initial value; never written by a device */
 
 struct request {
     /* struct virtio_blk_req's header */
@@ -29,8 +29,8 @@ struct request {
     uint8_t status;
     /* the device does not read these */
     uint8_t descs;     /* descriptors in a packed ring */
-    uint16_t head;     /* what the used ring calls it */
-    uint32_t used_len; /* what the device should report as written */
+    uint16_t head;     /* its id in the used ring */
+    uint32_t used_len; /* bytes that the device should report as written */
     uint64_t start;    /* TSC when it was made */
     uint64_t *data;
 } __attribute__((aligned(64)));

@@ -126,7 +126,7 @@ static inline void packed_skip(const struct ring *ring, const struct request *re
     }
 }
 
-/* What it counts it fetches as well: the lines of the requests. */
+/* Also fetches the cache lines of the requests that it counts. */
 static inline uint16_t packed_pending(const struct ring *ring)
 {
     uint16_t pos = ring->used_pos, bits = ring->used_bits, n = 0;

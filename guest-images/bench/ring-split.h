@@ -4,10 +4,10 @@
  *
  * Chains are built once, by split_init(): header, data, status. A request's chain begins at
  * descriptor slot * stride and never moves, so a submission writes the header, one entry of
- * the avail ring and its index, and nothing else. Four descriptors apart, a chain is a cache line
- * of its own, that the device reads and nobody writes.
+ * the avail ring and its index, and nothing else. With a stride of four descriptors, each chain
+ * has a cache line of its own, which the device reads and no CPU writes.
  *
- * What the functions do is said in ring.h, which chooses between them and those of ring-packed.h.
+ * ring.h describes the functions, and chooses between them and those of ring-packed.h.
  */
 #ifndef GUEST_IMAGES_BENCH_RING_SPLIT_H
 #define GUEST_IMAGES_BENCH_RING_SPLIT_H

@@ -39,13 +39,13 @@ static inline void ring_publish(struct ring *ring)
     }
 }
 
-/* Completions that wait to be taken. What the device wrote before them is visible after this. */
+/* The number of completions. All that the device wrote before them is visible after this. */
 static inline uint16_t ring_pending(const struct ring *ring)
 {
     return ring->packed ? packed_pending(ring) : split_pending(ring);
 }
 
-/* Fetch what completion number @ahead, counted from the next one, will touch. */
+/* Prefetch the cache lines of completion number @ahead, counted from the next one. */
 static inline void ring_prefetch(const struct ring *ring, uint16_t ahead)
 {
     if (!ring->packed) {
@@ -53,7 +53,7 @@ static inline void ring_prefetch(const struct ring *ring, uint16_t ahead)
     }
 }
 
-/* The next completion, or NULL if what the device wrote names no request. */
+/* The next completion, or NULL if the id that the device wrote is wrong. */
 static inline struct request *ring_take(struct ring *ring, uint32_t *len)
 {
     return ring->packed ? packed_take(ring, len) : split_take(ring, len);

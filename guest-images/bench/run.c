@@ -3,11 +3,11 @@
  * run.c - the measured loop
  *
  * A sweep takes all completions of a queue, turns each into the next request, and publishes these
- * with one write to avail->idx. The TSC is read once for a batch: that is when the guest saw it.
+ * with one write to avail->idx. One reading of the TSC is the completion time of the whole batch.
  *
- * With a pause, completions are taken one by one: the guest works on each for so long before it
- * submits the next request, as a program with one thread does. Only what is on and off takes all
- * that there is: while it is on it has no pause.
+ * With a pause, completions are taken one by one: after each one the guest pauses before it submits
+ * the next request, as a program with one thread does. With PAUSE_ON_OFF a sweep takes all
+ * completions, because there is no pause while the load is on.
  */
 #include "guest-images/bench/clock.h"
 #include "guest-images/bench/cpu.h"
@@ -18,7 +18,7 @@
 #define PREFETCH       8          /* completions whose lines are on their way */
 #define LONG_WAIT_NS   100000000  /* ended by the timer: its interrupt is not late but lost */
 
-/* How long until the guest looks for a stall, and since when nothing has happened. */
+/* Time until the next check for a stall, and the time of the last completion. */
 struct patience {
     uint32_t spins;
     uint64_t since; /* TSC, or timer ticks when waiting for interrupts */
@@ -76,7 +76,7 @@ static void check(struct results *results, const struct queue *queue, const stru
         uint64_t want = bench_verify_word(request->sector + i);
 
         results->mismatches += word[0] != want || word[63] != ~want;
-        word[0] = word[63] = 0; /* what is not read the next time must not look as if it was */
+        word[0] = word[63] = 0; /* data of this read must not look like data of the next one */
     }
 }
 
@@ -174,7 +174,7 @@ static inline uint64_t spin_until(uint64_t deadline)
     return now;
 }
 
-/* Take what has completed in @queue and submit as many, while @left is not 0. False: nothing. */
+/* Take the completions of @queue and submit as many, while @left is not 0. False: none. */
 static inline bool sweep(struct bench *bench, struct queue *queue, uint64_t *left,
                          uint64_t deadline, uint64_t *last)
 {
@@ -244,7 +244,7 @@ static void start(struct bench *bench, uint64_t *left)
     }
 }
 
-/* Sleep until an interrupt, unless there is something to do already. */
+/* Sleep until an interrupt, unless there is a completion already. */
 static inline void wait_irq(struct bench *bench, struct patience *patience)
 {
     uint64_t ticks = timer_ticks, interrupts = 0, begin = rdtsc();

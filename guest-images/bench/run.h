@@ -11,7 +11,7 @@
 #include "guest-images/bench/ring.h"
 #include "guest-images/bench/virtio-mmio.h"
 
-/* What requests to make. One random number generator serves all queues. */
+/* The workload. One random number generator serves all queues. */
 struct workload {
     uint64_t random_state;
     bool random;
@@ -23,7 +23,7 @@ struct workload {
     bool pausing;
 };
 
-/* A queue of a disk, and what goes into it. */
+/* A queue of a disk, and its part of the workload. */
 struct queue {
     struct ring ring;
     uint64_t blocks;            /* of bs bytes, in the region in use */
@@ -40,9 +40,9 @@ struct results {
     uint64_t elapsed_ticks; /* first submission to last completion */
     uint64_t errors;        /* requests with a status that is not OK */
     uint8_t last_error;     /* its status */
-    uint64_t bad_lengths;   /* used entries whose length is not what the device wrote */
+    uint64_t bad_lengths;   /* used entries with a wrong length */
     uint64_t mismatches;    /* sectors read that verify=1 has not written */
-    uint64_t rescued;       /* long waits that the timer ended, with a completion there */
+    uint64_t rescued;       /* waits that the timer ended although there was a completion */
     struct histogram data;
     struct histogram flush;
 };
@@ -56,7 +56,7 @@ struct bench {
 };
 
 /**
- * run_poll, run_irq - submit until a limit, then wait for what is in flight
+ * run_poll, run_irq - submit until a limit, then wait for the requests in flight
  * @requests: at most so many reads and writes
  * @ticks:    and none after so many TSC ticks
  *

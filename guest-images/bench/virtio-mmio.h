@@ -29,14 +29,14 @@ struct virtio_disk {
 };
 
 /*
- * The calls below go in this order. Each ends the guest with BENCH_EXIT_DEVICE and a line that
- * names the step when the device does not do as it must.
+ * The calls below go in this order. If the device breaks the protocol, a call ends the guest
+ * with BENCH_EXIT_DEVICE and a line that names the step.
  */
 
-/* Reset, check what it is, agree on those of @wanted that it offers, read its configuration. */
+/* Reset, check the identity, negotiate @wanted, and read the configuration. */
 void virtio_disk_open(struct virtio_disk *disk, uint64_t mmio, uint64_t wanted);
 
-/* The longest queue @index that the device can do. */
+/* The maximum size of queue @index. */
 unsigned virtio_disk_queue_max(const struct virtio_disk *disk, unsigned index);
 
 /* Give queue @index its memory. */
@@ -49,7 +49,7 @@ void virtio_disk_start(const struct virtio_disk *disk);
 uint32_t virtio_disk_status(const struct virtio_disk *disk);
 uint64_t virtio_disk_notify_address(const struct virtio_disk *disk);
 
-/* Reset: the device lets go of the memory. */
+/* Reset: the device stops using the memory. */
 void virtio_disk_close(const struct virtio_disk *disk);
 
 #endif

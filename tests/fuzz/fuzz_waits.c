@@ -18,14 +18,14 @@
 
 static const char *const texts[] = {
     HEAD "source kick\n10000\n40000\n500000\n",
-    HEAD "source kick\nsource disk owed\n123 f1\n90000 b7 p4000 f3 o2\n5 f0 x\n# end\n",
-    HEAD "source a\n83643 f1\n1 b3600000000000\nsource b owed\n3600000000000 p9 f2 o2 x\n",
+    HEAD "source kick\nsource disk counted\n123 f1\n90000 b7 p4000 f3 o2\n5 f0 x\n# end\n",
+    HEAD "source a\n83643 f1\n1 b3600000000000\nsource b counted\n3600000000000 p9 f2 o2 x\n",
     HEAD,
 };
 
 static const char *const words[] = {"\n",
                                     "source ",
-                                    "owed",
+                                    "counted",
                                     " f",
                                     " o",
                                     " b",
@@ -47,7 +47,7 @@ static const char *const words[] = {"\n",
                                     "f8",
                                     "o3",
                                     "p0",
-                                    "\nsource s owed\n",
+                                    "\nsource s counted\n",
                                     "3600000000000"};
 
 static size_t seed(unsigned i, uint8_t *out, size_t max)

@@ -105,7 +105,7 @@ def put(path, data):
 
 def make(build, programs, *options, **how):
     return subprocess.run(['make', '-C', TREE, '-j2', '--no-print-directory', 'DEPS=no', 'LTO=',
-                           f'B=build/{build}', *BUILDS[build], *options, 'build/traces/made',
+                           f'B=build/{build}', *BUILDS[build], *options, 'build/waits/made',
                            *(f'build/{build}/tests/unit/{p}' for p in programs)],
                           text=True, check=False, **how)
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A block device with all that belongs to it, for tests: an engine on memory that can hold, cut
- * short or fail what it is given, I/O threads, a transport, and a fake driver for each queue.
+ * A block device for tests, with an engine on memory that can hold, shorten or fail requests, with
+ * I/O threads, a transport, and a fake driver for each queue.
  */
 #ifndef POLLUX_TESTS_UNIT_BLK_RIG_H
 #define POLLUX_TESTS_UNIT_BLK_RIG_H
@@ -45,7 +45,7 @@ struct blk_rig {
     struct fake_driver drv[RIG_QUEUES_MAX];
     unsigned nr_queues;
 
-    pthread_mutex_t disk_lock; /* of @disk: host blocks are larger than what the guest moves */
+    pthread_mutex_t disk_lock; /* of @disk: host blocks are larger than the guest's */
     pthread_mutex_t log_lock;
     char log[1024]; /* the newest line */
     unsigned log_lines;
@@ -65,10 +65,10 @@ struct blk_rig {
     sem_t *releasing, *go;     /* blk_rig_release() posts one and awaits the other; NULL: neither */
     sem_t held;                /* posted for each request held */
     struct engine *engines[RIG_QUEUES_MAX]; /* by I/O thread */
-    unsigned submitted[RIG_QUEUES_MAX];     /* requests that the engine there was given; atomic */
+    unsigned submitted[RIG_QUEUES_MAX];     /* requests that the engine there got; atomic */
     uint64_t features_off;
 
-    /* What the engine on memory was given; read when nothing is in flight. */
+    /* Requests that the engine on memory got; read when nothing is in flight. */
     unsigned discards, zeroes, unmaps, durable;
 };
 
@@ -84,7 +84,7 @@ void blk_rig_await_held(struct blk_rig *rig, unsigned n);
 /* blk_rig_await_stop - wait until the device asks for the guest to be stopped, once more */
 void blk_rig_await_stop(struct blk_rig *rig);
 
-/* blk_rig_release - complete what is held, in one turn, and hold no more */
+/* blk_rig_release - complete the held requests, in one turn, and hold no more */
 void blk_rig_release(struct blk_rig *rig);
 
 /* blk_rig_do - offer a chain on queue @i and wait for it. Return: its status */

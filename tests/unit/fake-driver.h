@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * A virtio driver in plain memory: it writes rings, kicks and reaps as a guest would, by the book
- * unless a test makes it do otherwise. No KVM, no guest.
+ * A virtio driver in plain memory: it writes rings, kicks and reaps like the driver of a guest, by
+ * the specification unless a test asks for a violation. No KVM, no guest.
  *
  *     uint16_t head = fake_driver_chain(&drv, HDR(.type = VIRTIO_BLK_T_IN), IN(512), STATUS());
  *     fake_driver_kick(&drv, head);
  *
- * It may run in another thread than the device: what is shared is published as the specification
- * says.
+ * It may run in another thread than the device: shared data is published as the specification says.
  *
  * With a packed ring, descriptors are built in a table of the driver's own as if the ring was
  * split, and fake_driver_offer() packs the chain into the ring. So a test may change d->desc, and
@@ -123,13 +122,13 @@ struct vring_desc *fake_driver_table(struct fake_driver *d, uint16_t head);
 /* fake_driver_offer - put the chain into the available ring and publish it, no kick */
 void fake_driver_offer(struct fake_driver *d, uint16_t head);
 
-/* fake_driver_wants_kick - does the device want to hear of what was offered since @old? */
+/* fake_driver_wants_kick - does the device want a kick for the chains offered since @old? */
 bool fake_driver_wants_kick(struct fake_driver *d, uint16_t old);
 
 /* fake_driver_kick - offer, and kick if the device wants it. Return: whether it did */
 bool fake_driver_kick(struct fake_driver *d, uint16_t head);
 
-/* fake_driver_used_idx - used->idx as it is now; packed: reaped, and what could be */
+/* fake_driver_used_idx - used->idx; packed: chains reaped or ready to be reaped */
 uint16_t fake_driver_used_idx(struct fake_driver *d);
 
 /* fake_driver_reap - take the next used entry. Return: its head, or -1 */

@@ -94,12 +94,12 @@ static bool source_poll(void *opaque)
 
     s->looks++;
     if (s->event_after_looks && --s->event_after_looks == 0) {
-        s->owed++;
+        s->pending++;
     }
     if (s->in_poll) {
         s->in_poll(s);
     }
-    return s->owed > 0;
+    return s->pending > 0;
 }
 
 static void source_poll_ready(void *opaque)
@@ -107,7 +107,7 @@ static void source_poll_ready(void *opaque)
     struct source *s = opaque;
 
     s->polled++;
-    s->owed = 0;
+    s->pending = 0;
     if (s->then) {
         s->then(s);
     }
@@ -121,7 +121,7 @@ static void source_ready(void *opaque, int revents)
     ck_assert_int_eq(revents, POLLIN);
     ck_assert_int_eq(read(s->fd, &n, sizeof(n)), sizeof(n));
     s->ready++;
-    s->owed = 0;
+    s->pending = 0;
     if (s->then) {
         s->then(s);
     }
@@ -143,7 +143,7 @@ static void source_poll_end(void *opaque)
     ck_assert_msg(s->polling, "poll_end without poll_begin");
     if (s->event_in_poll_end) {
         s->event_in_poll_end = false;
-        s->owed++;
+        s->pending++;
     }
     if (s->in_poll_end) {
         s->in_poll_end(s);
@@ -167,7 +167,7 @@ static void add(struct source *s, AioContext *ctx, const struct aio_handler_ops 
     s->ctx = ctx;
     s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     ck_assert_int_ge(s->fd, 0);
-    ck_assert_int_eq(aio_handler_add(ctx, &s->h, s->fd, POLLIN, ops, s, "source", s->expected), 0);
+    ck_assert_int_eq(aio_handler_add(ctx, &s->h, s->fd, POLLIN, ops, s, "source", s->in_flight), 0);
 }
 
 void source_add_fd(struct source *s, AioContext *ctx)

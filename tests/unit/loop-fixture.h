@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A loop on a virtual clock, and an event source whose every call is counted: what tests of the
- * event loop step by hand.
+ * A loop on a virtual clock, and an event source that counts every call: tests of the event loop
+ * step them by hand.
  *
  * The clock ticks CLOCK_STEP_NS at each look, so that spinning ends after a known number of looks
  * and nothing depends on the speed of the machine.
@@ -44,8 +44,8 @@ struct source {
     struct aio_handler h;
     AioContext *ctx;
     int fd;
-    unsigned owed;            /* events that poll() sees */
-    const unsigned *expected; /* what the loop is told of events to come, or NULL */
+    unsigned pending;          /* events that poll() sees */
+    const unsigned *in_flight; /* count of requests in flight; NULL: none */
 
     unsigned looks;  /* poll() calls */
     unsigned ready;  /* ready() calls */
@@ -64,7 +64,7 @@ struct source {
 void source_add_fd(struct source *s, AioContext *ctx);
 /* Can be polled, too. */
 void source_add(struct source *s, AioContext *ctx);
-/* Removes the handler and closes the descriptor; what was counted stays. */
+/* Removes the handler and closes the descriptor; the counters stay. */
 void source_remove(struct source *s);
 /* Makes the descriptor readable. */
 void source_fire(struct source *s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the main() of every unit test ends with. */
+/* The end of the main() of every unit test. */
 #ifndef POLLUX_TESTS_UNIT_SUITE_H
 #define POLLUX_TESTS_UNIT_SUITE_H
 

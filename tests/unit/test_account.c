@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The account: what each handler cost, and that nothing is forgotten. */
+/* The account: the figures of each handler, also of removed ones. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +89,7 @@ START_TEST(without_polling_a_wait_is_no_miss)
 }
 END_TEST
 
-START_TEST(what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name)
+START_TEST(figures_of_a_removed_handler_are_added_to_the_next_of_its_name)
 {
     AioContext *ctx = loop_new(_i, 0);
     struct source s = {0};
@@ -115,7 +115,7 @@ START_TEST(what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name)
 }
 END_TEST
 
-#define KEPT (sizeof(((struct aio_handler_info *)0)->name) - 1) /* characters of a name */
+#define STORED (sizeof(((struct aio_handler_info *)0)->name) - 1) /* characters of a name */
 
 static void add_and_remove(AioContext *ctx, const char *name)
 {
@@ -127,17 +127,17 @@ static void add_and_remove(AioContext *ctx, const char *name)
     source_remove(&s);
 }
 
-START_TEST(names_are_the_same_if_all_that_is_kept_of_them_is)
+START_TEST(long_names_are_equal_if_their_stored_part_is)
 {
     AioContext *ctx = loop_new(_i, 0);
-    char a[KEPT + 1], b[KEPT + 1], longer[KEPT + 2];
+    char a[STORED + 1], b[STORED + 1], longer[STORED + 2];
 
     memset(longer, 'n', sizeof(longer));
-    longer[KEPT + 1] = '\0';
-    memcpy(a, longer, KEPT);
-    a[KEPT] = '\0';
+    longer[STORED + 1] = '\0';
+    memcpy(a, longer, STORED);
+    a[STORED] = '\0';
     strcpy(b, a);
-    b[KEPT - 1] = 'o';
+    b[STORED - 1] = 'o';
     add_and_remove(ctx, a);
     add_and_remove(ctx, b);
     add_and_remove(ctx, longer);
@@ -248,9 +248,9 @@ int main(void)
     tcase_add_loop_test(t, a_hit_is_charged_to_the_handler_that_ended_it, 0, monitors);
     tcase_add_loop_test(t, a_miss_is_charged_to_the_handler_that_ended_it, 0, monitors);
     tcase_add_loop_test(t, without_polling_a_wait_is_no_miss, 0, monitors);
-    tcase_add_loop_test(t, what_a_removed_handler_did_is_kept_and_added_to_the_next_of_its_name, 0,
+    tcase_add_loop_test(t, figures_of_a_removed_handler_are_added_to_the_next_of_its_name, 0,
                         monitors);
-    tcase_add_loop_test(t, names_are_the_same_if_all_that_is_kept_of_them_is, 0, 1);
+    tcase_add_loop_test(t, long_names_are_equal_if_their_stored_part_is, 0, 1);
     tcase_add_loop_test(t, no_more_handlers_are_written_than_there_is_room_for, 0, monitors);
     tcase_add_loop_test(t, batches_are_counted_by_powers_of_two, 0, 1);
     tcase_add_loop_test(t, notifications_of_the_owner_and_of_others_are_all_counted, 0, monitors);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* ACPI tables as a guest reads them: found from the RSDP on, summing up to zero, saying what the
- * machine has. */
+/* ACPI tables as a guest reads them: reachable from the RSDP, with correct checksums, and with the
+ * devices of the machine. */
 #include <check.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -161,7 +161,7 @@ START_TEST(dsdt_declares_serial_port_and_disks)
 }
 END_TEST
 
-/* One assertion for all bytes: Check notes each one that it passes, which takes its time. */
+/* One assertion for all bytes: Check records each assertion, which is slow. */
 static bool is_all(const uint8_t *p, size_t n, uint8_t value)
 {
     while (n && p[n - 1] == value) {
@@ -174,7 +174,7 @@ START_TEST(tables_that_do_not_fit_are_refused)
 {
     size_t need = sizeof(buf);
 
-    /* The smallest room that suffices does, and no smaller one writes past its end. */
+    /* The smallest sufficient buffer works, and no smaller one is overrun. */
     for (size_t size = 0; size < 2048; size++) {
         memset(buf, 0xee, sizeof(buf));
         if (acpi_build(buf, GPA, size, 3, devices, 2) == 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What `pollux advise` makes of figures, and that its reads count and write nothing. */
+/* The recommendation of `pollux advise` for given figures, and its reads, which write nothing. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The poll phase: when the loop spins, when it stops, who is looked at, what the policy is told. */
+/* The poll phase: when the loop spins and stops, the poll set, and the calls of the policy. */
 #include <string.h>
 
 #include "aio/loop-clock.h"
@@ -11,7 +11,7 @@
 #define WINDOW_NS 10000 /* shorter than the slice in which descriptors are looked at */
 #define LONG_NS   1000000000
 
-/* Some looks at the clock: what the loop may take to notice that a time has come. */
+/* Some readings of the clock: the delay until the loop notices that a time has come. */
 #define SOON_NS (20 * CLOCK_STEP_NS)
 
 START_TEST(an_event_is_seen_without_its_fd_and_without_system_calls)
@@ -45,7 +45,7 @@ START_TEST(an_event_is_seen_without_its_fd_and_without_system_calls)
 }
 END_TEST
 
-/* A descriptor ended a block: the other source was told before it, and again after it. */
+/* A descriptor ended a block: the other source notifies before it, and not after it. */
 static void assert_notified_while_blocking(struct source *s)
 {
     const struct source *polled = s + 1;
@@ -181,17 +181,17 @@ START_TEST(an_iteration_that_must_not_block_does_not_spin_either)
 }
 END_TEST
 
-/* --- nobody starves --- */
+/* --- starvation --- */
 
-static void always_owed(struct source *s)
+static void always_pending(struct source *s)
 {
-    s->owed = 1;
+    s->pending = 1;
 }
 
 START_TEST(a_busy_polled_source_delays_an_fd_by_no_more_than_a_slice)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source busy = {.in_poll = always_owed}, s = {0};
+    struct source busy = {.in_poll = always_pending}, s = {0};
 
     source_add(&busy, ctx);
     source_add_fd(&s, ctx);
@@ -245,7 +245,7 @@ static void count_cb(void *opaque)
 START_TEST(a_busy_polled_source_starves_neither_timers_nor_bottom_halves)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source busy = {.in_poll = always_owed};
+    struct source busy = {.in_poll = always_pending};
     struct aio_timer timer;
     struct aio_bh bh;
 
@@ -270,7 +270,7 @@ START_TEST(a_busy_polled_source_starves_neither_timers_nor_bottom_halves)
 }
 END_TEST
 
-START_TEST(a_busy_loop_is_told_no_time_older_than_it_knows_nor_much_older_than_it_is)
+START_TEST(aio_recent_never_goes_back_and_is_only_microseconds_old)
 {
     struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = WINDOW_NS};
     AioContext *ctx = loop_new_with(_i, params, NULL);
@@ -294,7 +294,7 @@ END_TEST
 START_TEST(two_busy_polled_sources_run_in_turn)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source a = {.in_poll = always_owed}, b = {.in_poll = always_owed};
+    struct source a = {.in_poll = always_pending}, b = {.in_poll = always_pending};
 
     source_add(&a, ctx);
     source_add(&b, ctx);
@@ -309,7 +309,7 @@ START_TEST(two_busy_polled_sources_run_in_turn)
 }
 END_TEST
 
-/* --- what ends a window --- */
+/* --- the end of a window --- */
 
 static struct aio_bh bh_from_poll;
 
@@ -369,30 +369,30 @@ END_TEST
 
 static void make_quiet(struct source *quiet, struct source *busy)
 {
-    quiet->owed = busy->owed = 1;
+    quiet->pending = busy->pending = 1;
     ck_assert(aio_poll(busy->ctx, true)); /* neither is new any more */
     virtual_clock_advance(AIO_POLL_IDLE_NS - 1000000);
-    busy->owed = 1;
+    busy->pending = 1;
     ck_assert(aio_poll(busy->ctx, true)); /* not yet */
     ck_assert(aio_in_poll_set(&quiet->h));
     virtual_clock_advance(1000000 + AIO_POLL_SCAN_NS);
-    busy->owed = 1;
+    busy->pending = 1;
     ck_assert(aio_poll(busy->ctx, true));
     ck_assert(aio_in_poll_set(&busy->h));
 }
 
-START_TEST(a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed)
+START_TEST(a_new_source_without_an_event_leaves_the_poll_set_and_joins_with_a_request_in_flight)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
     struct source idle = {0}, busy = {0};
 
     source_add(&busy, ctx);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
     source_add(&idle, ctx);
     ck_assert(idle.polling);
     virtual_clock_advance(AIO_POLL_GRACE_NS + AIO_POLL_SCAN_NS);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
     ck_assert(aio_in_poll_set(&busy.h));
     ck_assert(!aio_in_poll_set(&idle.h));
@@ -449,7 +449,7 @@ START_TEST(an_event_that_races_with_leaving_the_poll_set_is_not_lost)
 
     source_add(&quiet, ctx);
     source_add(&busy, ctx);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
     busy.event_after_looks = 10;
     ck_assert(aio_poll(ctx, true));
@@ -497,23 +497,23 @@ START_TEST(a_quiet_source_may_be_removed)
 }
 END_TEST
 
-START_TEST(a_source_that_owes_an_event_stays_in_the_poll_set)
+START_TEST(a_source_with_a_request_in_flight_stays_in_the_poll_set)
 {
     AioContext *ctx = loop_new(_i, LONG_NS);
-    struct source owing = {0}, busy = {0};
-    unsigned expected = 1;
+    struct source counted = {0}, busy = {0};
+    unsigned in_flight = 1;
 
-    source_add(&owing, ctx);
-    owing.h.source.in_flight = &expected;
+    source_add(&counted, ctx);
+    counted.h.source.in_flight = &in_flight;
     source_add(&busy, ctx);
-    make_quiet(&owing, &busy);
-    ck_assert(aio_in_poll_set(&owing.h));
-    expected = 0;
+    make_quiet(&counted, &busy);
+    ck_assert(aio_in_poll_set(&counted.h));
+    in_flight = 0;
     virtual_clock_advance(AIO_POLL_SCAN_NS);
-    busy.owed = 1;
+    busy.pending = 1;
     ck_assert(aio_poll(ctx, true));
-    ck_assert(!aio_in_poll_set(&owing.h));
-    source_remove(&owing);
+    ck_assert(!aio_in_poll_set(&counted.h));
+    source_remove(&counted);
     source_remove(&busy);
     loop_free(ctx);
 }
@@ -537,21 +537,21 @@ START_TEST(a_source_that_blocks_between_its_events_stays_in_the_poll_set)
 }
 END_TEST
 
-START_TEST(what_is_left_out_while_polling_goes_well_is_watched_again_before_the_loop_blocks)
+START_TEST(unwatched_descriptors_are_watched_again_before_the_loop_blocks)
 {
     AioContext *ctx = loop_new(_i, WINDOW_NS);
     struct source s = {0}, more[70] = {0};
 
     source_add(&s, ctx);
     for (unsigned round = 0; round < 3; round++) {
-        s.owed = 1;
+        s.pending = 1;
         ck_assert(aio_poll(ctx, true));
         virtual_clock_advance(AIO_UNWATCH_NS);
-        s.owed = 1;
+        s.pending = 1;
         ck_assert(aio_poll(ctx, true));
         ck_assert(ctx->unwatched);
         source_fire(&s);
-        s.owed = 1;
+        s.pending = 1;
         ck_assert(aio_poll(ctx, true)); /* seen by polling; its descriptor stays readable */
         if (ctx->fdmon->ops->watch) {
             ck_assert(!aio_poll(ctx, false));
@@ -568,7 +568,7 @@ START_TEST(what_is_left_out_while_polling_goes_well_is_watched_again_before_the_
         ck_assert_uint_ge(s.ready, 2 * round + 1);
         source_fire(&s);
         ck_assert(aio_poll(ctx, true));
-        ck_assert_uint_eq(s.owed, 0);
+        ck_assert_uint_eq(s.pending, 0);
     }
     ck_assert_uint_ge(s.ready, 6);
     source_remove(&s);
@@ -578,7 +578,7 @@ END_TEST
 
 /* --- without a window --- */
 
-START_TEST(while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins)
+START_TEST(an_awake_loop_needs_no_notification_even_if_it_never_spins)
 {
     AioContext *ctx = loop_new(_i, 0);
     struct source s = {0};
@@ -588,7 +588,7 @@ START_TEST(while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins)
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(s.ready, 1);
     for (unsigned i = 1; i <= 3; i++) {
-        s.owed = 1; /* it is quick */
+        s.pending = 1; /* it is quick */
         ck_assert(aio_poll(ctx, true));
         ck_assert_uint_eq(s.polled, i);
     }
@@ -686,7 +686,7 @@ START_TEST(parameters_change_in_the_next_iteration)
 }
 END_TEST
 
-/* --- what the policy is told --- */
+/* --- calls of the policy --- */
 
 static struct {
     uint64_t answer;
@@ -766,7 +766,7 @@ static void assert_not_told_yet(struct source *s)
     ck_assert_uint_eq(told.events, 0);
 }
 
-/* An event is not kept waiting while the policy learns from it. */
+/* The policy learns from an event after the event was served. */
 START_TEST(the_policy_is_told_when_the_event_was_served)
 {
     AioContext *ctx = loop_with_spy(_i, LONG_NS, WINDOW_NS);
@@ -807,7 +807,7 @@ START_TEST(the_policy_is_told_of_a_miss)
     aio_poll(ctx, false);
     s.event_after_looks = 0;
     source_fire(&s);
-    s.owed = 0;
+    s.pending = 0;
     ck_assert(aio_poll(ctx, true));
     ck_assert_int_eq(told.last.outcome, POLL_BLOCKED);
     ck_assert_uint_ge(told.last.polled_ns, WINDOW_NS);
@@ -950,10 +950,10 @@ END_TEST
 
 static void poll_like_an_eventfd_user(struct source *s)
 {
-    s->owed = 0;
+    s->pending = 0;
 }
 
-/* A descriptor that fired for an event that was taken by polling is read, but is no event. */
+/* A descriptor that fired for an event that polling has taken is read, but is no event. */
 START_TEST(a_stale_descriptor_teaches_nothing)
 {
     AioContext *ctx = loop_with_spy(_i, LONG_NS, 0);
@@ -995,7 +995,7 @@ START_TEST(turns_in_which_the_loop_was_not_idle_teach_nothing)
     s.event_after_looks = 20;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(told.waits, 1);
-    s.owed = 1;
+    s.pending = 1;
     ck_assert(aio_poll(ctx, true));
     ck_assert_uint_eq(s.polled, 2);
     ck_assert_uint_eq(told.waits, 1);
@@ -1012,8 +1012,7 @@ int main(void)
 
     tcase_add_loop_test(t, an_event_is_seen_without_its_fd_and_without_system_calls, 0, n);
     tcase_add_loop_test(t, notifications_are_on_while_the_loop_blocks, 0, n);
-    tcase_add_loop_test(
-        t, what_is_left_out_while_polling_goes_well_is_watched_again_before_the_loop_blocks, 0, n);
+    tcase_add_loop_test(t, unwatched_descriptors_are_watched_again_before_the_loop_blocks, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_poll_end_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_timer_that_poll_end_arms_is_not_slept_over, 0, n);
     tcase_add_loop_test(t, with_a_cap_of_0_it_never_spins, 0, n);
@@ -1022,8 +1021,7 @@ int main(void)
     tcase_add_loop_test(t, a_busy_polled_source_delays_an_fd_by_no_more_than_a_slice, 0, n);
     tcase_add_loop_test(t, a_long_window_delays_an_fd_by_no_more_than_a_slice, 0, n);
     tcase_add_loop_test(t, a_busy_polled_source_starves_neither_timers_nor_bottom_halves, 0, n);
-    tcase_add_loop_test(
-        t, a_busy_loop_is_told_no_time_older_than_it_knows_nor_much_older_than_it_is, 0, n);
+    tcase_add_loop_test(t, aio_recent_never_goes_back_and_is_only_microseconds_old, 0, n);
     tcase_add_loop_test(t, two_busy_polled_sources_run_in_turn, 0, n);
     tcase_add_loop_test(t, a_notification_ends_a_window_and_costs_no_system_call, 0, n);
     tcase_add_loop_test(t, a_timer_ends_a_window_on_time_and_polling_goes_on, 0, n);
@@ -1031,12 +1029,12 @@ int main(void)
     tcase_add_loop_test(t, an_event_that_races_with_leaving_the_poll_set_is_not_lost, 0, n);
     tcase_add_loop_test(t, an_event_that_races_with_the_last_source_leaving_is_not_lost, 0, n);
     tcase_add_loop_test(t, a_quiet_source_may_be_removed, 0, n);
-    tcase_add_loop_test(t, a_source_that_owes_an_event_stays_in_the_poll_set, 0, n);
+    tcase_add_loop_test(t, a_source_with_a_request_in_flight_stays_in_the_poll_set, 0, n);
     tcase_add_loop_test(
-        t, a_new_source_without_an_event_leaves_the_poll_set_soon_and_is_back_when_one_is_owed, 0,
+        t, a_new_source_without_an_event_leaves_the_poll_set_and_joins_with_a_request_in_flight, 0,
         n);
     tcase_add_loop_test(t, a_source_that_blocks_between_its_events_stays_in_the_poll_set, 0, n);
-    tcase_add_loop_test(t, while_the_loop_is_awake_nobody_need_notify_even_if_it_never_spins, 0, n);
+    tcase_add_loop_test(t, an_awake_loop_needs_no_notification_even_if_it_never_spins, 0, n);
     tcase_add_loop_test(t, a_source_that_is_always_just_in_time_starves_no_descriptor, 0, n);
     tcase_add_loop_test(t, parameters_change_in_the_next_iteration, 0, n);
     suite_add_tcase(suite, t);

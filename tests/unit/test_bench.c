@@ -45,7 +45,7 @@ static int parse(int argc, char **argv)
 
 #define CALLS_MAX 64
 
-/* A runner that measures nothing: how noisy its runs are, and which one fails. */
+/* A runner that measures nothing: the noise of its runs, and the run that fails. */
 static struct {
     unsigned calls;
     double noise[CALLS_MAX];
@@ -64,7 +64,7 @@ static void release(void)
     memset(&host, 0, sizeof(host));
 }
 
-START_TEST(groups_are_all_combinations_of_what_is_asked)
+START_TEST(groups_are_all_combinations_of_the_options)
 {
     char name[160];
 
@@ -86,7 +86,7 @@ START_TEST(groups_are_all_combinations_of_what_is_asked)
 }
 END_TEST
 
-START_TEST(what_is_asked_reaches_the_guest)
+START_TEST(options_reach_the_guest)
 {
     char append[256];
 
@@ -177,7 +177,7 @@ static const struct {
      "disk image /proc/version is empty: make one with truncate -s 1G /proc/version"},
 };
 
-START_TEST(what_cannot_be_is_one_clear_line_before_anything_runs)
+START_TEST(wrong_options_are_one_clear_line_before_the_first_run)
 {
     int argc = 0;
 
@@ -346,7 +346,7 @@ START_TEST(repeats_have_a_bound)
 }
 END_TEST
 
-START_TEST(what_is_complete_stays_when_it_is_interrupted)
+START_TEST(complete_runs_stay_after_an_interruption)
 {
     json_t *root;
 
@@ -733,12 +733,12 @@ int main(void)
           *page = tcase_create("page"), *running = tcase_create("running");
 
     tcase_add_checked_fixture(options, NULL, release);
-    tcase_add_test(options, groups_are_all_combinations_of_what_is_asked);
-    tcase_add_test(options, what_is_asked_reaches_the_guest);
+    tcase_add_test(options, groups_are_all_combinations_of_the_options);
+    tcase_add_test(options, options_reach_the_guest);
     tcase_add_test(options, a_disk_is_measured_around_or_through_the_page_cache);
     tcase_add_loop_test(options, a_pause_is_brought_into_one_form, 0,
                         sizeof(pauses) / sizeof(pauses[0]));
-    tcase_add_loop_test(options, what_cannot_be_is_one_clear_line_before_anything_runs, 0,
+    tcase_add_loop_test(options, wrong_options_are_one_clear_line_before_the_first_run, 0,
                         sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(options, a_fifo_is_refused);
     tcase_add_test(options, a_scratch_file_that_has_no_room_is_refused_at_once);
@@ -750,7 +750,7 @@ int main(void)
     tcase_add_test(running, a_noisy_run_is_repeated_and_the_quietest_counts);
     tcase_add_test(running, a_turn_can_run_every_group);
     tcase_add_test(running, repeats_have_a_bound);
-    tcase_add_test(running, what_is_complete_stays_when_it_is_interrupted);
+    tcase_add_test(running, complete_runs_stay_after_an_interruption);
     tcase_add_test(running, waking_up_is_no_noise_but_waiting_for_a_cpu_is);
     tcase_add_test(running, noise_of_this_process_can_be_read);
     suite_add_tcase(s, running);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Bounce buffers where there is no memory for them, and when a queue stops. */
+/* Bounce buffers without memory for them, and when a queue stops. */
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ void *aligned_alloc(size_t align, size_t size)
     return posix_memalign(&p, align < sizeof(p) ? sizeof(p) : align, size) ? NULL : p;
 }
 
-/* A queue that has stopped may be freed: what it has deferred by then runs on freed memory. */
+/* A stopped queue may be freed, so work that it still has deferred would use freed memory. */
 static struct blk_queue *watched;
 static unsigned stops, left_over;
 

@@ -233,7 +233,7 @@ START_TEST(a_range_keeps_to_the_block_size)
 }
 END_TEST
 
-START_TEST(what_was_not_negotiated_is_unsupported)
+START_TEST(operations_that_were_not_negotiated_are_unsupported)
 {
     begin((struct blk_rig_options){.discard = false});
     ck_assert(!(rig.dev->device_features & BIT(VIRTIO_BLK_F_DISCARD)));
@@ -369,7 +369,7 @@ START_TEST(writes_are_durable_at_once_without_a_cache_or_a_driver_that_flushes)
     ck_assert_uint_eq(CONFIG(wce), !caches[_i].durable);
     ck_assert_uint_eq(command_on(ZEROES, 0, 1, 0), OK);
     ck_assert_uint_eq(rig.durable, caches[_i].durable ? 2 : 0);
-    /* Who did not negotiate both cannot switch. */
+    /* A driver that did not negotiate both cannot switch. */
     set_writeback(1);
     ck_assert_uint_eq(durable_writes(),
                       !(caches[_i].flush && caches[_i].wce) && caches[_i].durable);
@@ -403,7 +403,7 @@ int fdatasync(int fd)
 }
 
 /* By a driver that cannot flush, by one that switches it, by a reset. */
-START_TEST(what_was_written_before_the_cache_went_off_is_made_durable)
+START_TEST(switching_the_cache_off_makes_earlier_writes_durable)
 {
     struct blk_rig_options options = {.writethrough = _i == 2};
     int fd = memfd_create("disk", 0);
@@ -545,7 +545,7 @@ int main(void)
                         sizeof(wrong_ranges) / sizeof(wrong_ranges[0]));
     tcase_add_test(t, the_limits_of_the_configuration_hold);
     tcase_add_test(t, a_range_keeps_to_the_block_size);
-    tcase_add_test(t, what_was_not_negotiated_is_unsupported);
+    tcase_add_test(t, operations_that_were_not_negotiated_are_unsupported);
     tcase_add_test(t, a_range_that_the_host_fails_is_an_error);
     tcase_add_test(t, of_several_ranges_only_the_one_that_failed_is_ignored_or_tried_again);
     tcase_add_loop_test(t, zeroes_are_detected_as_the_user_wants, 0, 6);
@@ -556,7 +556,7 @@ int main(void)
     tcase_add_loop_test(t, writes_are_durable_at_once_without_a_cache_or_a_driver_that_flushes, 0,
                         sizeof(caches) / sizeof(caches[0]));
     tcase_add_loop_test(t, the_driver_switches_the_cache_and_a_reset_switches_it_back, 0, 2);
-    tcase_add_loop_test(t, what_was_written_before_the_cache_went_off_is_made_durable, 0, 3);
+    tcase_add_loop_test(t, switching_the_cache_off_makes_earlier_writes_durable, 0, 3);
     tcase_add_test(t, nothing_else_of_the_configuration_can_be_written);
     tcase_add_test(t, the_topology_is_that_of_the_image);
     suite_add_tcase(s, t);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the host's errors become: report, ignore, stop and try again, enospc. */
+/* Policies for errors of the host: report, ignore, stop and retry, enospc. */
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define READ  VIRTIO_BLK_T_IN
 #define WRITE VIRTIO_BLK_T_OUT
 #define FLUSH VIRTIO_BLK_T_FLUSH
-#define NONE  0xff /* the request is kept */
+#define NONE  0xff /* the request is held */
 
 static struct blk_rig rig;
 static struct fake_driver *const drv = &rig.drv[0];
@@ -114,7 +114,7 @@ START_TEST(an_error_becomes_what_the_action_says)
 }
 END_TEST
 
-/* --- keeping --- */
+/* --- held requests --- */
 
 static int nothing(void *opaque)
 {
@@ -133,8 +133,8 @@ static void *hang(void *opaque)
     return NULL;
 }
 
-/* Whoever asks for it has other things to do, as ending the machine. */
-START_TEST(trying_again_does_not_wait_for_a_thread_that_hangs)
+/* The calling thread has other work, for example the end of the machine. */
+START_TEST(a_retry_does_not_wait_for_a_thread_that_hangs)
 {
     pthread_t thread;
     uint16_t head;
@@ -162,7 +162,7 @@ START_TEST(trying_again_does_not_wait_for_a_thread_that_hangs)
 }
 END_TEST
 
-START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
+START_TEST(many_failures_ask_for_one_stop_and_all_are_retried)
 {
     uint16_t head[20];
 
@@ -212,7 +212,7 @@ START_TEST(many_failures_ask_for_one_stop_and_all_are_tried_again)
 }
 END_TEST
 
-/* What was moved before the error is not moved again. */
+/* Bytes that were moved before the error are not moved again. */
 static void *release_thread(void *opaque)
 {
     blk_rig_release(opaque);
@@ -226,7 +226,7 @@ static void *retry_thread(void *opaque)
 }
 
 /* Else the guest would be stopped, with nothing held for the next retry. */
-START_TEST(a_request_that_fails_before_the_retry_reaches_its_thread_goes_with_it)
+START_TEST(a_request_that_fails_before_the_retry_runs_is_retried_too)
 {
     pthread_t releasing, retrying;
     sem_t entered, go;
@@ -267,7 +267,7 @@ START_TEST(a_request_that_fails_before_the_retry_reaches_its_thread_goes_with_it
 }
 END_TEST
 
-START_TEST(a_retry_goes_on_where_the_disk_failed)
+START_TEST(a_retry_continues_where_the_disk_failed)
 {
     uint16_t head;
 
@@ -290,7 +290,7 @@ START_TEST(a_retry_goes_on_where_the_disk_failed)
 }
 END_TEST
 
-START_TEST(a_reset_fails_what_is_kept)
+START_TEST(a_reset_fails_held_requests)
 {
     uint16_t head[2];
 
@@ -335,8 +335,8 @@ static void *reset(void *opaque)
     return NULL;
 }
 
-/* The reset waits for it, and nobody would try it again. */
-START_TEST(what_fails_during_a_reset_is_not_kept)
+/* The reset waits for the request, and no retry would follow. */
+START_TEST(a_request_that_fails_during_a_reset_is_not_held)
 {
     pthread_t thread;
     unsigned before;
@@ -363,7 +363,7 @@ END_TEST
 
 /* --- an image that was cut short --- */
 
-/* What is gone nobody can mend, so the machine would pause again at each retry. */
+/* Each retry would fail, so the machine would pause again and again. */
 START_TEST(beyond_the_end_of_a_file_requests_fail_and_nothing_pauses)
 {
     begin((struct blk_rig_options){
@@ -381,8 +381,8 @@ END_TEST
 /* --- the page cache --- */
 
 /*
- * The kernel drops what it could not write and tells of it once, so a flush that was tried again
- * would go well. A descriptor number makes the image one of a file; the engine is still the rig's.
+ * The kernel drops pages that it could not write and reports this once, so a retry of the flush
+ * would succeed. A descriptor number makes the image one of a file; the engine is still the rig's.
  */
 static const struct {
     enum virtio_blk_on_error werror;
@@ -399,7 +399,7 @@ static const struct {
     {VIRTIO_BLK_STOP, true, IOERR, IOERR, "a loop device"},
 };
 
-START_TEST(after_a_failed_flush_of_the_page_cache_none_goes_well)
+START_TEST(after_a_failed_flush_of_the_page_cache_every_flush_fails)
 {
     uint16_t head;
 
@@ -458,7 +458,7 @@ START_TEST(a_flush_beside_one_that_failed_fails_too)
 END_TEST
 
 /* Completed, it is to be stable, though it was under way when the cache was on. */
-START_TEST(a_write_beside_which_the_cache_is_switched_off_is_flushed)
+START_TEST(a_write_in_flight_when_the_cache_is_switched_off_is_flushed)
 {
     const uint8_t off = 0;
     uint64_t gpa;
@@ -536,8 +536,8 @@ START_TEST(a_signal_during_the_flush_as_the_cache_is_switched_off_is_no_loss)
 }
 END_TEST
 
-/* The machine may end with a request kept. */
-START_TEST(a_device_is_freed_with_requests_kept)
+/* The machine may end with a held request. */
+START_TEST(a_device_is_freed_with_held_requests)
 {
     begin((struct blk_rig_options){.rerror = VIRTIO_BLK_STOP});
     rig.fail = -EIO;
@@ -554,18 +554,18 @@ int main(void)
 
     tcase_add_loop_test(errors, an_error_becomes_what_the_action_says, 0,
                         sizeof(rows) / sizeof(rows[0]));
-    tcase_add_test(errors, trying_again_does_not_wait_for_a_thread_that_hangs);
-    tcase_add_loop_test(errors, many_failures_ask_for_one_stop_and_all_are_tried_again, 0, 2);
-    tcase_add_test(errors, a_request_that_fails_before_the_retry_reaches_its_thread_goes_with_it);
-    tcase_add_test(errors, a_retry_goes_on_where_the_disk_failed);
-    tcase_add_test(errors, a_reset_fails_what_is_kept);
-    tcase_add_test(errors, what_fails_during_a_reset_is_not_kept);
-    tcase_add_test(errors, a_device_is_freed_with_requests_kept);
+    tcase_add_test(errors, a_retry_does_not_wait_for_a_thread_that_hangs);
+    tcase_add_loop_test(errors, many_failures_ask_for_one_stop_and_all_are_retried, 0, 2);
+    tcase_add_test(errors, a_request_that_fails_before_the_retry_runs_is_retried_too);
+    tcase_add_test(errors, a_retry_continues_where_the_disk_failed);
+    tcase_add_test(errors, a_reset_fails_held_requests);
+    tcase_add_test(errors, a_request_that_fails_during_a_reset_is_not_held);
+    tcase_add_test(errors, a_device_is_freed_with_held_requests);
     tcase_add_loop_test(errors, beyond_the_end_of_a_file_requests_fail_and_nothing_pauses, 0, 2);
-    tcase_add_loop_test(errors, after_a_failed_flush_of_the_page_cache_none_goes_well, 0,
+    tcase_add_loop_test(errors, after_a_failed_flush_of_the_page_cache_every_flush_fails, 0,
                         sizeof(flushes) / sizeof(flushes[0]));
     tcase_add_test(errors, a_flush_beside_one_that_failed_fails_too);
-    tcase_add_loop_test(errors, a_write_beside_which_the_cache_is_switched_off_is_flushed, 0, 2);
+    tcase_add_loop_test(errors, a_write_in_flight_when_the_cache_is_switched_off_is_flushed, 0, 2);
     tcase_add_loop_test(errors, a_failed_flush_as_the_cache_is_switched_off_is_final, 0, 2);
     tcase_add_test(errors, a_signal_during_the_flush_as_the_cache_is_switched_off_is_no_loss);
     suite_add_tcase(s, errors);

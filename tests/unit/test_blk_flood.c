@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A guest that floods one disk does not keep another one on the same I/O thread from service. Time
- * says little on a busy host, so what is counted is turns of the loop.
+ * A guest that floods one disk does not starve another disk of the same I/O thread. The test counts
+ * turns of the loop, because times say little on a busy host.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #define ROUNDS    200
 #define TURNS_MAX 4 /* seen, submitted, completed and published; one to spare */
 
-/* Queue 0 is flooded and queue 1 is what suffers: to the loop they are like two disks. */
+/* Queue 0 is flooded and queue 1 is measured: for the loop they are like two disks. */
 static struct blk_rig rig;
 static struct fake_driver *const flood = &rig.drv[0], *const victim = &rig.drv[1];
 

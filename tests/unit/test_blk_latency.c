@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Where the time of requests went: the histograms, and which requests are in them. */
+/* Latency by stage: the histograms, and the requests that are in them. */
 #include <check.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -36,7 +36,7 @@ START_TEST(a_time_is_known_to_six_percent)
 }
 END_TEST
 
-START_TEST(a_request_that_stands_for_others_weighs_as_much)
+START_TEST(a_request_has_the_weight_of_those_it_represents)
 {
     struct blk_histogram h = {0};
 
@@ -163,7 +163,7 @@ static void expect_status(unsigned n, uint8_t status)
     }
 }
 
-START_TEST(operations_are_kept_apart_and_stages_add_up)
+START_TEST(operations_are_separate_and_stages_add_up)
 {
     static const uint32_t types[] = {READ,
                                      READ,
@@ -308,7 +308,7 @@ START_TEST(failed_requests_count_and_refused_ones_do_not)
 }
 END_TEST
 
-START_TEST(what_waited_for_somebody_to_mend_the_disk_does_not_count)
+START_TEST(held_requests_do_not_count)
 {
     begin((struct blk_rig_options){.rerror = VIRTIO_BLK_STOP});
     rig.fail = -EIO;
@@ -327,8 +327,8 @@ START_TEST(what_waited_for_somebody_to_mend_the_disk_does_not_count)
 }
 END_TEST
 
-/* Back to back: soon not all are timed, and those that are stand for all. */
-START_TEST(those_that_are_timed_stand_for_all)
+/* Back to back: soon not all requests are timed, and the timed ones represent all. */
+START_TEST(timed_requests_represent_all)
 {
     const struct blk_histogram *total = figures(BLK_LATENCY_READ, BLK_SEEN_TO_USED);
     unsigned done = 0;
@@ -361,16 +361,16 @@ int main(void)
 
     suite_add_tcase(s, histograms);
     tcase_add_test(histograms, a_time_is_known_to_six_percent);
-    tcase_add_test(histograms, a_request_that_stands_for_others_weighs_as_much);
+    tcase_add_test(histograms, a_request_has_the_weight_of_those_it_represents);
     suite_add_tcase(s, device);
-    tcase_add_loop_test(device, operations_are_kept_apart_and_stages_add_up, 0, 4);
+    tcase_add_loop_test(device, operations_are_separate_and_stages_add_up, 0, 4);
     tcase_add_loop_test(device, time_in_the_engine_is_between_submitted_and_completed, 0, 4);
     tcase_add_test(device, a_wait_for_a_bounce_buffer_is_before_submitted);
     tcase_add_loop_test(device, merged_requests_count_once_each, 0, 2);
     tcase_add_test(device, a_run_that_was_split_counts_each_of_its_requests_once);
     tcase_add_loop_test(device, a_request_that_takes_several_tries_counts_once, 0, 2);
     tcase_add_loop_test(device, failed_requests_count_and_refused_ones_do_not, 0, 2);
-    tcase_add_test(device, what_waited_for_somebody_to_mend_the_disk_does_not_count);
-    tcase_add_loop_test(device, those_that_are_timed_stand_for_all, 0, 2);
+    tcase_add_test(device, held_requests_do_not_count);
+    tcase_add_loop_test(device, timed_requests_represent_all, 0, 2);
     return suite_run(s);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Adjacent requests of one turn reach the engine as one, and part again when it does not go well.
- */
+/* Adjacent requests of one turn reach the engine as one, and are split again after an error. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -99,7 +98,7 @@ static void in_a_row(struct ask *asks, unsigned n, uint32_t type)
     }
 }
 
-START_TEST(requests_in_a_row_are_one_for_the_host)
+START_TEST(adjacent_requests_are_one_for_the_host)
 {
     struct ask asks[8];
 
@@ -137,7 +136,7 @@ START_TEST(without_merging_each_is_one_for_the_host)
 END_TEST
 
 /* Another direction, a gap, a step back, the same place twice; a flush and a bad one between. */
-START_TEST(only_what_goes_on_where_the_last_ended_is_merged)
+START_TEST(only_adjacent_requests_are_merged)
 {
     static const struct ask asks[] = {
         {READ, 10, 1024}, {READ, 12, 512},      {WRITE, 13, 512}, {WRITE, 14, 512},
@@ -238,7 +237,7 @@ START_TEST(a_run_fills_the_vector_of_its_first_chain_to_the_last_entry)
 }
 END_TEST
 
-/* --- when it does not go well --- */
+/* --- errors and short transfers --- */
 
 START_TEST(of_a_failed_run_only_the_bad_request_fails)
 {
@@ -277,7 +276,7 @@ START_TEST(of_a_run_that_the_engine_refuses_each_is_done_singly)
 END_TEST
 
 /* In the middle of the third one, and at its beginning. */
-START_TEST(of_a_short_transfer_the_rest_is_done_singly)
+START_TEST(after_a_short_transfer_the_rest_is_submitted_singly)
 {
     struct ask asks[8];
 
@@ -293,7 +292,7 @@ START_TEST(of_a_short_transfer_the_rest_is_done_singly)
 }
 END_TEST
 
-START_TEST(a_file_that_ends_in_a_run_fails_what_is_beyond_it)
+START_TEST(requests_of_a_run_beyond_the_end_of_the_file_fail)
 {
     struct ask asks[4];
 
@@ -353,15 +352,15 @@ int main(void)
     Suite *s = suite_create("blk_merge");
     TCase *merge = tcase_create("merge");
 
-    tcase_add_loop_test(merge, requests_in_a_row_are_one_for_the_host, 0, 2);
+    tcase_add_loop_test(merge, adjacent_requests_are_one_for_the_host, 0, 2);
     tcase_add_test(merge, without_merging_each_is_one_for_the_host);
-    tcase_add_test(merge, only_what_goes_on_where_the_last_ended_is_merged);
+    tcase_add_test(merge, only_adjacent_requests_are_merged);
     tcase_add_test(merge, a_run_is_bounded);
     tcase_add_test(merge, a_run_fills_the_vector_of_its_first_chain_to_the_last_entry);
     tcase_add_loop_test(merge, of_a_failed_run_only_the_bad_request_fails, 0, 2);
     tcase_add_test(merge, of_a_run_that_the_engine_refuses_each_is_done_singly);
-    tcase_add_loop_test(merge, of_a_short_transfer_the_rest_is_done_singly, 0, 4);
-    tcase_add_test(merge, a_file_that_ends_in_a_run_fails_what_is_beyond_it);
+    tcase_add_loop_test(merge, after_a_short_transfer_the_rest_is_submitted_singly, 0, 4);
+    tcase_add_test(merge, requests_of_a_run_beyond_the_end_of_the_file_fail);
     tcase_add_test(merge, a_reset_waits_for_a_run);
     tcase_add_test(merge, a_run_is_submitted_though_the_queue_breaks_behind_it);
     suite_add_tcase(s, merge);

@@ -339,7 +339,7 @@ static void fail_from(unsigned i)
     rig.fail_after = i;
 }
 
-START_TEST(a_kept_write_is_tried_again_from_the_read_on_and_others_do_not_wait_for_it)
+START_TEST(a_held_write_is_retried_from_its_read_and_others_do_not_wait)
 {
     uint16_t head[2];
 
@@ -358,7 +358,7 @@ START_TEST(a_kept_write_is_tried_again_from_the_read_on_and_others_do_not_wait_f
 }
 END_TEST
 
-START_TEST(zeroes_that_fail_are_tried_again_where_they_failed)
+START_TEST(write_zeroes_that_fail_are_retried_where_they_failed)
 {
     struct virtio_blk_discard_write_zeroes range = {.sector = 3, .num_sectors = 30};
     uint16_t head;
@@ -411,9 +411,8 @@ int main(void)
     tcase_add_test(tc, a_block_that_cannot_be_read_fails_the_write_and_frees_the_block);
     tcase_add_loop_test(tc, a_write_of_a_part_that_the_engine_refuses_fails_and_frees_the_block, 0,
                         2);
-    tcase_add_loop_test(
-        tc, a_kept_write_is_tried_again_from_the_read_on_and_others_do_not_wait_for_it, 0, 2);
-    tcase_add_loop_test(tc, zeroes_that_fail_are_tried_again_where_they_failed, 0, 5);
+    tcase_add_loop_test(tc, a_held_write_is_retried_from_its_read_and_others_do_not_wait, 0, 2);
+    tcase_add_loop_test(tc, write_zeroes_that_fail_are_retried_where_they_failed, 0, 5);
     tcase_add_test(tc, a_block_that_the_file_does_not_have_whole_is_an_error);
     suite_add_tcase(s, tc);
     return suite_run(s);

@@ -37,7 +37,7 @@ static void resize(uint64_t size)
     ck_assert_uint_ne(rig.dev->config_generation, generation);
 }
 
-START_TEST(the_guest_is_told_and_sees_the_new_size)
+START_TEST(the_guest_gets_an_interrupt_and_sees_the_new_size)
 {
     blk_rig_init(&rig, &(struct blk_rig_options){0});
     rig.image.size = HALF;
@@ -69,8 +69,8 @@ START_TEST(beyond_a_new_end_requests_fail)
 }
 END_TEST
 
-/* Kept for a retry, and then the image is cut before it: nobody could ever mend that. */
-START_TEST(a_kept_request_beyond_a_new_end_fails_when_tried_again)
+/* The request is held, and then the image is truncated before its range: no retry can succeed. */
+START_TEST(a_held_request_beyond_a_new_end_fails_when_retried)
 {
     uint16_t head;
 
@@ -98,7 +98,7 @@ START_TEST(before_driver_ok_no_interrupt_comes)
 }
 END_TEST
 
-START_TEST(an_image_file_is_looked_at_again)
+START_TEST(the_size_of_an_image_file_is_checked_again)
 {
     char path[] = "test-blk-resize-XXXXXX";
     struct image_config config = {.path = path};
@@ -127,11 +127,11 @@ int main(void)
     Suite *s = suite_create("blk_resize");
     TCase *tc = tcase_create("resize");
 
-    tcase_add_test(tc, the_guest_is_told_and_sees_the_new_size);
+    tcase_add_test(tc, the_guest_gets_an_interrupt_and_sees_the_new_size);
     tcase_add_test(tc, beyond_a_new_end_requests_fail);
-    tcase_add_test(tc, a_kept_request_beyond_a_new_end_fails_when_tried_again);
+    tcase_add_test(tc, a_held_request_beyond_a_new_end_fails_when_retried);
     tcase_add_test(tc, before_driver_ok_no_interrupt_comes);
-    tcase_add_test(tc, an_image_file_is_looked_at_again);
+    tcase_add_test(tc, the_size_of_an_image_file_is_checked_again);
     suite_add_tcase(s, tc);
     return suite_run(s);
 }

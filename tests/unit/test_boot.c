@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Loading kernels: what goes where, and that no broken file gets further than an error message. */
+/* Loading kernels: the layout in memory, and an error message for each broken file. */
 #include <asm/bootparam.h>
 #include <check.h>
 #include <elf.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Programs that run beside us: how they start, what is read of them, and that they end. */
+/* Child programs: their start, their output and their end. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

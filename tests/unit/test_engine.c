@@ -670,7 +670,7 @@ static void note_run(void *opaque)
     ++*(unsigned *)opaque;
 }
 
-START_TEST(what_was_polled_does_not_end_the_next_block_but_the_next_completion_does)
+START_TEST(a_polled_completion_does_not_end_the_next_block_but_the_next_one_does)
 {
     uint8_t *buf = buffer(BLOCK);
     unsigned undisturbed = 0;
@@ -782,7 +782,7 @@ START_TEST(a_device_gets_the_requests_of_a_turn_a_few_at_a_time)
 }
 END_TEST
 
-START_TEST(requests_that_complete_at_once_go_down_together)
+START_TEST(requests_that_complete_at_once_are_submitted_in_one_batch)
 {
     uint8_t *buf = buffer(32 * BLOCK);
 
@@ -797,7 +797,7 @@ START_TEST(requests_that_complete_at_once_go_down_together)
 }
 END_TEST
 
-START_TEST(no_more_requests_go_down_together_than_was_asked_for)
+START_TEST(a_batch_has_at_most_as_many_requests_as_configured)
 {
     struct aio_context_config config = {.poll.policy = &poll_policy_block, .max_batch = 5};
     uint8_t *buf = buffer(32 * BLOCK);
@@ -817,7 +817,7 @@ START_TEST(no_more_requests_go_down_together_than_was_asked_for)
 }
 END_TEST
 
-START_TEST(what_the_kernel_has_no_room_for_is_not_tried_in_a_spin)
+START_TEST(requests_that_the_kernel_has_no_room_for_are_retried_without_spinning)
 {
     uint8_t *buf = buffer(1000 * BLOCK);
 
@@ -831,7 +831,7 @@ START_TEST(what_the_kernel_has_no_room_for_is_not_tried_in_a_spin)
 }
 END_TEST
 
-START_TEST(what_the_kernel_takes_in_part_is_submitted_in_full)
+START_TEST(a_batch_that_the_kernel_takes_in_part_is_submitted_in_full)
 {
     uint8_t *buf = buffer(20 * BLOCK);
 
@@ -919,7 +919,7 @@ START_TEST(requests_that_fail_without_end_do_not_starve_a_descriptor)
 END_TEST
 
 /* Buffered, from the page cache: done when io_submit returns. */
-START_TEST(what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announced_again)
+START_TEST(completions_inside_io_submit_are_reaped_in_that_turn_and_only_once)
 {
     struct image_config config = {.path = on_disk};
     uint8_t *buf = buffer(BLOCK);
@@ -983,7 +983,7 @@ static void close_pipe(void)
     close(ends[1]);
 }
 
-START_TEST(only_what_completes_at_once_while_polling_goes_without_the_eventfd)
+START_TEST(only_requests_that_complete_at_once_while_polling_name_no_eventfd)
 {
     uint8_t *buf = buffer(BLOCK);
 
@@ -998,7 +998,7 @@ START_TEST(only_what_completes_at_once_while_polling_goes_without_the_eventfd)
 }
 END_TEST
 
-START_TEST(what_goes_without_the_eventfd_and_is_late_is_not_lost)
+START_TEST(a_late_request_without_an_eventfd_is_not_lost)
 {
     struct poll_params params = {.policy = &poll_policy_fixed, .max_ns = _i ? 30000 : 0};
     uint8_t *buf = buffer(2 * BLOCK);
@@ -1094,8 +1094,8 @@ int main(void)
     tcase_add_loop_test(t, a_bad_request_is_refused_and_has_no_effect, 0, n);
     tcase_add_loop_test(t, requests_up_to_the_limits_are_taken, 0, n);
     tcase_add_loop_test(t, more_requests_than_were_announced_complete_all_the_same, 0, n);
-    tcase_add_loop_test(t, what_was_polled_does_not_end_the_next_block_but_the_next_completion_does,
-                        0, n);
+    tcase_add_loop_test(t, a_polled_completion_does_not_end_the_next_block_but_the_next_one_does, 0,
+                        n);
     tcase_add_loop_test(t, two_engines_serve_one_image_in_one_loop, 0, n);
     tcase_add_loop_test(t, requests_without_end_do_not_starve_a_descriptor, 0, n);
     tcase_add_loop_test(t, an_engine_that_needs_a_file_says_so, 0, engines);
@@ -1134,18 +1134,18 @@ int main(void)
     t = tcase_create("linux-aio");
     tcase_add_checked_fixture(t, make_image, remove_image);
     tcase_add_loop_test(t, a_device_gets_the_requests_of_a_turn_a_few_at_a_time, 0, 2);
-    tcase_add_loop_test(t, requests_that_complete_at_once_go_down_together, 0, 2);
-    tcase_add_loop_test(t, no_more_requests_go_down_together_than_was_asked_for, 0, 2);
-    tcase_add_loop_test(t, what_the_kernel_has_no_room_for_is_not_tried_in_a_spin, 0, 2);
-    tcase_add_loop_test(t, what_the_kernel_takes_in_part_is_submitted_in_full, 0, 2);
+    tcase_add_loop_test(t, requests_that_complete_at_once_are_submitted_in_one_batch, 0, 2);
+    tcase_add_loop_test(t, a_batch_has_at_most_as_many_requests_as_configured, 0, 2);
+    tcase_add_loop_test(t, requests_that_the_kernel_has_no_room_for_are_retried_without_spinning, 0,
+                        2);
+    tcase_add_loop_test(t, a_batch_that_the_kernel_takes_in_part_is_submitted_in_full, 0, 2);
     tcase_add_loop_test(t, with_nothing_in_flight_a_timer_tries_again, 0, 2);
     tcase_add_loop_test(t, an_engine_whose_retry_is_pending_leaves_nothing_behind, 0, 2);
     tcase_add_loop_test(t, of_a_batch_only_the_request_that_the_kernel_refuses_fails, 0, 2);
     tcase_add_loop_test(t, requests_that_fail_without_end_do_not_starve_a_descriptor, 0, 2);
-    tcase_add_test(t,
-                   what_completes_inside_io_submit_is_reaped_in_its_turn_and_not_announced_again);
-    tcase_add_test(t, only_what_completes_at_once_while_polling_goes_without_the_eventfd);
-    tcase_add_loop_test(t, what_goes_without_the_eventfd_and_is_late_is_not_lost, 0, 2);
+    tcase_add_test(t, completions_inside_io_submit_are_reaped_in_that_turn_and_only_once);
+    tcase_add_test(t, only_requests_that_complete_at_once_while_polling_name_no_eventfd);
+    tcase_add_loop_test(t, a_late_request_without_an_eventfd_is_not_lost, 0, 2);
     tcase_add_test(t, no_room_for_the_requests_of_linux_aio_names_the_limit);
     tcase_add_loop_test(t, without_a_descriptor_for_its_eventfd_an_engine_is_refused, 0, 2);
     suite_add_tcase(s, t);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The engine that makes a part of the requests of another fail, fall short or take long. */
+/* The engine that makes some requests of another engine fail, move less or take longer. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -104,7 +104,7 @@ START_TEST(a_short_request_moves_half_and_whole_sectors)
 }
 END_TEST
 
-START_TEST(about_as_many_fail_as_were_ordered_and_the_same_for_a_seed)
+START_TEST(the_failure_rate_is_as_configured_and_repeats_with_the_seed)
 {
     char first[1000];
 
@@ -128,7 +128,7 @@ START_TEST(about_as_many_fail_as_were_ordered_and_the_same_for_a_seed)
 }
 END_TEST
 
-START_TEST(a_request_takes_so_much_longer)
+START_TEST(the_delay_is_added_to_each_request)
 {
     struct answer a;
 
@@ -162,7 +162,7 @@ START_TEST(with_a_trigger_requests_fail_while_its_file_is_there)
 }
 END_TEST
 
-START_TEST(what_the_other_engine_refuses_is_refused)
+START_TEST(a_request_that_the_inner_engine_refuses_is_refused)
 {
     struct answer a[DEPTH];
 
@@ -186,10 +186,10 @@ int main(void)
 
     tcase_add_test(t, all_requests_fail_once_each_and_as_many_again);
     tcase_add_test(t, a_short_request_moves_half_and_whole_sectors);
-    tcase_add_test(t, about_as_many_fail_as_were_ordered_and_the_same_for_a_seed);
-    tcase_add_test(t, a_request_takes_so_much_longer);
+    tcase_add_test(t, the_failure_rate_is_as_configured_and_repeats_with_the_seed);
+    tcase_add_test(t, the_delay_is_added_to_each_request);
     tcase_add_test(t, with_a_trigger_requests_fail_while_its_file_is_there);
-    tcase_add_test(t, what_the_other_engine_refuses_is_refused);
+    tcase_add_test(t, a_request_that_the_inner_engine_refuses_is_refused);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Engine mmap, beyond what every engine does: which reads need no system call, and what faults. */
+/* Engine mmap, beyond the rules for every engine: reads without a system call, and faults. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +140,7 @@ static blkcnt_t blocks(void)
     return st.st_blocks;
 }
 
-START_TEST(what_is_there_is_read_without_system_calls)
+START_TEST(data_is_read_without_system_calls)
 {
     ck_assert_int_eq(read_at(512, 4096), 4096);
     assert_data(512, 4096);
@@ -150,7 +150,7 @@ START_TEST(what_is_there_is_read_without_system_calls)
 }
 END_TEST
 
-START_TEST(what_others_write_is_read)
+START_TEST(writes_of_other_processes_are_read)
 {
     ck_assert_int_eq(read_at(0, 512), 512);
     ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
@@ -195,7 +195,7 @@ START_TEST(a_hole_that_others_fill_is_soon_read_without_system_calls)
 }
 END_TEST
 
-START_TEST(what_is_written_is_read_without_system_calls)
+START_TEST(written_data_is_read_without_system_calls)
 {
     struct iovec iov = {buf, CHUNK};
     struct engine_req req = {.op = ENGINE_WRITE, .iov = &iov, .iovcnt = 1};
@@ -214,7 +214,7 @@ START_TEST(what_is_written_is_read_without_system_calls)
 }
 END_TEST
 
-START_TEST(what_is_discarded_stays_free_whoever_reads_it)
+START_TEST(discarded_blocks_stay_free_after_reads)
 {
     struct engine *mine = engine, *other;
     struct engine_req discard = {.op = ENGINE_DISCARD, .offset = CHUNK, .len = CHUNK};
@@ -256,7 +256,7 @@ START_TEST(a_mapping_that_was_cut_gives_a_short_read)
 }
 END_TEST
 
-START_TEST(what_the_file_grows_by_is_read_too)
+START_TEST(data_behind_the_old_end_of_a_file_is_read_too)
 {
     ck_assert_int_eq(ftruncate(fd, 2 * IMAGE_SIZE), 0);
     fill(IMAGE_SIZE, 2 * IMAGE_SIZE);
@@ -301,7 +301,7 @@ static int nr_fds(void)
 }
 
 /* As where a seccomp profile has no userfaultfd. */
-START_TEST(what_the_host_does_not_have_is_said)
+START_TEST(a_missing_userfaultfd_is_named)
 {
     struct engine_config config = {.depth = 8};
     struct error err = {""};
@@ -439,7 +439,7 @@ static void copy_with_a_later_handler(const volatile uint8_t *map)
     _exit(guarded_copy(buf, (const void *)(map + 4095), 2) == 1 ? 9 : 10);
 }
 
-START_TEST(a_bus_error_of_somebody_else_goes_to_who_had_it)
+START_TEST(a_bus_error_elsewhere_goes_to_the_earlier_handler)
 {
     int status = status_of(touch);
 
@@ -453,7 +453,7 @@ START_TEST(a_bus_error_of_somebody_else_goes_to_who_had_it)
 }
 END_TEST
 
-START_TEST(a_later_handler_can_ask)
+START_TEST(a_later_handler_can_call_bus_error_recover)
 {
     int status = status_of(copy_with_a_later_handler);
 
@@ -467,18 +467,18 @@ int main(void)
     TCase *t = tcase_create("data");
 
     tcase_add_checked_fixture(t, full, end);
-    tcase_add_test(t, what_is_there_is_read_without_system_calls);
-    tcase_add_test(t, what_others_write_is_read);
-    tcase_add_test(t, what_is_discarded_stays_free_whoever_reads_it);
+    tcase_add_test(t, data_is_read_without_system_calls);
+    tcase_add_test(t, writes_of_other_processes_are_read);
+    tcase_add_test(t, discarded_blocks_stay_free_after_reads);
     tcase_add_test(t, a_mapping_that_was_cut_gives_a_short_read);
-    tcase_add_test(t, what_the_file_grows_by_is_read_too);
-    tcase_add_test(t, what_the_host_does_not_have_is_said);
+    tcase_add_test(t, data_behind_the_old_end_of_a_file_is_read_too);
+    tcase_add_test(t, a_missing_userfaultfd_is_named);
     suite_add_tcase(s, t);
 
     t = tcase_create("holes");
     tcase_add_loop_test(t, a_hole_is_read_as_zeroes_and_stays_one, 0, 2);
     tcase_add_loop_test(t, a_hole_that_others_fill_is_soon_read_without_system_calls, 0, 2);
-    tcase_add_test(t, what_is_written_is_read_without_system_calls);
+    tcase_add_test(t, written_data_is_read_without_system_calls);
     suite_add_tcase(s, t);
 
     t = tcase_create("other files");
@@ -489,8 +489,8 @@ int main(void)
 
     t = tcase_create("guarded copy");
     tcase_add_test(t, a_copy_ends_where_the_memory_does);
-    tcase_add_test(t, a_bus_error_of_somebody_else_goes_to_who_had_it);
-    tcase_add_test(t, a_later_handler_can_ask);
+    tcase_add_test(t, a_bus_error_elsewhere_goes_to_the_earlier_handler);
+    tcase_add_test(t, a_later_handler_can_call_bus_error_recover);
     suite_add_tcase(s, t);
 
     return suite_run(s);

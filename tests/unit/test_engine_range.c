@@ -495,7 +495,7 @@ START_TEST(a_range_that_is_not_in_the_image_is_refused)
 }
 END_TEST
 
-START_TEST(only_durable_writes_are_synced_and_only_they)
+START_TEST(durable_writes_are_synced_and_no_others)
 {
     uint8_t *buf = buffer(2 * BLOCK);
     struct iovec iov[2] = {{buf, BLOCK}, {buf + BLOCK, BLOCK}};
@@ -590,7 +590,7 @@ int main(void)
     tcase_add_loop_test(t, zeroes_that_a_busy_host_does_not_make_are_written, 0, 4 * n);
     tcase_add_loop_test(t, a_host_that_fails_is_told_of, 0, 4 * n);
     tcase_add_loop_test(t, a_range_that_is_not_in_the_image_is_refused, 0, 4 * n);
-    tcase_add_loop_test(t, only_durable_writes_are_synced_and_only_they, 0, 4 * n);
+    tcase_add_loop_test(t, durable_writes_are_synced_and_no_others, 0, 4 * n);
     suite_add_tcase(s, t);
 
     t = tcase_create("engines");

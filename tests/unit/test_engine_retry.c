@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the host has no means for just now is no error of the disk. */
+/* A temporary lack of resources of the host is no error of the disk. */
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Engine io_uring, beyond what every engine does: a kernel that takes nothing for a while. */
+/* Engine io_uring, beyond the rules for every engine: a kernel that refuses requests. */
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Opening a disk image: what is refused, and that the message names the file and the cure. */
+/* Opening a disk image: files that are refused; the message names the file and the remedy. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -833,8 +833,7 @@ int fdatasync(int fd)
     return sync_error ? -1 : fsync(fd);
 }
 
-/* The last one who had it may have been killed; only a user with a write cache flushes by himself.
- */
+/* The last process may have been killed; only a guest with a write cache flushes by itself. */
 START_TEST(what_a_writethrough_image_holds_is_made_durable_as_it_is_opened)
 {
     static const struct {

@@ -213,7 +213,7 @@ START_TEST(other_parameters_reach_a_thread_that_blocks)
     struct poll_params params = {.policy = &asked, .max_ns = 1000};
     const unsigned one = 1; /* event to come, or the source may have left the poll set */
     struct iothread *io = start(_i, 0);
-    struct source s = {.ctx = iothread_ctx(io), .expected = &one};
+    struct source s = {.ctx = iothread_ctx(io), .in_flight = &one};
 
     sem_init(&window_asked, 0, 0);
     iothread_call(io, add_source, &s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The median and its interval: what the bench says about ratios rests on them. */
+/* The median and its interval, which the bench uses for ratios. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The option parser, and what `pollux run` makes of options. */
+/* The option parser, and the plan that `pollux run` makes from options. */
 #include <check.h>
 #include <stdio.h>
 #include <unistd.h>

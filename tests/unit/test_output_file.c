@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Files that are written beside disk images, and what must not be overwritten. */
+/* Output files, and images that must not be overwritten. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

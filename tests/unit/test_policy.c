@@ -57,7 +57,7 @@ static uint64_t ask(struct replay *r)
     return poll_policy_window(&r->policy, r->now);
 }
 
-/* --- what all have in common --- */
+/* --- all policies --- */
 
 START_TEST(policies_are_found_by_name)
 {
@@ -314,7 +314,7 @@ START_TEST(histograms_that_share_a_clock_forget_in_step)
 }
 END_TEST
 
-START_TEST(cost_that_knows_nothing_rents_for_the_price_of_buying)
+START_TEST(cost_without_data_uses_the_ski_rental_window)
 {
     struct replay r;
     uint64_t block = POLL_WAKE_NS_DEFAULT * POLL_LATENCY_WEIGHT_DEFAULT;
@@ -568,9 +568,9 @@ START_TEST(cost_knows_which_of_two_disks_is_in_flight)
 }
 END_TEST
 
-/* --- what blocking costs --- */
+/* --- the cost of blocking --- */
 
-START_TEST(the_cost_of_blocking_is_measured_in_passing)
+START_TEST(the_cost_of_blocking_is_measured_while_polling)
 {
     static const unsigned wakes[] = {3, 8, 30, 100};
     const uint64_t wake = wakes[_i] * US;
@@ -599,7 +599,7 @@ START_TEST(the_cost_of_blocking_is_measured_in_passing)
 }
 END_TEST
 
-START_TEST(the_cost_of_blocking_is_found_out_while_blocking_too)
+START_TEST(the_cost_of_blocking_is_measured_while_blocking_too)
 {
     /* Thought to cost 3 us, a wake-up at 50 us is better than to poll; at 30 us it is not. */
     struct poll_params params = params_of("cost", 200 * US);
@@ -642,7 +642,7 @@ int main(void)
 
     tcase_add_test(cost, histogram_buckets_are_a_fifth_wide_and_leave_no_gap);
     tcase_add_test(cost, histograms_that_share_a_clock_forget_in_step);
-    tcase_add_test(cost, cost_that_knows_nothing_rents_for_the_price_of_buying);
+    tcase_add_test(cost, cost_without_data_uses_the_ski_rental_window);
     tcase_add_loop_test(cost, cost_polls_for_what_pays_and_blocks_for_what_does_not, 0, 8);
     tcase_add_test(cost, cost_blocks_for_what_is_over_the_cap);
     tcase_add_test(cost, cost_obeys_the_latency_weight);
@@ -654,8 +654,8 @@ int main(void)
     tcase_add_test(cost, cost_does_not_spin_for_completions_when_nothing_is_in_flight);
     tcase_add_test(cost, cost_never_spins_when_nothing_can_fire);
     tcase_add_test(cost, cost_knows_which_of_two_disks_is_in_flight);
-    tcase_add_loop_test(cost, the_cost_of_blocking_is_measured_in_passing, 0, 4);
-    tcase_add_test(cost, the_cost_of_blocking_is_found_out_while_blocking_too);
+    tcase_add_loop_test(cost, the_cost_of_blocking_is_measured_while_polling, 0, 4);
+    tcase_add_test(cost, the_cost_of_blocking_is_measured_while_blocking_too);
     suite_add_tcase(s, cost);
 
     return suite_run(s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Traces of waits: the format, the replay, and what each policy may cost on each trace. */
+/* Files of waits: the format, the replay, and bounds for the regret of each policy. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static int read_text(const char *text, struct waits *t, struct error *err)
 
 /* --- the format --- */
 
-START_TEST(a_trace_is_read_as_written)
+START_TEST(a_file_of_waits_is_read_as_written)
 {
     static const struct wait_record records[] = {
         {.busy_ns = 2000, .wait_ns = 123, .ready = 1},
@@ -74,7 +74,7 @@ START_TEST(a_trace_is_read_as_written)
 }
 END_TEST
 
-START_TEST(what_is_not_a_trace_is_refused_with_the_line)
+START_TEST(a_file_that_is_not_of_waits_is_refused_with_the_line)
 {
     static const struct {
         const char *text, *where;
@@ -103,7 +103,7 @@ END_TEST
 
 /* --- the replay --- */
 
-START_TEST(what_cannot_be_read_is_no_end_of_a_trace)
+START_TEST(a_read_error_is_not_the_end_of_a_file)
 {
     struct waits t;
     struct error err = {""};
@@ -174,7 +174,7 @@ END_TEST
 
 /* In the order of poll_policy_at(). What was measured, and a twentieth. */
 static const struct {
-    const char *trace;
+    const char *name;
     double most[5];
 } bounds[] = {
     /*                       block, fixed, grow-shrink, weighted, cost */
@@ -211,7 +211,7 @@ static const struct {
 };
 #define NR_BOUNDS (sizeof(bounds) / sizeof(bounds[0]))
 
-static double regret(const char *trace, const struct poll_policy_ops *ops)
+static double regret(const char *name, const struct poll_policy_ops *ops)
 {
     struct poll_params params;
     struct replay_result out;
@@ -220,10 +220,10 @@ static double regret(const char *trace, const struct poll_policy_ops *ops)
     char path[256];
     FILE *in;
 
-    snprintf(path, sizeof(path), "build/traces/%s.waits", trace);
+    snprintf(path, sizeof(path), "build/waits/%s.waits", name);
     in = fopen(path, "r");
     ck_assert_msg(in != NULL,
-                  "cannot open %s (made by `make traces`; run from the root of the tree)", path);
+                  "cannot open %s (made by `make waits`; run from the root of the tree)", path);
     ck_assert_msg(waits_read(in, path, &t, &err) == 0, "%s", err.msg);
     fclose(in);
     poll_params_default(&params);
@@ -239,10 +239,10 @@ START_TEST(no_policy_regrets_more_than_its_bound)
     const struct poll_policy_ops *ops;
 
     for (unsigned i = 0; (ops = poll_policy_at(i)); i++) {
-        double r = regret(bounds[_i].trace, ops);
+        double r = regret(bounds[_i].name, ops);
 
-        ck_assert_msg(r >= 1, "%s on %s: %.3f is below the best", ops->name, bounds[_i].trace, r);
-        ck_assert_msg(r <= bounds[_i].most[i], "%s on %s: %.3f", ops->name, bounds[_i].trace, r);
+        ck_assert_msg(r >= 1, "%s on %s: %.3f is below the best", ops->name, bounds[_i].name, r);
+        ck_assert_msg(r <= bounds[_i].most[i], "%s on %s: %.3f", ops->name, bounds[_i].name, r);
     }
 }
 END_TEST
@@ -252,18 +252,18 @@ START_TEST(cost_regrets_at_most_a_quarter_in_the_mean_and_twice_at_worst)
     double sum = 0;
 
     for (unsigned i = 0; i < NR_BOUNDS; i++) {
-        double r = regret(bounds[i].trace, &poll_policy_cost);
+        double r = regret(bounds[i].name, &poll_policy_cost);
 
-        ck_assert_msg(r <= 2, "%s: %.3f", bounds[i].trace, r);
+        ck_assert_msg(r <= 2, "%s: %.3f", bounds[i].name, r);
         sum += r;
     }
     ck_assert_double_le(sum / NR_BOUNDS, 1.25);
 }
 END_TEST
 
-START_TEST(every_trace_has_a_bound)
+START_TEST(every_file_of_waits_has_a_bound)
 {
-    DIR *dir = opendir("build/traces");
+    DIR *dir = opendir("build/waits");
     struct dirent *e;
     unsigned seen = 0;
 
@@ -276,7 +276,7 @@ START_TEST(every_trace_has_a_bound)
             continue;
         }
         *dot = '\0';
-        while (i < NR_BOUNDS && strcmp(bounds[i].trace, e->d_name)) {
+        while (i < NR_BOUNDS && strcmp(bounds[i].name, e->d_name)) {
             i++;
         }
         ck_assert_msg(i < NR_BOUNDS, "%s has no bound", e->d_name);
@@ -329,16 +329,16 @@ int main(void)
     TCase *format = tcase_create("format"), *replay = tcase_create("replay");
     TCase *regrets = tcase_create("regret");
 
-    tcase_add_test(format, a_trace_is_read_as_written);
-    tcase_add_loop_test(format, what_is_not_a_trace_is_refused_with_the_line, 0, 12);
+    tcase_add_test(format, a_file_of_waits_is_read_as_written);
+    tcase_add_loop_test(format, a_file_that_is_not_of_waits_is_refused_with_the_line, 0, 12);
     suite_add_tcase(s, format);
-    tcase_add_test(replay, what_cannot_be_read_is_no_end_of_a_trace);
+    tcase_add_test(replay, a_read_error_is_not_the_end_of_a_file);
     tcase_add_loop_test(replay, replay_counts_what_the_model_says, 0, 2);
     tcase_add_test(replay, a_recorded_wake_up_is_taken_off_a_wait);
     suite_add_tcase(s, replay);
     tcase_add_loop_test(regrets, no_policy_regrets_more_than_its_bound, 0, NR_BOUNDS);
     tcase_add_test(regrets, cost_regrets_at_most_a_quarter_in_the_mean_and_twice_at_worst);
-    tcase_add_test(regrets, every_trace_has_a_bound);
+    tcase_add_test(regrets, every_file_of_waits_has_a_bound);
     tcase_add_test(regrets, cost_gives_up_when_events_wait_for_it_to_block);
     suite_add_tcase(s, regrets);
 

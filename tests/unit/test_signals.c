@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the process takes from its surroundings: ignored signals, a terminal, CPUs. */
+/* The environment of the process: ignored signals, a terminal, CPUs. */
 #include <check.h>
 #include <fcntl.h>
 #include <pty.h>
@@ -18,7 +18,7 @@
 #include "cli/terminal.h"
 #include "tests/unit/suite.h"
 
-START_TEST(what_was_ignored_at_start_ends_nothing)
+START_TEST(a_signal_that_was_ignored_at_the_start_stays_ignored)
 {
     struct error err = {""};
     char buf[256];
@@ -177,7 +177,7 @@ int main(void)
     Suite *s = suite_create("surroundings");
     TCase *signals = tcase_create("signals"), *cpus = tcase_create("cpus");
 
-    tcase_add_test(signals, what_was_ignored_at_start_ends_nothing);
+    tcase_add_test(signals, a_signal_that_was_ignored_at_the_start_stays_ignored);
     tcase_add_test(signals, a_fatal_signal_in_the_background_ends_the_process);
     suite_add_tcase(s, signals);
     tcase_add_checked_fixture(cpus, make_root, remove_root);

@@ -288,7 +288,7 @@ START_TEST(crashes_at_any_moment)
 END_TEST
 
 /* Between used->idx and the record's mark: the process had done the former only. */
-START_TEST(used_and_still_marked)
+START_TEST(a_used_chain_that_is_still_recorded)
 {
     uint16_t head[3];
     unsigned before;
@@ -531,7 +531,7 @@ int main(void)
     tcase_add_loop_test(killed, new_requests_come_after_those_in_flight, 0, 4);
     tcase_add_loop_test(killed, several_crashes_in_a_row, 0, 4);
     tcase_add_loop_test(killed, crashes_at_any_moment, 0, 4);
-    tcase_add_loop_test(killed, used_and_still_marked, 0, 2);
+    tcase_add_loop_test(killed, a_used_chain_that_is_still_recorded, 0, 2);
     tcase_add_loop_test(killed, a_region_of_zeroes_records_nothing, 0, 4);
     tcase_add_loop_test(killed, a_stopped_ring_leaves_nothing, 0, 4);
     tcase_add_loop_test(killed, a_damaged_record, 0, NR_DAMAGES);

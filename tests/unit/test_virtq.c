@@ -203,7 +203,7 @@ START_TEST(what_the_driver_changes_after_the_pop_has_no_effect)
 }
 END_TEST
 
-START_TEST(there_is_more_while_there_is_more)
+START_TEST(known_work_is_true_while_chains_are_left)
 {
     offer_one();
     offer_one();
@@ -255,7 +255,7 @@ START_TEST(publishing_nothing_asks_for_no_interrupt)
 }
 END_TEST
 
-START_TEST(what_is_shown_is_seen_at_once_and_the_interrupt_for_it_is_not_lost)
+START_TEST(early_published_chains_are_seen_at_once_and_their_interrupt_is_not_lost)
 {
     fake_driver_want_interrupts(&drv, true);
     offer_one();
@@ -281,7 +281,7 @@ START_TEST(what_is_shown_is_seen_at_once_and_the_interrupt_for_it_is_not_lost)
 END_TEST
 
 /* Else nobody could tell whether what the driver waits for was passed. */
-START_TEST(no_more_than_half_of_the_ring_is_shown_without_a_decision)
+START_TEST(at_most_half_of_the_ring_is_published_early)
 {
     for (unsigned i = 0; i < 5; i++) {
         offer_one();
@@ -873,11 +873,11 @@ static void all(TCase *tc)
     tcase_add_test(tc, the_longest_chain_is_taken_whole);
     tcase_add_test(tc, a_chain_may_take_every_descriptor);
     tcase_add_test(tc, what_the_driver_changes_after_the_pop_has_no_effect);
-    tcase_add_test(tc, there_is_more_while_there_is_more);
+    tcase_add_test(tc, known_work_is_true_while_chains_are_left);
     tcase_add_test(tc, pushed_chains_are_seen_only_when_published);
     tcase_add_test(tc, publishing_nothing_asks_for_no_interrupt);
-    tcase_add_test(tc, what_is_shown_is_seen_at_once_and_the_interrupt_for_it_is_not_lost);
-    tcase_add_test(tc, no_more_than_half_of_the_ring_is_shown_without_a_decision);
+    tcase_add_test(tc, early_published_chains_are_seen_at_once_and_their_interrupt_is_not_lost);
+    tcase_add_test(tc, at_most_half_of_the_ring_is_published_early);
     tcase_add_test(tc, the_indices_wrap_around);
     tcase_add_test(tc, an_interrupt_that_is_asked_for_comes_with_the_next_chain);
     tcase_add_test(tc, a_started_queue_wants_kicks);

@@ -42,7 +42,7 @@ static uint16_t offer_table(uint16_t head, uint16_t culprit)
     return culprit;
 }
 
-/* A chain that is no request is called by what the driver calls it. */
+/* The log names a chain that is no request by the driver's id. */
 static uint16_t offer_request(uint16_t head)
 {
     fake_driver_offer(drv, head);
@@ -351,7 +351,7 @@ static const struct way {
 };
 #define NR_WAYS ((int)(sizeof(ways) / sizeof(ways[0])))
 
-/* --- what must come of it --- */
+/* --- the reaction of the device --- */
 
 static uint8_t read_on(unsigned queue)
 {

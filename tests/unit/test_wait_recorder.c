@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a loop records of its waits, and that it can be read back. */
+/* The waits that a loop records, read back. */
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -104,7 +104,7 @@ static void read_back(struct waits *t)
     unlink(path);
 }
 
-START_TEST(waits_are_recorded_with_who_fired_and_what_was_in_flight)
+START_TEST(waits_are_recorded_with_the_sources_that_fired_or_were_in_flight)
 {
     struct waits t;
 
@@ -381,7 +381,7 @@ int main(void)
     TCase *tc = tcase_create("recorder"), *plain = tcase_create("plain");
 
     tcase_add_checked_fixture(tc, setup, NULL);
-    tcase_add_test(tc, waits_are_recorded_with_who_fired_and_what_was_in_flight);
+    tcase_add_test(tc, waits_are_recorded_with_the_sources_that_fired_or_were_in_flight);
     tcase_add_test(tc, a_long_record_is_written_while_the_loop_runs);
     tcase_add_test(tc, a_file_that_may_not_grow_is_reported_at_the_end);
     suite_add_tcase(s, tc);

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the generated traces into a directory, always the same ones (docs/traces.md).
+"""Writes the generated files of waits into a directory, the same ones in each run (docs/waits.md).
 
     generate.py DIRECTORY
 
-Times are in ns. Unless a trace says otherwise: one source that may fire at any time, 1500 waits,
+Times are in ns. Unless a file has another value: one source that may fire at any time, 1500 waits,
 a blocked wake-up costs 30 us of latency and 5 us of CPU, and each event is worked on for 2 us.
 """
 import math
@@ -58,7 +58,7 @@ def depth1(name, about, pause_us, disk_us, seed):
     for _ in range(N // 2):
         waits.append(f"{int(jitter(r, pause_us * US))} f1")
         waits.append(f"{int(jitter(r, disk_us * US))} f2 o2")
-    write(name, about, waits, sources=("kick", "aio owed"))
+    write(name, about, waits, sources=("kick", "aio counted"))
 
 
 def racing(name, about, seed):
@@ -69,21 +69,21 @@ def racing(name, about, seed):
     kick = now + r.expovariate(1 / (80 * US))
     while len(waits) < N:
         first = min([kick] + list(due.values()))
-        owed = sum(1 << d for d in due)
+        in_flight = sum(1 << d for d in due)
         wait = first - now
         if first == kick:
-            waits.append(f"{max(1, int(wait))} f1" + (f" o{owed:x}" if owed else ""))
+            waits.append(f"{max(1, int(wait))} f1" + (f" o{in_flight:x}" if in_flight else ""))
             disk = r.choice([1, 2])
             due.setdefault(disk, first + jitter(r, (15 if disk == 1 else 900) * US, 0.2))
             kick = first + r.expovariate(1 / (80 * US))
         else:
             disk = min(due, key=due.get)
-            waits.append(f"{max(1, int(wait))} f{1 << disk:x} o{owed:x}")
+            waits.append(f"{max(1, int(wait))} f{1 << disk:x} o{in_flight:x}")
             del due[disk]
         now = first + 2 * US
         kick = max(kick, now)
         due = {d: max(t, now) for d, t in due.items()}
-    write(name, about, waits, sources=("kick", "fast owed", "slow owed"))
+    write(name, about, waits, sources=("kick", "fast counted", "slow counted"))
 
 
 def main():
