@@ -208,6 +208,15 @@ static int set_backend_fd(struct vhost_session *s, struct error *err)
     return 0;
 }
 
+static int set_inflight_fd(struct vhost_session *s, struct error *err)
+{
+    int ret;
+
+    vhost_rings_stop(s);
+    ret = vhost_record_set(s, err);
+    return ret < 0 ? ret : vhost_rings_update(s, err);
+}
+
 /* --- all of them --- */
 
 /* The session has one owner; no message changes that. */
@@ -248,7 +257,7 @@ static const struct request requests[] = {
     [VHOST_GET_CONFIG] = {get_config, ANY_SIZE, .replies = true},
     [VHOST_SET_CONFIG] = {set_config, ANY_SIZE},
     [VHOST_GET_INFLIGHT_FD] = {vhost_get_inflight_fd, ANY_SIZE, .replies = true},
-    [VHOST_SET_INFLIGHT_FD] = {vhost_set_inflight_fd, ANY_SIZE, .fds = true},
+    [VHOST_SET_INFLIGHT_FD] = {set_inflight_fd, ANY_SIZE, .fds = true},
     [VHOST_RESET_DEVICE] = {reset_device},
     [VHOST_GET_MAX_MEM_SLOTS] = {get_max_mem_slots, .replies = true},
     [VHOST_ADD_MEM_REG] = {add_mem_reg, sizeof(struct vhost_mem_reg), .fds = true},

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "vhost/record.h"
-#include "vhost/rings.h"
 #include "virtq/inflight-packed.h"
 
 /* Of ring @i, in the layout of the rings that were agreed on. */
@@ -91,7 +90,7 @@ int vhost_get_inflight_fd(struct vhost_session *s, struct error *err)
     return ret;
 }
 
-int vhost_set_inflight_fd(struct vhost_session *s, struct error *err)
+int vhost_record_set(struct vhost_session *s, struct error *err)
 {
     struct vhost_message *msg = &s->channel.msg;
     const struct vhost_inflight *f = &msg->payload.inflight;
@@ -112,12 +111,11 @@ int vhost_set_inflight_fd(struct vhost_session *s, struct error *err)
                          "aligned to %d bytes",
                          f->mmap_offset, VIRTQ_INFLIGHT_ALIGN);
     }
-    vhost_rings_stop(s);
     shared_map_close(&s->inflight);
     ret = shared_map_open(&s->inflight, msg->fds[0], f->mmap_offset, f->mmap_size, s->wake_fd, err);
     if (ret < 0) {
         return ret;
     }
     take_inflight(s, f);
-    return vhost_rings_update(s, err);
+    return 0;
 }

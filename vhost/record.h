@@ -22,10 +22,16 @@ int vhost_record_attach(struct vhost_session *s, unsigned i, struct error *err);
 void vhost_record_forget(struct vhost_session *s);
 
 /**
- * vhost_get_inflight_fd, vhost_set_inflight_fd - execute the session's message
+ * vhost_record_set - use the record that the session's message, VHOST_SET_INFLIGHT_FD, brings; the
+ * rings are stopped
+ * Return: 0, or -errno and @err.
+ */
+int vhost_record_set(struct vhost_session *s, struct error *err);
+
+/**
+ * vhost_get_inflight_fd - answer the session's message with a new record
  * Return: 0, or -errno and @err.
  */
 int vhost_get_inflight_fd(struct vhost_session *s, struct error *err);
-int vhost_set_inflight_fd(struct vhost_session *s, struct error *err);
 
 #endif
