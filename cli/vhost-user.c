@@ -15,7 +15,7 @@
 #include "cli/stats.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
-#include "vhost/listen.h"
+#include "base/listen.h"
 #include "vhost/server.h"
 
 #define ANSWER_NS 100000000 /* then an I/O thread counts as one that does not answer */
