@@ -3,7 +3,7 @@
 
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
-ROOMS := base trace aio engine iothread virtq blk vhost kvm cli bench
+ROOMS := base trace aio engine iothread virtq blk vhost kvm control cli bench
 
 # --- where things are built: one directory per compiler and sanitizer ---
 
