@@ -141,15 +141,21 @@ void qmp_rig_step(struct qmp_rig *rig)
     loop_drain(rig->loop);
 }
 
-int qmp_connect(struct qmp_rig *rig)
+void qmp_connect_socket(struct qmp_rig *rig, int fd)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     strcpy(addr.sun_path, rig->path);
-    ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     qmp_rig_step(rig);
+}
+
+int qmp_connect(struct qmp_rig *rig)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(fd, 0);
+    qmp_connect_socket(rig, fd);
     return fd;
 }
 

@@ -38,6 +38,9 @@ void qmp_rig_step(struct qmp_rig *rig);
 /* qmp_connect - Return: a non-blocking socket, connected; the greeting is not read */
 int qmp_connect(struct qmp_rig *rig);
 
+/* qmp_connect_socket - the same with a socket of the caller */
+void qmp_connect_socket(struct qmp_rig *rig, int fd);
+
 /* qmp_open - connect, read the greeting, negotiate */
 int qmp_open(struct qmp_rig *rig);
 
