@@ -96,7 +96,6 @@ static int flush(struct qmp_client *c)
         }
         if (n > 0) {
             c->out_at += (size_t)n;
-            aio_timer_arm(&c->stall, aio_now(c->loop) + QMP_STALL_NS);
         }
     }
     aio_timer_cancel(&c->stall);

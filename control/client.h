@@ -3,8 +3,8 @@
  * One connection to the control socket: input in pieces, output that the client may not read.
  *
  * The next message is looked at when the output of the last one is sent, so a client that does not
- * read gets no second answer. It is disconnected when its socket has taken nothing for 10 s, or
- * when 256 KiB of events wait.
+ * read gets no second answer. It is disconnected when output has waited for 10 s, or when 256 KiB of
+ * events wait.
  */
 #ifndef POLLUX_CONTROL_CLIENT_H
 #define POLLUX_CONTROL_CLIENT_H

@@ -183,7 +183,7 @@ START_TEST(arguments_are_checked)
         {"{\"execute\":\"stop\",\"execute\":\"cont\"}", "GenericError", "Invalid JSON"},
         {"{\"execute\":}", "GenericError", "Invalid JSON"},
         {"{\"execute\":\"\xff\xfe\"}", "GenericError", "Invalid JSON"},
-        {"{\"execute\":\"0123456789012345678901234567890123456789\xc3\xa4\"}", "CommandNotFound",
+        {"{\"execute\":\"012345678901234567890123456789012345678\xc3\xa4\"}", "CommandNotFound",
          "0123456789"},
     };
 
