@@ -54,6 +54,19 @@ static void user_quit(void *opaque)
     stop(opaque);
 }
 
+static void user_powerdown(void *opaque)
+{
+    struct run *r = opaque;
+
+    if (r->qmp.server) {
+        qmp_powerdown(r->qmp.server);
+    } else {
+        machine_powerdown(r->machine);
+    }
+}
+
+static const struct console_ops console_ops = {.quit = user_quit, .powerdown = user_powerdown};
+
 /* The terminal went away: by the kernel's word, or a shell that ends said so first. */
 static bool hung_up(const struct signalfd_siginfo *info)
 {
@@ -395,7 +408,7 @@ static int run_to_end(struct run *r)
 
 static int start(struct run *r, struct error *err)
 {
-    int ret = console_start(&r->console, r->loop.ctx, user_quit, r);
+    int ret = console_start(&r->console, r->loop.ctx, &console_ops, r);
 
     if (ret < 0) {
         return error_set(err, ret, "cannot set up the console: %s", strerror(-ret));
@@ -463,7 +476,8 @@ const struct command command_run = {
     .options = run_options,
     .notes =
         "console:\n"
-        "  Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
+        "  Ctrl-A p presses the power button, Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A\n"
+        "  Ctrl-A sends Ctrl-A.\n"
         "\n"
         "signals:\n"
         "  SIGUSR1 prints the figures of --stats and goes on.\n"
