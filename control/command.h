@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
-#include "control/server.h"
+#include "control/server-state.h"
 
 struct qmp_call {
     struct qmp_server *server;

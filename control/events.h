@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "aio/aio.h"
-#include "control/qmp.h"
+#include "control/target.h"
 
 #define QMP_IO_ERROR_NS 1000000000 /* between two BLOCK_IO_ERROR of a disk */
 

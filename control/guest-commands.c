@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "control/command.h"
+#include "control/qmp.h"
 
 static bool disk_holds(const struct qmp_target *t)
 {

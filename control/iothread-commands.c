@@ -143,7 +143,7 @@ static int qom_list(struct qmp_call *call, struct error *err)
     }
     call->result = json_array();
     if (root) {
-        list(call, OBJECTS + 1, "child<container>");
+        list(call, &OBJECTS[1], "child<container>");
     } else if (objects) {
         for (unsigned i = 0; i < s->target.nr_iothreads; i++) {
             list(call, iothread_id(s->iothreads[i].io), "child<iothread>");

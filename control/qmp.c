@@ -9,7 +9,7 @@
 
 #include "base/json-text.h"
 #include "control/command.h"
-#include "control/server.h"
+#include "control/qmp.h"
 
 #define ACCEPT_AGAIN_NS 1000000000
 

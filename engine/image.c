@@ -329,7 +329,8 @@ int image_resize(struct image *img, uint64_t size, const char *name, struct erro
     }
     if (!img->block_device) {
         return ftruncate(img->fd, (off_t)size) < 0
-                   ? error_set(err, -errno, "%s: cannot resize the image: %s", name, strerror(errno))
+                   ? error_set(err, -errno, "%s: cannot resize the image: %s", name,
+                               strerror(errno))
                    : 0;
     }
     ret = get_file_size(img, name, &now, err);

@@ -59,7 +59,7 @@ room_order() {
 PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/waits/replay
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
     virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue) blk/(disk|virtio-blk|latency|blk-stats|disk-policy)
-    vhost/server control/qmp kvm/(cmdline|machine|probe|vm)
+    vhost/server control/(qmp|target) kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
 private_headers() {

@@ -110,7 +110,7 @@ parameters() {
         -kernel "$guest/vmlinuz" -initrd "$guest/initrd-fio.img" \
         -append "console=ttyS0 quiet panic=-1 pollux.run=fio-verify" \
         -nodefaults -no-reboot -display none -serial "file:$out/console.log" \
-        -chardev "socket,id=disk,path=$disk" -device vhost-user-blk-pci,chardev=disk \
+        -chardev "socket,id=disk,path=$disk" -device vhost-user-blk-pci,chardev=disk,num-queues=1 \
         >"$out/qemu.log" 2>&1 &
     machine=$!
     # Its end is the end of the standard input of the driver.

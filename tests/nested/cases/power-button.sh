@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# shellcheck shell=dash
 # system_powerdown on the control socket presses the power button: the guest sees the key, and ends.
 . "$CASES/../guest.sh"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* The inside of a QMP server, for the commands. */
-#ifndef POLLUX_CONTROL_SERVER_H
-#define POLLUX_CONTROL_SERVER_H
+#ifndef POLLUX_CONTROL_SERVER_STATE_H
+#define POLLUX_CONTROL_SERVER_STATE_H
 
 #include "control/client.h"
 #include "control/events.h"
-#include "control/qmp.h"
+#include "control/target.h"
 
 /* An I/O thread as commands see it. */
 struct qmp_iothread {
