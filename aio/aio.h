@@ -423,4 +423,11 @@ unsigned aio_get_handlers(AioContext *ctx, struct aio_handler_info *out, unsigne
  */
 int aio_describe_policy(AioContext *ctx, char *buf, size_t len);
 
+/**
+ * aio_wake_ns - what blocking costs in latency, as the policy has measured
+ * Context: owner.
+ * Return: ns, 0 if it has not, or never does.
+ */
+uint64_t aio_wake_ns(AioContext *ctx);
+
 #endif

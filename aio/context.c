@@ -172,3 +172,9 @@ int aio_describe_policy(AioContext *ctx, char *buf, size_t len)
     aio_assert_owner(ctx);
     return poll_policy_describe(&ctx->policy, buf, len);
 }
+
+uint64_t aio_wake_ns(AioContext *ctx)
+{
+    aio_assert_owner(ctx);
+    return poll_policy_wake_ns(&ctx->policy);
+}

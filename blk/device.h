@@ -87,6 +87,7 @@ struct blk {
     char serial[VIRTIO_BLK_SERIAL_MAX];
     char name[24];
     void (*log)(void *opaque, const char *line);
+    void (*io_error)(void *opaque, const struct blk_io_error *e);
     void *log_opaque;
 };
 

@@ -93,6 +93,7 @@ static int make_virtio_blk(struct disk *d, const struct iothread_set *set,
     options.stop = stop;
     options.stop_opaque = stop_opaque;
     options.log = log->line;
+    options.io_error = log->io_error;
     options.log_opaque = log->opaque;
     for (unsigned i = 0; i < VIRTIO_BLK_QUEUES_MAX && config->iothreads[i]; i++) {
         iothreads[i] = iothread_set_find(set, config->iothreads[i]);

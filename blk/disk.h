@@ -42,6 +42,8 @@ struct disk {
 /* The log of a disk. */
 struct disk_log {
     void (*line)(void *opaque, const char *line); /* Context: any thread. NULL: dropped */
+    /* The host failed a request. Context: an I/O thread. NULL: not reported */
+    void (*io_error)(void *opaque, const struct blk_io_error *e);
     void *opaque;
 };
 

@@ -143,6 +143,23 @@ void blk_host_ok(struct blk_request *r)
     }
 }
 
+static void report_error(const struct blk_request *r, int num, enum virtio_blk_on_error action,
+                         const char *reason)
+{
+    const struct blk *blk = r->q->blk;
+    const struct blk_io_error e = {
+        .disk = blk->name,
+        .read = r->io.op == ENGINE_READ,
+        .no_space = num == -ENOSPC || num == -EDQUOT,
+        .action = action,
+        .reason = reason,
+    };
+
+    if (blk->io_error) {
+        blk->io_error(blk->log_opaque, &e);
+    }
+}
+
 static void host_error(struct blk_request *r, int num, const char *why)
 {
     static const char *const verb[] = {
@@ -158,6 +175,7 @@ static void host_error(struct blk_request *r, int num, const char *why)
 
     snprintf(what, sizeof(what), "%s of %" PRIu64 " bytes at %" PRIu64 " failed: %s",
              verb[r->io.op], r->parsed.left, r->io.offset, why);
+    report_error(r, num, policy, what);
     if (policy == VIRTIO_BLK_STOP) {
         blk_hold(r, what);
         return;

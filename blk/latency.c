@@ -48,6 +48,11 @@ static uint64_t last_in(unsigned bucket)
     return ((uint64_t)(bucket - shift * SUB + 1) << shift) - 1;
 }
 
+uint64_t blk_histogram_bound(unsigned i)
+{
+    return i ? last_in(i - 1) + 1 : 0;
+}
+
 void blk_histogram_add(struct blk_histogram *h, uint64_t ns, unsigned requests)
 {
     stat_add(&h->timed, 1);

@@ -69,6 +69,12 @@ const char *blk_latency_stage_name(enum blk_latency_stage stage);
 void blk_histogram_add(struct blk_histogram *h, uint64_t ns, unsigned requests);
 
 /**
+ * blk_histogram_bound - the least time that is counted in bucket @i, ns
+ * @i: at most BLK_HISTOGRAM_BUCKETS; then the bound of the last bucket
+ */
+uint64_t blk_histogram_bound(unsigned i);
+
+/**
  * blk_histogram_mean - the mean, ns; 0 if @h is empty
  */
 double blk_histogram_mean(const struct blk_histogram *h);

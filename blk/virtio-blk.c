@@ -290,6 +290,7 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     blk->stop = options->stop;
     blk->stop_opaque = options->stop_opaque;
     blk->log = options->log;
+    blk->io_error = options->io_error;
     blk->log_opaque = options->log_opaque;
     snprintf(blk->name, sizeof(blk->name), "%s", options->name);
     memcpy(blk->serial, serial, strnlen(serial, sizeof(blk->serial)));

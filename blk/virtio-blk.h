@@ -38,7 +38,9 @@ struct virtio_blk_options {
     void *stop_opaque;
     const char *serial;                          /* NULL: the name */
     void (*log)(void *opaque, const char *line); /* a fault of the guest or the disk; any thread */
-    void *log_opaque;
+    /* The host failed a request; NULL: not reported. Context: I/O thread. */
+    void (*io_error)(void *opaque, const struct blk_io_error *e);
+    void *log_opaque; /* of log and io_error */
 };
 
 /**

@@ -20,6 +20,7 @@
 
 static const char help[] = "\n"
                            "Ctrl-A x      end the virtual machine\n"
+                           "Ctrl-A p      press the power button\n"
                            "Ctrl-A h      this help\n"
                            "Ctrl-A Ctrl-A send Ctrl-A to the guest\n";
 
@@ -85,8 +86,11 @@ static void in_ready(void *opaque, int revents)
     switch (terminal_filter(&c->term, c->pending, &c->len)) {
     case TERMINAL_QUIT:
         c->len = 0;
-        c->quit(c->opaque);
+        c->ops->quit(c->opaque);
         return;
+    case TERMINAL_POWERDOWN:
+        c->ops->powerdown(c->opaque);
+        break;
     case TERMINAL_HELP:
         fputs(help, stderr);
         break;
@@ -112,9 +116,9 @@ static int open_output(void)
     return fd < 0 ? STDOUT_FILENO : fd;
 }
 
-int console_start(struct console *c, AioContext *loop, void (*quit)(void *opaque), void *opaque)
+int console_start(struct console *c, AioContext *loop, const struct console_ops *ops, void *opaque)
 {
-    *c = (struct console){.loop = loop, .quit = quit, .opaque = opaque};
+    *c = (struct console){.loop = loop, .ops = ops, .opaque = opaque};
     c->abandon_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->abandon_fd < 0) {
         return -errno;

@@ -12,6 +12,12 @@
 #include "cli/terminal.h"
 #include "kvm/machine.h"
 
+/* What the user typed. Context: owner of the loop. */
+struct console_ops {
+    void (*quit)(void *opaque);      /* Ctrl-A x */
+    void (*powerdown)(void *opaque); /* Ctrl-A p */
+};
+
 struct console {
     AioContext *loop;
     struct machine *machine;
@@ -26,18 +32,17 @@ struct console {
     int out_fd;       /* standard output, opened again with O_NONBLOCK where possible */
     bool out_closed;  /* nobody reads standard output any more; set by the writing thread */
     bool out_seen;    /* the guest has sent something; set by the writing thread */
-    void (*quit)(void *opaque);
+    const struct console_ops *ops;
     void *opaque;
 };
 
 /**
  * console_start - take the terminal and begin to read
  * @c:    memory of the caller until console_stop(); @c->machine is set later, by console_attach()
- * @quit: the user typed Ctrl-A x
  * Context: owner of @loop.
  * Return: 0 or -errno; then nothing happened.
  */
-int console_start(struct console *c, AioContext *loop, void (*quit)(void *opaque), void *opaque);
+int console_start(struct console *c, AioContext *loop, const struct console_ops *ops, void *opaque);
 void console_attach(struct console *c, struct machine *m);
 
 /**

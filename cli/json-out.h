@@ -5,14 +5,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Output of JSON documents. */
+#include "base/json-text.h"
 
-/**
- * json_text - a JSON string from bytes that may not be UTF-8, such as a file name
- * If @text is no valid UTF-8, every byte beyond ASCII becomes '?'.
- * Return: a new reference; NULL if there is no memory.
- */
-json_t *json_text(const char *text);
+/* Output of JSON documents. */
 
 /**
  * json_print - write @root and a line feed

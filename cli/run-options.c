@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "cli/qmp-socket.h"
 #include "cli/run-options.h"
 #include "cli/trace-file.h"
 
@@ -42,6 +43,11 @@ static const struct option_key initrd_keys[] = {
 
 static const struct option_key append_keys[] = {
     {.name = "append", .metavar = "TEXT", .offset = offsetof(struct run_config, append)},
+    {.name = NULL},
+};
+
+static const struct option_key qmp_keys[] = {
+    {.name = "qmp", .metavar = "ADDRESS", .min = 1, OPTION_AT(struct run_config, qmp)},
     {.name = NULL},
 };
 
@@ -105,6 +111,11 @@ const struct option run_options[] = {
              "microseconds: from seen in the ring to submitted to the engine, to completed "
              "by it, to used as the guest sees it, and the total.",
      .offset = offsetof(struct run_config, stats)},
+    {.name = "qmp",
+     .help = QMP_OPTION_HELP,
+     .more = QMP_OPTION_MORE,
+     .keys = qmp_keys,
+     .plain = true},
     {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},
 };

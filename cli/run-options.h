@@ -19,6 +19,7 @@ struct run_config {
     struct disk_args disks[MACHINE_DISKS_MAX];
     bool stats;
     const char *trace; /* a file, or NULL */
+    const char *qmp;   /* unix:PATH, fd:N, or NULL */
 };
 
 extern const struct option run_options[];

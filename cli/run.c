@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/ending.h"
-#include "cli/interrupt.h"
+#include "cli/main-loop.h"
+#include "cli/qmp-socket.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
@@ -26,17 +26,19 @@ struct run {
     const struct command *cmd;
     struct run_config config;
     struct run_plan plan;
-    AioContext *loop;
+    struct main_loop loop;
     struct trace_file trace;
     struct machine *machine;
+    struct disk *disks[MACHINE_DISKS_MAX]; /* of @machine */
+    struct iothread *iothreads[IOTHREADS_MAX];
+    struct qmp_socket qmp;
     struct console console;
-    struct aio_handler signals, end;
+    struct aio_handler end;
     struct aio_timer watch;
     unsigned silent_watches;
-    int signal_fd;
-    bool ignores_hangup; /* SIGHUP was ignored at start, as by nohup(1) */
-    sigset_t blocked;
-    int signal; /* that ended the machine, or 0 */
+    int signal;    /* that ended the machine, or 0 */
+    bool qmp_quit; /* the command quit ended the machine */
+    bool qmp_reset;
     bool done;
 };
 
@@ -51,6 +53,19 @@ static void user_quit(void *opaque)
 {
     stop(opaque);
 }
+
+static void user_powerdown(void *opaque)
+{
+    struct run *r = opaque;
+
+    if (r->qmp.server) {
+        qmp_powerdown(r->qmp.server);
+    } else {
+        machine_powerdown(r->machine);
+    }
+}
+
+static const struct console_ops console_ops = {.quit = user_quit, .powerdown = user_powerdown};
 
 /* The terminal went away: by the kernel's word, or a shell that ends said so first. */
 static bool hung_up(const struct signalfd_siginfo *info)
@@ -74,31 +89,28 @@ static void resize_disks(struct run *r)
     }
 }
 
-static void signal_ready(void *opaque, int revents)
+static void on_signal(void *opaque, const struct signalfd_siginfo *info)
 {
     struct run *r = opaque;
-    struct signalfd_siginfo info;
 
-    if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info)) {
-        return;
-    }
-    if (info.ssi_signo == SIGCONT) {
+    if (info->ssi_signo == SIGCONT) {
         console_continue(&r->console);
         machine_resume(r->machine);
+        qmp_guest_changed(r->qmp.server);
         return;
     }
-    if (info.ssi_signo == SIGHUP && !hung_up(&info)) {
+    if (info->ssi_signo == SIGHUP && !hung_up(info)) {
         resize_disks(r);
         return;
     }
-    if (info.ssi_signo == SIGUSR1) {
+    if (info->ssi_signo == SIGUSR1) {
         stats_print(r->machine, &r->plan.machine, stderr);
         return;
     }
-    if (info.ssi_signo == SIGHUP && r->ignores_hangup) {
+    if (info->ssi_signo == SIGHUP && r->loop.ignores_hangup) {
         return;
     }
-    r->signal = (int)info.ssi_signo;
+    r->signal = (int)info->ssi_signo;
     stop(r);
 }
 
@@ -128,10 +140,9 @@ static void watch(void *opaque)
     machine_watch(r->machine);
     console_check(&r->console);
     watch_silence(r);
-    aio_timer_arm(&r->watch, aio_now(r->loop) + WATCH_NS);
+    aio_timer_arm(&r->watch, aio_now(r->loop.ctx) + WATCH_NS);
 }
 
-static const struct aio_handler_ops signal_ops = {.ready = signal_ready};
 static const struct aio_handler_ops end_ops = {.ready = end_ready};
 
 static void console_out_cb(void *opaque, const void *data, size_t len)
@@ -148,43 +159,17 @@ static void log_line(void *opaque, const char *line)
 
 static void paused(void *opaque, const char *why)
 {
+    struct run *r = opaque;
+
     fprintf(stderr, "pollux: paused: %s; kill -CONT %d goes on and tries again\n", why, getpid());
+    qmp_guest_changed(r->qmp.server);
 }
 
-/* Before any thread is made: they all must leave these signals to the loop. */
-static int block_signals(struct run *r)
+static void io_error(void *opaque, const struct blk_io_error *e)
 {
-    sigset_t set;
+    struct run *r = opaque;
 
-    sigemptyset(&set);
-    interrupt_add(&set, SIGINT);
-    interrupt_add(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    r->ignores_hangup = interrupt_ignored(SIGHUP);
-    sigaddset(&set, SIGCONT);
-    sigaddset(&set, SIGUSR1);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN); /* blocked, it is not ignored; later it does no harm */
-    pthread_sigmask(SIG_BLOCK, &set, &r->blocked);
-    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return r->signal_fd < 0 ? -errno : 0;
-}
-
-static int open_loop(struct run *r, struct error *err)
-{
-    struct aio_context_config config = {.poll = {.policy = &poll_policy_block}, .fdmon = "ppoll"};
-    int ret = block_signals(r);
-
-    if (ret < 0) {
-        return error_set(err, ret, "cannot watch signals: %s", strerror(-ret));
-    }
-    ret = aio_context_new(&config, &r->loop, err);
-    if (ret < 0) {
-        return ret;
-    }
-    ret = aio_handler_add(r->loop, &r->signals, r->signal_fd, POLLIN, &signal_ops, r, "signals",
-                          NULL);
-    return ret < 0 ? error_set(err, ret, "cannot watch signals: %s", strerror(-ret)) : 0;
+    qmp_io_error(r->qmp.server, e);
 }
 
 static int open_machine(struct run *r, struct error *err)
@@ -195,15 +180,124 @@ static int open_machine(struct run *r, struct error *err)
     config->console_out = console_out_cb;
     config->log = log_line;
     config->paused = paused;
+    config->io_error = io_error;
     config->opaque = r;
     config->trace = r->trace.trace;
     ret = machine_new(config, &r->machine, err);
     if (ret < 0) {
         return ret;
     }
-    ret = aio_handler_add(r->loop, &r->end, machine_end_fd(r->machine), POLLIN, &end_ops, r,
+    ret = aio_handler_add(r->loop.ctx, &r->end, machine_end_fd(r->machine), POLLIN, &end_ops, r,
                           "machine", NULL);
     return ret < 0 ? error_set(err, ret, "cannot watch the machine: %s", strerror(-ret)) : 0;
+}
+
+/* --- the control socket --- */
+
+static void qmp_pause(void *opaque)
+{
+    machine_pause(((struct run *)opaque)->machine);
+}
+
+static void qmp_resume(void *opaque)
+{
+    machine_resume(((struct run *)opaque)->machine);
+}
+
+static bool qmp_paused(void *opaque)
+{
+    return machine_paused(((struct run *)opaque)->machine);
+}
+
+static void qmp_press_power(void *opaque)
+{
+    machine_powerdown(((struct run *)opaque)->machine);
+}
+
+static void qmp_reset(void *opaque)
+{
+    struct run *r = opaque;
+
+    r->qmp_reset = true;
+    machine_stop(r->machine, MACHINE_RESET);
+}
+
+static int qmp_cpu_tid(void *opaque, unsigned cpu)
+{
+    return machine_vcpu_tid(((struct run *)opaque)->machine, cpu);
+}
+
+static void qmp_quit(void *opaque)
+{
+    struct run *r = opaque;
+
+    r->qmp_quit = true;
+    stop(r);
+}
+
+static int qmp_resized(void *opaque, unsigned i, struct error *err)
+{
+    struct run *r = opaque;
+
+    return machine_resize_disk(r->machine, i, r->plan.disks[i].name, err);
+}
+
+static int open_qmp(struct run *r, struct error *err)
+{
+    static const struct qmp_guest_ops guest = {.pause = qmp_pause,
+                                               .resume = qmp_resume,
+                                               .paused = qmp_paused,
+                                               .powerdown = qmp_press_power,
+                                               .reset = qmp_reset,
+                                               .cpu_tid = qmp_cpu_tid};
+    const struct machine_config *config = &r->plan.machine;
+    struct qmp_target target = {.iothreads = r->iothreads,
+                                .iothread_configs = config->iothreads,
+                                .nr_iothreads = config->nr_iothreads,
+                                .disks = r->disks,
+                                .nr_disks = config->nr_disks,
+                                .guest = &guest,
+                                .nr_cpus = config->cpus,
+                                .quit = qmp_quit,
+                                .resized = qmp_resized,
+                                .opaque = r};
+
+    for (unsigned i = 0; i < config->nr_iothreads; i++) {
+        r->iothreads[i] = machine_iothread(r->machine, i);
+    }
+    for (unsigned i = 0; i < config->nr_disks; i++) {
+        r->disks[i] = machine_disk_parts(r->machine, i);
+    }
+    return qmp_socket_open(&r->qmp, r->config.qmp, r->loop.ctx, &target, err);
+}
+
+/* The reasons are those of QEMU's ShutdownCause. */
+static void close_qmp(struct run *r, enum machine_end how)
+{
+    struct qmp_shutdown why = {.by_guest = true};
+
+    switch (how) {
+    case MACHINE_POWEROFF:
+        why.reason = "guest-shutdown";
+        break;
+    case MACHINE_RESET:
+        why.reset = true;
+        why.by_guest = !r->qmp_reset;
+        why.reason = r->qmp_reset ? "host-qmp-system-reset" : "guest-reset";
+        break;
+    case MACHINE_STOPPED:
+        why.by_guest = false;
+        why.reason = r->qmp_quit ? "host-qmp-quit" : r->signal ? "host-signal" : "host-ui";
+        break;
+    case MACHINE_TRIPLE_FAULT:
+        why.reason = "guest-reset";
+        break;
+    default:
+        why.by_guest = false;
+        why.reason = "host-error";
+        break;
+    }
+    qmp_socket_stop(&r->qmp, &why);
 }
 
 static int exit_status(const struct run *r, enum machine_end how)
@@ -286,16 +380,17 @@ static int run_to_end(struct run *r)
     struct error err = {.msg = ""};
     enum machine_end how;
 
-    aio_timer_init(r->loop, &r->watch, watch, r);
-    aio_timer_arm(&r->watch, aio_now(r->loop) + WATCH_NS);
+    aio_timer_init(r->loop.ctx, &r->watch, watch, r);
+    aio_timer_arm(&r->watch, aio_now(r->loop.ctx) + WATCH_NS);
     while (!r->done) {
-        aio_poll(r->loop, true);
+        aio_poll(r->loop.ctx, true);
     }
     aio_timer_cancel(&r->watch);
     console_stop(&r->console);
     ending_take_signals();
-    pthread_sigmask(SIG_SETMASK, &r->blocked, NULL);
+    pthread_sigmask(SIG_SETMASK, &r->loop.blocked, NULL);
     how = machine_end(r->machine, message, sizeof(message));
+    close_qmp(r, how);
     if (how >= MACHINE_TRIPLE_FAULT) {
         command_fail(r->cmd, message);
     }
@@ -313,7 +408,7 @@ static int run_to_end(struct run *r)
 
 static int start(struct run *r, struct error *err)
 {
-    int ret = console_start(&r->console, r->loop, user_quit, r);
+    int ret = console_start(&r->console, r->loop.ctx, &console_ops, r);
 
     if (ret < 0) {
         return error_set(err, ret, "cannot set up the console: %s", strerror(-ret));
@@ -333,13 +428,8 @@ static void close_all(struct run *r)
         aio_handler_remove(&r->end);
     }
     machine_free(r->machine);
-    if (r->loop) {
-        aio_handler_remove(&r->signals);
-        aio_context_free(r->loop);
-    }
-    if (r->signal_fd >= 0) {
-        close(r->signal_fd);
-    }
+    qmp_socket_close(&r->qmp);
+    main_loop_close(&r->loop);
 }
 
 static int run_main(const struct command *cmd, int argc, char **argv)
@@ -353,16 +443,17 @@ static int run_main(const struct command *cmd, int argc, char **argv)
         return command_fail(cmd, "out of memory");
     }
     r->cmd = cmd;
-    r->signal_fd = -1;
+    r->qmp.fd = -1;
     run_config_init(&r->config);
     status = command_parse(cmd, argc, argv, &r->config, &storage);
     if (status >= 0) {
         goto out;
     }
     status = EXIT_STATUS_FAILURE;
-    if (run_plan_init(&r->plan, &r->config, &err) < 0 || open_loop(r, &err) < 0 ||
+    if (run_plan_init(&r->plan, &r->config, &err) < 0 ||
+        main_loop_open(&r->loop, on_signal, r, &err) < 0 ||
         trace_file_open(&r->trace, r->config.trace, TRACE_EVENTS_DEFAULT, &err) < 0 ||
-        open_machine(r, &err) < 0 || start(r, &err) < 0) {
+        open_machine(r, &err) < 0 || open_qmp(r, &err) < 0 || start(r, &err) < 0) {
         command_fail(cmd, err.msg);
         goto out;
     }
@@ -385,7 +476,8 @@ const struct command command_run = {
     .options = run_options,
     .notes =
         "console:\n"
-        "  Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
+        "  Ctrl-A p presses the power button, Ctrl-A x ends the machine, Ctrl-A h helps, Ctrl-A\n"
+        "  Ctrl-A sends Ctrl-A.\n"
         "\n"
         "signals:\n"
         "  SIGUSR1 prints the figures of --stats and goes on.\n"

@@ -131,6 +131,9 @@ enum terminal_command terminal_filter(struct terminal *t, char *buf, size_t *len
         case 'x':
             command = TERMINAL_QUIT;
             break;
+        case 'p':
+            command = TERMINAL_POWERDOWN;
+            break;
         case 'h':
             command = TERMINAL_HELP;
             break;

@@ -15,8 +15,9 @@
 
 enum terminal_command {
     TERMINAL_NONE,
-    TERMINAL_QUIT, /* Ctrl-A x */
-    TERMINAL_HELP, /* Ctrl-A h */
+    TERMINAL_QUIT,      /* Ctrl-A x */
+    TERMINAL_POWERDOWN, /* Ctrl-A p */
+    TERMINAL_HELP,      /* Ctrl-A h */
 };
 
 struct terminal {

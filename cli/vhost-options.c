@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/outputs.h"
+#include "cli/qmp-socket.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
 
@@ -51,6 +52,11 @@ static const struct option_key socket_keys[] = {
     {.name = NULL},
 };
 
+static const struct option_key qmp_keys[] = {
+    {.name = "qmp", .metavar = "ADDRESS", .min = 1, OPTION_AT(struct vhost_config_args, qmp)},
+    {.name = NULL},
+};
+
 static const struct option_key trace_keys[] = {
     {.name = "trace", .metavar = "FILE", .min = 1, OPTION_AT(struct vhost_config_args, trace)},
     {.name = NULL},
@@ -70,6 +76,11 @@ const struct option vhost_options[] = {
      .help = "print figures of threads and disks at the end",
      .more = "Also whenever the process gets SIGUSR1.",
      .offset = offsetof(struct vhost_config_args, stats)},
+    {.name = "qmp",
+     .help = QMP_OPTION_HELP,
+     .more = QMP_OPTION_MORE,
+     .keys = qmp_keys,
+     .plain = true},
     {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},
 };

@@ -23,6 +23,7 @@ struct vhost_config_args {
     struct vhost_disk_args disks[VHOST_DISKS_MAX];
     bool stats;
     const char *trace;
+    const char *qmp; /* unix:PATH, fd:N, or NULL */
 };
 
 extern const struct option vhost_options[];

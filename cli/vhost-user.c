@@ -11,14 +11,13 @@
 #include "cli/account.h"
 #include "cli/command.h"
 #include "cli/ending.h"
-#include "cli/interrupt.h"
+#include "cli/main-loop.h"
+#include "cli/qmp-socket.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
-#include "vhost/listen.h"
+#include "base/listen.h"
 #include "vhost/server.h"
-
-#define ANSWER_NS 100000000 /* then an I/O thread counts as one that does not answer */
 
 struct served_disk {
     struct disk disk;
@@ -34,7 +33,11 @@ struct vhost_user {
     struct trace_file trace;
     struct iothread_set iothreads;
     struct served_disk *disks;
-    sigset_t signals, old;
+    struct main_loop loop;
+    struct qmp_socket qmp;
+    struct disk *qmp_disks[VHOST_DISKS_MAX]; /* those of @disks */
+    int signal;                              /* that ends the process, or 0 */
+    bool done;
     int status; /* of the process */
 };
 
@@ -43,22 +46,16 @@ static void log_line(void *opaque, const char *line)
     fprintf(stderr, "pollux: %s\n", line);
 }
 
+static void io_error(void *opaque, const struct blk_io_error *e)
+{
+    struct vhost_user *v = opaque;
+
+    qmp_io_error(v->qmp.server, e);
+}
+
 static void requests_held(void *opaque, const char *why)
 {
     fprintf(stderr, "pollux: requests wait: %s; kill -CONT %d tries them again\n", why, getpid());
-}
-
-/* Before any thread is made: they all must leave these signals to the main thread. */
-static void block_signals(struct vhost_user *v)
-{
-    sigemptyset(&v->signals);
-    interrupt_add(&v->signals, SIGINT);
-    interrupt_add(&v->signals, SIGTERM);
-    sigaddset(&v->signals, SIGHUP);
-    sigaddset(&v->signals, SIGCONT);
-    sigaddset(&v->signals, SIGUSR1);
-    signal(SIGPIPE, SIG_IGN);
-    pthread_sigmask(SIG_BLOCK, &v->signals, &v->old);
 }
 
 static int open_sockets(struct vhost_user *v, struct error *err)
@@ -77,10 +74,42 @@ static int open_sockets(struct vhost_user *v, struct error *err)
     return 0;
 }
 
+/* --- the control socket --- */
+
+static void quit(void *opaque)
+{
+    ((struct vhost_user *)opaque)->done = true;
+}
+
+static int resized(void *opaque, unsigned i, struct error *err)
+{
+    vhost_server_resize(((struct vhost_user *)opaque)->disks[i].server);
+    return 0;
+}
+
+static int open_qmp(struct vhost_user *v, struct error *err)
+{
+    struct qmp_target target = {
+        .iothreads = v->iothreads.threads,
+        .iothread_configs = v->plan.iothreads,
+        .nr_iothreads = v->iothreads.nr,
+        .disks = v->qmp_disks,
+        .nr_disks = v->plan.nr_disks,
+        .quit = quit,
+        .resized = resized,
+        .opaque = v,
+    };
+
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        v->qmp_disks[i] = &v->disks[i].disk;
+    }
+    return qmp_socket_open(&v->qmp, v->args.qmp, v->loop.ctx, &target, err);
+}
+
 /* Images before sockets: a front end that can connect finds a disk. */
 static int open_all(struct vhost_user *v, struct error *err)
 {
-    const struct disk_log log = {.line = log_line};
+    const struct disk_log log = {.line = log_line, .io_error = io_error, .opaque = v};
     int ret = 0;
 
     v->disks = calloc(v->plan.nr_disks, sizeof(v->disks[0]));
@@ -108,9 +137,12 @@ static int open_all(struct vhost_user *v, struct error *err)
             ret = disk_make(&d->disk, &v->iothreads, vhost_server_memory(d->server), requests_held,
                             NULL, &log, err);
         }
-        if (ret == 0) {
-            ret = vhost_server_start(d->server, &d->disk, err);
-        }
+    }
+    if (ret == 0) {
+        ret = open_qmp(v, err); /* before an I/O thread can report to it */
+    }
+    for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
+        ret = vhost_server_start(v->disks[i].server, &v->disks[i].disk, err);
     }
     return ret;
 }
@@ -148,25 +180,37 @@ static void print_stats(struct vhost_user *v)
     }
 }
 
-/* Return: when it is to end. */
-static void serve(struct vhost_user *v)
+static void on_signal(void *opaque, const struct signalfd_siginfo *info)
 {
-    for (;;) {
-        int signo = sigwaitinfo(&v->signals, NULL);
+    struct vhost_user *v = opaque;
+    int signo = (int)info->ssi_signo;
 
-        for (unsigned i = 0; i < v->plan.nr_disks; i++) {
-            if (signo == SIGHUP) {
-                vhost_server_resize(v->disks[i].server);
-            } else if (signo == SIGCONT) {
-                virtio_blk_retry(v->disks[i].disk.dev);
-            }
-        }
-        if (signo == SIGUSR1) {
-            print_stats(v);
-        } else if (signo == SIGINT || signo == SIGTERM) {
-            return;
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        if (signo == SIGHUP) {
+            vhost_server_resize(v->disks[i].server);
+        } else if (signo == SIGCONT) {
+            virtio_blk_retry(v->disks[i].disk.dev);
         }
     }
+    if (signo == SIGUSR1) {
+        print_stats(v);
+    } else if (signo == SIGINT || signo == SIGTERM) {
+        v->signal = signo;
+        v->done = true;
+    }
+}
+
+static void serve(struct vhost_user *v)
+{
+    struct qmp_shutdown why = {.reason = "host-signal"};
+
+    while (!v->done) {
+        aio_poll(v->loop.ctx, true);
+    }
+    if (!v->signal) {
+        why.reason = "host-qmp-quit";
+    }
+    qmp_socket_stop(&v->qmp, &why);
 }
 
 static void end_serving(void *opaque)
@@ -233,12 +277,13 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
         return command_fail(cmd, "out of memory");
     }
     v->cmd = cmd;
+    v->qmp.fd = -1;
     status = command_parse(cmd, argc, argv, &v->args, &storage);
     if (status >= 0) {
         goto out;
     }
-    block_signals(v);
     if (vhost_plan_init(&v->plan, &v->args, &err) < 0 ||
+        main_loop_open(&v->loop, on_signal, v, &err) < 0 ||
         trace_file_open(&v->trace, v->args.trace, TRACE_EVENTS_DEFAULT, &err) < 0 ||
         open_all(v, &err) < 0) {
         status = command_fail(cmd, err.msg);
@@ -248,7 +293,7 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
         serve(v);
         ending_request();
         ending_take_signals();
-        pthread_sigmask(SIG_SETMASK, &v->old, NULL);
+        pthread_sigmask(SIG_SETMASK, &v->loop.blocked, NULL);
         if (!ending_close(end_serving, v)) {
             give_up(v);
         }
@@ -258,6 +303,8 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
         status = command_fail(cmd, err.msg);
     }
 out:
+    qmp_socket_close(&v->qmp);
+    main_loop_close(&v->loop);
     free(v->disks);
     free(storage);
     free(v);
@@ -278,7 +325,7 @@ const struct command command_vhost_user = {
         "  SIGCONT tries again what waits for a full or failed disk (rerror, werror).\n"
         "\n"
         "exit status:\n"
-        "  0  ended by SIGTERM or SIGINT\n"
+        "  0  ended by SIGTERM, SIGINT or the command quit\n"
         "  1  wrong usage, something could not be set up, or a disk did not answer at the end\n"
         "\n"
         "example:\n"

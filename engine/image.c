@@ -314,6 +314,35 @@ int image_update_size(struct image *img, const char *name, struct error *err)
     return 1;
 }
 
+int image_resize(struct image *img, uint64_t size, const char *name, struct error *err)
+{
+    uint64_t now = img->size;
+    int ret = 0;
+
+    if (img->fd < 0 || img->readonly) {
+        return error_set(err, -EROFS, "%s: %s", name,
+                         img->fd < 0 ? "there is no file" : "the image is read-only");
+    }
+    if (size == 0 || size % image_block(img) || size > INT64_MAX) {
+        return error_set(err, -EINVAL, "%s: %" PRIu64 " bytes are no whole blocks of %u", name,
+                         size, image_block(img));
+    }
+    if (!img->block_device) {
+        return ftruncate(img->fd, (off_t)size) < 0
+                   ? error_set(err, -errno, "%s: cannot resize the image: %s", name,
+                               strerror(errno))
+                   : 0;
+    }
+    ret = get_file_size(img, name, &now, err);
+    if (ret == 0 && now != size) {
+        ret = error_set(err, -EINVAL,
+                        "%s: the image is a block device of %" PRIu64
+                        " bytes, which has to be resized first",
+                        name, now);
+    }
+    return ret;
+}
+
 void image_close(struct image *img)
 {
     if (img->fd >= 0) {

@@ -63,6 +63,16 @@ void image_close(struct image *img);
  */
 int image_update_size(struct image *img, const char *name, struct error *err);
 
+/**
+ * image_resize - give the file of an image another size; image_update_size() then notices it
+ * What lies beyond a smaller size is lost.
+ * @size: bytes, a multiple of image_block()
+ * @name: for the message
+ * Context: any thread.
+ * Return: 0, or -errno and @err: no file, read-only, or a block device of another size.
+ */
+int image_resize(struct image *img, uint64_t size, const char *name, struct error *err);
+
 /* image_in_page_cache - are completed writes in the host's page cache until a flush? */
 static inline bool image_in_page_cache(const struct image *img)
 {

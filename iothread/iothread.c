@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/barrier.h"
 #include "base/thread-mask.h"
@@ -17,6 +18,7 @@ struct iothread {
     AioContext *ctx;
     pthread_t thread;
     clockid_t cpu_clock;
+    int tid; /* set by the thread before @running */
     sem_t running;
     struct aio_bh stop_bh;
     bool stop; /* the thread's own */
@@ -44,6 +46,7 @@ static void account_cb(void *opaque)
 
     aio_get_stats(io->ctx, &out->loop);
     aio_describe_policy(io->ctx, out->policy, sizeof(out->policy));
+    out->wake_ns = aio_wake_ns(io->ctx);
     out->poll = aio_poll_params(io->ctx);
     out->nr_handlers =
         aio_get_handlers(io->ctx, out->handlers, sizeof(out->handlers) / sizeof(out->handlers[0]));
@@ -56,6 +59,7 @@ static void *iothread_main(void *opaque)
     struct iothread *io = opaque;
 
     aio_context_take(io->ctx);
+    io->tid = gettid();
     sem_post(&io->running);
     pthread_setname_np(pthread_self(), io->id);
     prctl(PR_SET_TIMERSLACK, 1); /* timers of the loop are in ns; the default slack is 50 us */
@@ -157,6 +161,11 @@ const char *iothread_id(const struct iothread *io)
 AioContext *iothread_ctx(struct iothread *io)
 {
     return io->ctx;
+}
+
+int iothread_tid(const struct iothread *io)
+{
+    return io->tid;
 }
 
 struct call {

@@ -63,12 +63,18 @@ int iothread_end_record(struct iothread *io, struct error *err);
  */
 uint64_t iothread_cpu_ns(struct iothread *io);
 
+/**
+ * iothread_tid - the thread id, as in /proc/PID/task
+ */
+int iothread_tid(const struct iothread *io);
+
 /* Figures of a thread since its start. */
 struct iothread_account {
     uint64_t cpu_ns;
     struct aio_stats loop;
     struct poll_params poll;
     char policy[256]; /* aio_describe_policy() */
+    uint64_t wake_ns; /* aio_wake_ns() */
     unsigned nr_handlers;
     struct aio_handler_info handlers[64]; /* the first ones */
 };

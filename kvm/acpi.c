@@ -84,6 +84,8 @@ enum {
     FADT_BOOT_NO_CMOS = 1u << 5,
 };
 
+enum { NOTIFY_BUTTON_PRESSED = 0x80 };
+
 struct madt {
     struct header h;
     uint32_t lapic;
@@ -197,6 +199,28 @@ static void virtio_mmio(struct aml *a, unsigned i, const struct acpi_device *dev
     aml_end(a);
 }
 
+/*
+ * Hardware-reduced ACPI has no fixed power button: the button is a device of its own, and an event
+ * device turns the interrupt into a notification (ACPI 6.5, 4.8.2.2.1.2 and 5.6.9).
+ */
+static void power_button(struct aml *a)
+{
+    aml_device_begin(a, "PWRB");
+    aml_name_eisaid(a, "_HID", "PNP0C0C");
+    aml_name_integer(a, "_UID", 0);
+    aml_end(a);
+    aml_device_begin(a, "GED");
+    aml_name_string(a, "_HID", "ACPI0013");
+    aml_name_integer(a, "_UID", 0);
+    aml_crs_begin(a);
+    aml_crs_edge_irq(a, LAYOUT_POWER_BUTTON_GSI);
+    aml_crs_end(a);
+    aml_method_begin(a, "_EVT", 1);
+    aml_notify(a, "PWRB", NOTIFY_BUTTON_PRESSED);
+    aml_end(a);
+    aml_end(a);
+}
+
 static uint64_t add_dsdt(struct table_area *area, const struct acpi_device *devices, unsigned nr)
 {
     const struct header h = header("DSDT", 2);
@@ -209,6 +233,7 @@ static uint64_t add_dsdt(struct table_area *area, const struct acpi_device *devi
     aml_name_package(&a, "\\_S5", s5, sizeof(s5));
     aml_scope_begin(&a, "\\_SB");
     serial_port(&a);
+    power_button(&a);
     for (unsigned i = 0; i < nr; i++) {
         virtio_mmio(&a, i, &devices[i]);
     }

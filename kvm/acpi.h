@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * ACPI tables for a machine without firmware (ACPI 6.5). The tables are hardware-reduced: a guest
- * does not look for an ACPI timer, 8259s or a power button, and finds its devices in the DSDT.
+ * does not look for an ACPI timer or 8259s, and finds its devices in the DSDT, a power button among them.
  */
 #ifndef POLLUX_KVM_ACPI_H
 #define POLLUX_KVM_ACPI_H

@@ -17,8 +17,10 @@ enum {
     OP_SCOPE = 0x10,
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
+    OP_METHOD = 0x14,
     PREFIX_EXT = 0x5b,
     OP_EXT_DEVICE = 0x82,
+    OP_NOTIFY = 0x86,
 
     /* resource descriptors */
     RES_IO = 0x47,
@@ -133,6 +135,21 @@ void aml_device_begin(struct aml *a, const char *name)
     byte(a, OP_EXT_DEVICE);
     open_term(a);
     name_string(a, name);
+}
+
+void aml_method_begin(struct aml *a, const char *name, unsigned args)
+{
+    byte(a, OP_METHOD);
+    open_term(a);
+    name_string(a, name);
+    byte(a, (uint8_t)args);
+}
+
+void aml_notify(struct aml *a, const char *name, uint8_t value)
+{
+    byte(a, OP_NOTIFY);
+    name_string(a, name);
+    integer(a, value);
 }
 
 static void name_op(struct aml *a, const char *name)

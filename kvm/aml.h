@@ -28,7 +28,11 @@ void aml_raw(struct aml *a, const void *data, size_t len);
 /* @name: a path such as "\\_SB" or "COM1", each segment four characters or fewer */
 void aml_scope_begin(struct aml *a, const char *name);
 void aml_device_begin(struct aml *a, const char *name);
+void aml_method_begin(struct aml *a, const char *name, unsigned args); /* of 0 to 7 arguments */
 void aml_end(struct aml *a);
+
+/* Notify (@name, @value), in a method; @name is found in the scopes around it */
+void aml_notify(struct aml *a, const char *name, uint8_t value);
 
 void aml_name_integer(struct aml *a, const char *name, uint64_t value);
 void aml_name_string(struct aml *a, const char *name, const char *value);

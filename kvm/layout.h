@@ -37,6 +37,8 @@
 #define LAYOUT_COM1     0x3f8
 #define LAYOUT_COM1_IRQ 4
 
+#define LAYOUT_POWER_BUTTON_GSI 13 /* a PC's coprocessor error, which no x86-64 kernel uses */
+
 /* ACPI sleep and reset registers, at ports chosen here (ACPI 6.5, 4.8.3.6 and 4.8.3.7) */
 #define LAYOUT_SLEEP_CONTROL 0x600
 #define LAYOUT_SLEEP_STATUS  0x601

@@ -42,6 +42,8 @@ struct machine_config {
     /* One line about a fault of a guest or a disk, or about a kernel option that disables hardware.
      * Context: any thread. NULL: dropped. */
     void (*log)(void *opaque, const char *line);
+    /* The host failed a request of a disk. Context: an I/O thread. NULL: not reported. */
+    void (*io_error)(void *opaque, const struct blk_io_error *e);
     /* A disk with rerror or werror stop failed a request, and the machine pauses. @why is the
      * cause. machine_resume() retries. Context: an I/O thread. NULL: not reported. */
     void (*paused)(void *opaque, const char *why);

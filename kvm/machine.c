@@ -324,6 +324,23 @@ void machine_resume(struct machine *m)
     }
 }
 
+bool machine_paused(struct machine *m)
+{
+    bool paused;
+
+    pthread_mutex_lock(&m->lock);
+    paused = m->paused;
+    pthread_mutex_unlock(&m->lock);
+    return paused;
+}
+
+/* The interrupt is edge-triggered: the rising edge counts. */
+void machine_powerdown(struct machine *m)
+{
+    vm_irq_line(&m->vm, LAYOUT_POWER_BUTTON_GSI, true);
+    vm_irq_line(&m->vm, LAYOUT_POWER_BUTTON_GSI, false);
+}
+
 int machine_resize_disk(struct machine *m, unsigned i, const char *name, struct error *err)
 {
     return storage_resize(&m->storage, i, name, err);
@@ -422,11 +439,23 @@ int machine_end_records(struct machine *m, struct error *err)
     return iothread_set_end_records(&m->storage.iothreads, err);
 }
 
-struct virtio_device *machine_disk(struct machine *m, unsigned i)
+struct disk *machine_disk_parts(struct machine *m, unsigned i)
 {
     return i < m->storage.nr_disks && m->storage.disks[i].disk.is_virtio_blk
-               ? m->storage.disks[i].disk.dev
+               ? &m->storage.disks[i].disk
                : NULL;
+}
+
+struct virtio_device *machine_disk(struct machine *m, unsigned i)
+{
+    struct disk *disk = machine_disk_parts(m, i);
+
+    return disk ? disk->dev : NULL;
+}
+
+int machine_vcpu_tid(struct machine *m, unsigned i)
+{
+    return load_relaxed(&m->vcpus[i].tid);
 }
 
 uint64_t machine_vcpu_cpu_ns(struct machine *m, unsigned i)

@@ -36,7 +36,7 @@ int machine_end_fd(const struct machine *m);
 
 /**
  * machine_stop - end the machine from outside
- * @why: MACHINE_STOPPED, or MACHINE_POWEROFF from a port handler
+ * @why: MACHINE_STOPPED; MACHINE_RESET; or MACHINE_POWEROFF from a port handler
  * Only the first call counts. Context: any thread, vCPU threads too; does not wait.
  */
 void machine_stop(struct machine *m, enum machine_end why);
@@ -69,6 +69,18 @@ void machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 
 /**
+ * machine_paused - is the machine paused?
+ * Context: any thread.
+ */
+bool machine_paused(struct machine *m);
+
+/**
+ * machine_powerdown - press the ACPI power button; the guest decides what it does
+ * Context: any thread. Does not wait.
+ */
+void machine_powerdown(struct machine *m);
+
+/**
  * machine_resize_disk - notify the guest if the image of a disk has grown or shrunk
  * @i: the index in the configuration
  * @name: of the image, for the message
@@ -99,6 +111,15 @@ size_t machine_console_in(struct machine *m, const void *data, size_t len);
  * embedder made. The objects live as long as the machine. */
 struct iothread *machine_iothread(struct machine *m, unsigned i);
 struct virtio_device *machine_disk(struct machine *m, unsigned i);
+
+/* machine_disk_parts - disk @i with its image; NULL as above. */
+struct disk *machine_disk_parts(struct machine *m, unsigned i);
+
+/**
+ * machine_vcpu_tid - the thread id of a vCPU; 0 if its thread has not begun to run
+ * Context: any thread.
+ */
+int machine_vcpu_tid(struct machine *m, unsigned i);
 
 /**
  * machine_end_records - iothread_set_end_records() of its I/O threads

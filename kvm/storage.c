@@ -24,7 +24,8 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
                  const struct guest_memory *mem, void (*stopped)(void *opaque, const char *why),
                  void *opaque, struct error *err)
 {
-    const struct disk_log log = {.line = config->log, .opaque = config->opaque};
+    const struct disk_log log = {
+        .line = config->log, .io_error = config->io_error, .opaque = config->opaque};
     int ret = 0;
 
     *s = (struct storage){0};

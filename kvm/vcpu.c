@@ -211,6 +211,7 @@ static void *vcpu_thread(void *opaque)
     sigemptyset(&set);
     sigaddset(&set, STOP_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    store_relaxed(&v->tid, gettid());
     if (pthread_getcpuclockid(pthread_self(), &v->clock) == 0) {
         store_release(&v->clock_valid, 1); /* pairs with vcpu_cpu_ns() */
     }

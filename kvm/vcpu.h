@@ -43,6 +43,7 @@ struct vcpu {
     int clock_valid;        /* atomic */
     uint64_t cpu_ns;        /* atomic; final, when the thread has ended */
     uint64_t exits;         /* atomic; one writer */
+    int tid;                /* atomic; of the thread, 0 before it runs */
 };
 
 /**

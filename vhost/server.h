@@ -13,7 +13,7 @@ struct vhost_server;
 /**
  * vhost_server_new - a server without a disk
  * @name:      for messages; outlives the server
- * @listen_fd: a listening socket (vhost/listen.h); the caller closes it after the server is freed
+ * @listen_fd: a listening socket (base/listen.h); the caller closes it after the server is freed
  * Return: 0 and *@out, or -errno and @err.
  */
 int vhost_server_new(const char *name, int listen_fd, const struct disk_log *log,

@@ -30,6 +30,13 @@ struct poll_policy_ops;
 #define POLL_WAKE_NS_DEFAULT        30000
 #define POLL_WAKE_CPU_NS_DEFAULT    5000
 
+/* The largest values that users may set. */
+#define POLL_MAX_NS_LIMIT         1000000000
+#define POLL_FACTOR_LIMIT         1000 /* grow, shrink */
+#define POLL_WEIGHT_LIMIT         16
+#define POLL_LATENCY_WEIGHT_LIMIT 1000000
+#define POLL_CPU_MAX_LIMIT        100
+
 /* Parameters that the user sets; each policy reads the ones that concern it. */
 struct poll_params {
     const struct poll_policy_ops *policy;

@@ -23,7 +23,7 @@ dir=${1:-$top/build/guest-linux}
 
 META_KERNEL=linux-image-cloud-amd64
 PROGRAMS="busybox-static fio e2fsprogs dmsetup"
-MODULES="virtio_mmio virtio_pci virtio_blk ext4 button"
+MODULES="virtio_mmio virtio_pci virtio_blk ext4 button evdev"
 
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)

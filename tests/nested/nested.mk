@@ -28,7 +28,7 @@ $(NESTED_TOOLS): $(B)/%: $(B)/%.o
 
 # `records` runs in the guest, too, which has no libraries for it.
 ifndef SAN
-$(B)/tests/nested/records: LDFLAGS += -static
+$(B)/tests/nested/records $(B)/tests/nested/qmp-send: LDFLAGS += -static
 endif
 
 tests: $(NESTED_TOOLS)

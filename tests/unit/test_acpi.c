@@ -161,6 +161,25 @@ START_TEST(dsdt_declares_serial_port_and_disks)
 }
 END_TEST
 
+START_TEST(dsdt_declares_a_power_button_and_its_interrupt)
+{
+    static const uint8_t pnp0c0c[] = {0x0c, 0x41, 0xd0, 0x0c, 0x0c};
+    static const uint8_t irq[] = {0x89, 6, 0, 3, 1, LAYOUT_POWER_BUTTON_GSI, 0, 0, 0};
+    /* Method (_EVT, 1) { Notify (PWRB, 0x80) } */
+    static const uint8_t method[] = {0x14, 13,  '_', 'E', 'V', 'T',  1,
+                                     0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80};
+    const uint8_t *d = table(u64(fadt() + 140), "DSDT");
+
+    ck_assert(contains(d, pnp0c0c, sizeof(pnp0c0c)));
+    ck_assert(contains(d,
+                       "\x0d"
+                       "ACPI0013",
+                       10));
+    ck_assert(contains(d, irq, sizeof(irq)));
+    ck_assert(contains(d, method, sizeof(method)));
+}
+END_TEST
+
 /* One assertion for all bytes: Check records each assertion, which is slow. */
 static bool is_all(const uint8_t *p, size_t n, uint8_t value)
 {
@@ -269,6 +288,7 @@ int main(void)
     tcase_add_test(tables, fadt_is_hardware_reduced_with_sleep_and_reset_registers);
     tcase_add_test(tables, madt_lists_every_cpu_and_the_ioapic);
     tcase_add_test(tables, dsdt_declares_serial_port_and_disks);
+    tcase_add_test(tables, dsdt_declares_a_power_button_and_its_interrupt);
     tcase_add_test(tables, tables_that_do_not_fit_are_refused);
     suite_add_tcase(s, tables);
     tcase_add_test(aml, integers_take_the_shortest_form);

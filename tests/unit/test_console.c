@@ -16,9 +16,11 @@ static struct console console;
 static AioContext *loop;
 static int master, saved_stdout;
 
-static void no_quit(void *opaque)
+static void nothing(void *opaque)
 {
 }
+
+static const struct console_ops no_ops = {.quit = nothing, .powerdown = nothing};
 
 static void setup(void)
 {
@@ -36,7 +38,7 @@ static void setup(void)
     dup2(slave, STDOUT_FILENO);
     close(slave);
     ck_assert_int_eq(aio_context_new(&config, &loop, &err), 0);
-    ck_assert_int_eq(console_start(&console, loop, no_quit, NULL), 0);
+    ck_assert_int_eq(console_start(&console, loop, &no_ops, NULL), 0);
 }
 
 static void teardown(void)
@@ -109,6 +111,30 @@ START_TEST(the_flags_of_the_shared_standard_output_stay_as_they_were)
 }
 END_TEST
 
+START_TEST(keys_after_ctrl_a_are_commands)
+{
+    static const struct {
+        const char *typed, *for_guest;
+        enum terminal_command command;
+    } rows[] = {
+        {"a\001pb", "ab", TERMINAL_POWERDOWN}, {"\001x", "", TERMINAL_QUIT},
+        {"\001h", "", TERMINAL_HELP},          {"p\001\001p", "p\001p", TERMINAL_NONE},
+        {"\001zp", "p", TERMINAL_NONE},
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct terminal term = {.is_tty = true};
+        size_t len = strlen(rows[i].typed);
+        char buf[16];
+
+        strcpy(buf, rows[i].typed);
+        ck_assert_int_eq(terminal_filter(&term, buf, &len), rows[i].command);
+        ck_assert_uint_eq(len, strlen(rows[i].for_guest));
+        ck_assert_mem_eq(buf, rows[i].for_guest, len);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("console");
@@ -118,6 +144,7 @@ int main(void)
     tcase_add_loop_test(t, a_terminal_that_nobody_reads_does_not_hold_the_end, 0, 20);
     tcase_add_test(t, every_byte_arrives_once_somebody_reads);
     tcase_add_test(t, the_flags_of_the_shared_standard_output_stay_as_they_were);
+    tcase_add_test(t, keys_after_ctrl_a_are_commands);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

@@ -12,7 +12,7 @@
 
 #include "base/barrier.h"
 #include "tests/unit/vhost-back-end.h"
-#include "vhost/listen.h"
+#include "base/listen.h"
 
 #define HANG_S 20
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Listening Unix sockets: made at a path, or inherited. */
-#ifndef POLLUX_VHOST_LISTEN_H
-#define POLLUX_VHOST_LISTEN_H
+#ifndef POLLUX_BASE_LISTEN_H
+#define POLLUX_BASE_LISTEN_H
 
 #include "base/error.h"
 

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "vhost/listen.h"
+#include "base/listen.h"
 
 #define BACKLOG 8
 
