@@ -11,6 +11,11 @@
  * eventfd has fired, the queue reads it before it re-enables notifications. The chain of that kick
  * is served before the read; if the read consumes a later kick, too, the last check finds its
  * chain.
+ *
+ * A disk may have limits (throttle-group.h). While they do not admit its next request, the queue is
+ * closed: the handler of its kicks is removed, notifications are suppressed, and the loop looks at
+ * the ring only when the group calls. When no chain is left that has to wait, the queue is opened as
+ * if it was started: notifications on, the handler, and a look at the ring.
  */
 #include <assert.h>
 #include <errno.h>
@@ -41,6 +46,7 @@ static void fault(struct blk_queue *q)
 
     aio_handler_remove(&q->kick);
     aio_bh_cancel(&q->more);
+    throttle_leave(&q->throttle);
     blk_log(q, q->stats.faults,
             "the guest broke the queue: %s (chain %u, descriptor %u, 0x%" PRIx64 ")", f->what,
             f->head, f->desc, f->addr);
@@ -48,15 +54,11 @@ static void fault(struct blk_queue *q)
     virtio_set_needs_reset(&q->blk->dev);
 }
 
-/*
- * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
- * starts them. Return: as virtq_pop(), of the last one.
- */
-static int take_batch(struct blk_queue *q, unsigned *budget)
+/* Takes up to @max chains of those that are known. Return: as virtq_pop(), of the last one. */
+static inline int pop_batch(struct blk_queue *q, struct blk_request **batch, unsigned max,
+                            unsigned *n)
 {
     struct virtqueue *vq = &q->vq->vq;
-    struct blk_request *batch[BATCH];
-    unsigned max = *budget < BATCH ? *budget : BATCH, n = 0;
     int ret;
 
     do {
@@ -68,15 +70,18 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
         }
         q->nr_free--;
         prefetch_to_write(r->chain.iov[0].iov_base); /* header; the status byte is near */
-        batch[n++] = r;
+        batch[(*n)++] = r;
         trace_request_seen(q->trace, q, &r->io);
-    } while (n < max && virtq_has_known_work(vq));
+    } while (*n < max && virtq_has_known_work(vq));
+    return ret;
+}
 
+static inline void start_batch(struct blk_queue *q, struct blk_request **batch, unsigned n)
+{
     q->until_timed -= (int)n;
     if (__builtin_expect(q->until_timed < 0, 0)) {
         blk_sample_seen(q, batch, n);
     }
-    *budget -= n;
     store_relaxed(&q->in_flight, q->in_flight + n);
     for (unsigned i = 0; i < n; i++) {
         if (blk_request_start(batch[i]) < 0) {
@@ -85,8 +90,39 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
             store_relaxed(&q->in_flight, q->in_flight - 1);
         }
     }
-    return vq->fault.what ? -EINVAL : ret;
 }
+
+/*
+ * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
+ * starts them. Return: as virtq_pop(), of the last one.
+ */
+static int take_batch(struct blk_queue *q, unsigned *budget)
+{
+    struct blk_request *batch[BATCH];
+    unsigned n = 0;
+    int ret = pop_batch(q, batch, *budget < BATCH ? *budget : BATCH, &n);
+
+    *budget -= n;
+    start_batch(q, batch, n);
+    return q->vq->vq.fault.what ? -EINVAL : ret;
+}
+
+/* Starts what was taken together. @ret: as of take_batch(). Return: false if the queue broke. */
+static bool end_batches(struct blk_queue *q, unsigned taken, int ret)
+{
+    virtq_prefetch_used(&q->vq->vq, taken);
+    blk_merge_submit(q);
+    if (ret < 0) {
+        fault(q);
+        return false;
+    }
+    if (taken) {
+        aio_count_batch(&q->kick, taken);
+    }
+    return true;
+}
+
+static void serve_limited(struct blk_queue *q);
 
 static void serve(void *opaque)
 {
@@ -95,20 +131,16 @@ static void serve(void *opaque)
     unsigned budget = vq->size;
     int ret;
 
+    if (__builtin_expect(throttle_group_limited(q->throttle.group), 0)) {
+        serve_limited(q);
+        return;
+    }
     /* A driver that made several chains available has perhaps added more by now: one more look at
      * the ring costs less than another turn. */
     do {
         ret = take_batch(q, &budget);
     } while (ret > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
-    virtq_prefetch_used(vq, vq->size - budget);
-    blk_merge_submit(q);
-    if (ret < 0) {
-        fault(q);
-        return;
-    }
-    if (budget < vq->size) {
-        aio_count_batch(&q->kick, vq->size - budget);
-    }
+    end_batches(q, vq->size - budget, ret);
 }
 
 bool blk_queue_serve(struct blk_queue *q)
@@ -180,22 +212,113 @@ static const struct aio_handler_ops kick_ops = {
     .poll_end = poll_end,
 };
 
+/* --- limits --- */
+
+/* Until the limits admit the next request, kicks and polling would be for nothing. */
+static void close_ring(struct blk_queue *q)
+{
+    if (!q->closed) {
+        q->closed = true;
+        aio_bh_cancel(&q->more);
+        aio_handler_remove(&q->kick); /* which turns notifications on if the loop is polling */
+        virtq_suppress(&q->vq->vq);
+    }
+}
+
+/* Return: 0, or -errno if the loop cannot watch the queue. */
+static int open_ring(struct blk_queue *q)
+{
+    int ret =
+        aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
+
+    if (ret == 0) {
+        /* The driver may have added chains without a kick: before DRIVER_OK, or while the queue
+         * was closed. */
+        aio_bh_schedule(&q->more);
+    }
+    return ret;
+}
+
+static void reopen_ring(struct blk_queue *q)
+{
+    throttle_leave(&q->throttle);
+    virtq_unsuppress(&q->vq->vq);
+    if (open_ring(q) == 0) {
+        q->closed = false;
+    } else {
+        virtq_suppress(&q->vq->vq);
+        throttle_retry(&q->throttle); /* the host is out of memory */
+    }
+}
+
+/* By the sizes of the buffers: the driver can change the header after it is read here, but not these.
+ * A flush has no data. */
+static void charge(struct blk_queue *q, const struct virtq_chain *c)
+{
+    if (c->in_bytes > 1) {
+        throttle_began(&q->throttle, THROTTLE_READ, 1, c->in_bytes - 1);
+    }
+    if (c->out_bytes > sizeof(struct virtio_blk_outhdr)) {
+        throttle_began(&q->throttle, THROTTLE_WRITE, 1,
+                       c->out_bytes - sizeof(struct virtio_blk_outhdr));
+    }
+}
+
+static int take_one(struct blk_queue *q, unsigned *budget)
+{
+    struct blk_request *r;
+    unsigned n = 0;
+    int ret = pop_batch(q, &r, 1, &n);
+
+    if (n) {
+        --*budget;
+        charge(q, &r->chain);
+        start_batch(q, &r, 1);
+    }
+    return q->vq->vq.fault.what ? -EINVAL : ret;
+}
+
+static void serve_limited(struct blk_queue *q)
+{
+    unsigned budget = q->vq->vq.size;
+    bool admitted = true;
+    int ret = 1;
+
+    while (ret > 0 && budget && (admitted = throttle_admit(&q->throttle))) {
+        ret = take_one(q, &budget);
+    }
+    if (!end_batches(q, q->vq->vq.size - budget, ret)) {
+        return;
+    }
+    if (!admitted) {
+        close_ring(q);
+    } else if (q->closed) {
+        reopen_ring(q);
+    }
+}
+
+/* The limits may admit a request now. */
+static void serve_again(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    if (q->closed) {
+        serve_limited(q);
+    }
+}
+
 /* --- start and stop --- */
 
 static int start_in_thread(void *opaque)
 {
     struct blk_queue *q = opaque;
-    int ret;
 
     if (virtq_start(&q->vq->vq, q->blk->dev.mem) < 0) {
         fault(q);
         return 0;
     }
-    ret = aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
-    if (ret == 0) {
-        aio_bh_schedule(&q->more); /* the driver may have added chains before DRIVER_OK */
-    }
-    return ret;
+    q->closed = false;
+    return open_ring(q);
 }
 
 int blk_queue_start(struct blk_queue *q)
@@ -213,6 +336,7 @@ static int stop_in_thread(void *opaque)
 
     aio_handler_remove(&q->kick);
     aio_bh_cancel(&q->more);
+    throttle_leave(&q->throttle);
     q->stopping = true;
     if (q->in_flight == 0) {
         blk_quiesce(q);
@@ -252,6 +376,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
     aio_bh_init(q->ctx, &q->more, serve, q);
     blk_complete_init(q);
     blk_held_init(q, blk_host_submit);
+    throttle_waiter_init(&q->throttle, q->blk->group, q->ctx, serve_again, q);
     snprintf(q->name, sizeof(q->name), "%s queue %u", q->blk->name, q->index);
 
     q->requests = aligned_alloc(CACHE_LINE, nr * sizeof(*q->requests));

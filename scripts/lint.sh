@@ -58,7 +58,7 @@ room_order() {
 # Headers that other rooms may include; every other header belongs to its folder.
 PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/waits/replay
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
-    virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue) blk/(disk|virtio-blk|latency|blk-stats|disk-policy)
+    virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue) blk/(disk|virtio-blk|latency|blk-stats|disk-policy|throttle|throttle-group)
     vhost/(listen|server) kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
