@@ -32,6 +32,7 @@ struct run_plan {
     struct iothread_config iothreads[IOTHREADS_MAX];
     struct disk_config disks[MACHINE_DISKS_MAX];
     char names[MACHINE_DISKS_MAX][DISK_NAME_MAX]; /* of the disks */
+    struct throttle_group throttle_groups[MACHINE_DISKS_MAX];
     struct machine_config machine;
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/limit-options.h"
 #include "cli/outputs.h"
 #include "cli/run-options.h"
 
@@ -54,5 +55,5 @@ int run_plan_init(struct run_plan *plan, const struct run_config *c, struct erro
             return ret;
         }
     }
-    return 0;
+    return limits_plan(plan->disks, c->nr_disks, plan->throttle_groups, err);
 }

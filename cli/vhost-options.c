@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/limit-options.h"
 #include "cli/outputs.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
@@ -152,5 +153,5 @@ int vhost_plan_init(struct vhost_plan *plan, const struct vhost_config_args *c, 
         }
         plan->modes[i] = (unsigned)octal(c->disks[i].socket_mode);
     }
-    return 0;
+    return limits_plan(plan->disks, plan->nr_disks, plan->throttle_groups, err);
 }
