@@ -10,6 +10,7 @@
 struct run_config {
     const char *kernel, *initrd, *append;
     uint64_t cpus;
+    const char *vcpu_cpus; /* cpus_parse(); NULL: any */
     struct {
         uint64_t size;
         bool shared;

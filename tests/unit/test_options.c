@@ -483,6 +483,10 @@ static const struct {
     char *argv[6];
     const char *message;
 } wrong_runs[] = {
+    {{"--kernel", "k", "--vcpu-cpus", "0-"},
+     "--vcpu-cpus: '0-' is no list of CPUs; it takes one like 0:2-5"},
+    {{"--kernel", "k", "--iothread", "id=a,cpus=x"},
+     "--iothread: cpus: 'x' is no list of CPUs; it takes one like 0:2-5"},
     {{"--kernel", "k", "--disk", "file=x,iops=1,iops-rd=1"},
      "--disk: iops and iops-rd exclude each other"},
     {{"--kernel", "k", "--disk", "file=x,bps-max=1M"},
