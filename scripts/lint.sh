@@ -39,6 +39,17 @@ licence() {
 # carries are seen by cli and bench only; tests see everything.
 ROOMS="base trace aio engine iothread virtq blk vhost kvm cli bench"
 
+# The program, the list of changes and the package.
+versions() {
+    version=$(sed -n 's/.*POLLUX_VERSION "\(.*\)"/\1/p' cli/version.h)
+    for found in "$(sed -n 's/^## //p' CHANGELOG.md | head -n 1)" \
+        "$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)"; do
+        [ "$found" = "$version" ] && continue
+        echo "cli/version.h has $version; CHANGELOG.md or debian/changelog begins with $found"
+        return 1
+    done
+}
+
 room_order() {
     bad=0 allowed=
     for room in $ROOMS; do
@@ -94,6 +105,7 @@ shell_checks() { scripts | sort -u | xargs shellcheck -x -S warning; }
 
 check "formatting (clang-format)" format
 check "licence lines" licence
+check "versions" versions
 check "order of the rooms" room_order
 check "private headers" private_headers
 check "struct error is initialised" error_init
