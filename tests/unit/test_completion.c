@@ -63,7 +63,7 @@ static const struct {
 
 START_TEST(bash_completes_each_part_of_a_line)
 {
-    char line[256], command[1024], got[1024] = "", want[256];
+    char line[256] = "", command[1024], got[1024] = "", want[256] = "";
     const char *at;
     size_t n;
     FILE *f;
