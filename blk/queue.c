@@ -54,11 +54,19 @@ static void fault(struct blk_queue *q)
     virtio_set_needs_reset(&q->blk->dev);
 }
 
-/* Takes up to @max chains of those that are known. Return: as virtq_pop(), of the last one. */
-static inline int pop_batch(struct blk_queue *q, struct blk_request **batch, unsigned max,
-                            unsigned *n)
+static void charge(struct blk_queue *q, const struct virtq_chain *c);
+static void end_limited(struct blk_queue *q, bool admitted);
+
+/*
+ * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
+ * starts them. Return: as virtq_pop(), of the last one.
+ * @limited: only one, which is charged.
+ */
+static int take_batch(struct blk_queue *q, unsigned *budget, bool limited)
 {
     struct virtqueue *vq = &q->vq->vq;
+    struct blk_request *batch[BATCH];
+    unsigned max = limited ? 1 : *budget < BATCH ? *budget : BATCH, n = 0;
     int ret;
 
     do {
@@ -70,19 +78,19 @@ static inline int pop_batch(struct blk_queue *q, struct blk_request **batch, uns
         }
         q->nr_free--;
         prefetch_to_write(r->chain.iov[0].iov_base); /* header; the status byte is near */
-        batch[(*n)++] = r;
+        batch[n++] = r;
         trace_request_seen(q->trace, q, &r->io);
-    } while (*n < max && virtq_has_known_work(vq));
-    return ret;
-}
+    } while (n < max && virtq_has_known_work(vq));
 
-static inline void start_batch(struct blk_queue *q, struct blk_request **batch, unsigned n)
-{
     q->until_timed -= (int)n;
     if (__builtin_expect(q->until_timed < 0, 0)) {
         blk_sample_seen(q, batch, n);
     }
+    *budget -= n;
     store_relaxed(&q->in_flight, q->in_flight + n);
+    if (__builtin_expect(limited, 0) && n) {
+        charge(q, &batch[0]->chain);
+    }
     for (unsigned i = 0; i < n; i++) {
         if (blk_request_start(batch[i]) < 0) {
             batch[i]->timed = false;
@@ -90,57 +98,37 @@ static inline void start_batch(struct blk_queue *q, struct blk_request **batch, 
             store_relaxed(&q->in_flight, q->in_flight - 1);
         }
     }
+    return vq->fault.what ? -EINVAL : ret;
 }
-
-/*
- * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
- * starts them. Return: as virtq_pop(), of the last one.
- */
-static int take_batch(struct blk_queue *q, unsigned *budget)
-{
-    struct blk_request *batch[BATCH];
-    unsigned n = 0;
-    int ret = pop_batch(q, batch, *budget < BATCH ? *budget : BATCH, &n);
-
-    *budget -= n;
-    start_batch(q, batch, n);
-    return q->vq->vq.fault.what ? -EINVAL : ret;
-}
-
-/* Starts what was taken together. @ret: as of take_batch(). Return: false if the queue broke. */
-static bool end_batches(struct blk_queue *q, unsigned taken, int ret)
-{
-    virtq_prefetch_used(&q->vq->vq, taken);
-    blk_merge_submit(q);
-    if (ret < 0) {
-        fault(q);
-        return false;
-    }
-    if (taken) {
-        aio_count_batch(&q->kick, taken);
-    }
-    return true;
-}
-
-static void serve_limited(struct blk_queue *q);
 
 static void serve(void *opaque)
 {
     struct blk_queue *q = opaque;
     struct virtqueue *vq = &q->vq->vq;
+    bool limited = throttle_group_limited(q->throttle.group), admitted = true;
     unsigned budget = vq->size;
-    int ret;
+    int ret = 0;
 
-    if (__builtin_expect(throttle_group_limited(q->throttle.group), 0)) {
-        serve_limited(q);
-        return;
-    }
     /* A driver that made several chains available has perhaps added more by now: one more look at
      * the ring costs less than another turn. */
     do {
-        ret = take_batch(q, &budget);
-    } while (ret > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
-    end_batches(q, vq->size - budget, ret);
+        if (__builtin_expect(limited, 0) && !(admitted = throttle_admit(&q->throttle))) {
+            break;
+        }
+        ret = take_batch(q, &budget, limited);
+    } while (ret > 0 && budget && (limited || virtq_has_known_work(vq) || budget + 1 < vq->size));
+    virtq_prefetch_used(vq, vq->size - budget);
+    blk_merge_submit(q);
+    if (ret < 0) {
+        fault(q);
+        return;
+    }
+    if (budget < vq->size) {
+        aio_count_batch(&q->kick, vq->size - budget);
+    }
+    if (__builtin_expect(limited || q->closed, 0)) {
+        end_limited(q, admitted);
+    }
 }
 
 bool blk_queue_serve(struct blk_queue *q)
@@ -253,7 +241,7 @@ static void reopen_ring(struct blk_queue *q)
 
 /* By the sizes of the buffers: the driver can change the header after it is read here, but not these.
  * A flush has no data. */
-static void charge(struct blk_queue *q, const struct virtq_chain *c)
+static __attribute__((noinline)) void charge(struct blk_queue *q, const struct virtq_chain *c)
 {
     if (c->in_bytes > 1) {
         throttle_began(&q->throttle, THROTTLE_READ, 1, c->in_bytes - 1);
@@ -264,32 +252,8 @@ static void charge(struct blk_queue *q, const struct virtq_chain *c)
     }
 }
 
-static int take_one(struct blk_queue *q, unsigned *budget)
+static __attribute__((noinline)) void end_limited(struct blk_queue *q, bool admitted)
 {
-    struct blk_request *r;
-    unsigned n = 0;
-    int ret = pop_batch(q, &r, 1, &n);
-
-    if (n) {
-        --*budget;
-        charge(q, &r->chain);
-        start_batch(q, &r, 1);
-    }
-    return q->vq->vq.fault.what ? -EINVAL : ret;
-}
-
-static void serve_limited(struct blk_queue *q)
-{
-    unsigned budget = q->vq->vq.size;
-    bool admitted = true;
-    int ret = 1;
-
-    while (ret > 0 && budget && (admitted = throttle_admit(&q->throttle))) {
-        ret = take_one(q, &budget);
-    }
-    if (!end_batches(q, q->vq->vq.size - budget, ret)) {
-        return;
-    }
     if (!admitted) {
         close_ring(q);
     } else if (q->closed) {
@@ -303,7 +267,7 @@ static void serve_again(void *opaque)
     struct blk_queue *q = opaque;
 
     if (q->closed) {
-        serve_limited(q);
+        serve(q);
     }
 }
 
