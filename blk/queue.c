@@ -116,7 +116,7 @@ static void serve(void *opaque)
             break;
         }
         ret = take_batch(q, &budget, limited);
-    } while (ret > 0 && budget && (limited || virtq_has_known_work(vq) || budget + 1 < vq->size));
+    } while (ret > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
     virtq_prefetch_used(vq, vq->size - budget);
     blk_merge_submit(q);
     if (ret < 0) {
