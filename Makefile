@@ -2,6 +2,11 @@
 # Pollux. `make` builds build/pollux; `make help` lists the targets.
 
 PREFIX ?= /usr/local
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CFLAGS ?= -O2 -g
 ROOMS := base trace aio engine iothread virtq blk vhost kvm control cli bench
 
@@ -22,7 +27,7 @@ endif
 # --- packages that are missing, before anything else needs them ---
 
 GOALS := $(or $(MAKECMDGOALS),all)
-NEED := $(if $(filter-out clean format help,$(GOALS)),build) \
+NEED := $(if $(filter-out clean format help dist deb,$(GOALS)),build) \
 	$(if $(filter check check-rest check-all mutation tests waits,$(GOALS)),check) $(if $(filter lint,$(GOALS)),check lint) \
 	$(if $(filter results,$(GOALS)),results) $(if $(filter guest-debian check-debian check-rest check-all,$(GOALS)),debian) \
 	$(if $(findstring clang,$(CC_NAME)),clang)
@@ -58,7 +63,9 @@ LDLIBS := -laio -luring -ljansson -lm -pthread
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))
 
-all: $(B)/pollux $(B)/pollux.1
+SHELLS := bash zsh fish
+
+all: $(B)/pollux $(B)/pollux.1 $(SHELLS:%=$(B)/pollux.%)
 
 # These add to LIB_OBJS or have targets of their own.
 -include guest-images/bench/bench.mk
@@ -77,6 +84,9 @@ $(B)/pollux: $(B)/cli/main.o $(B)/libpollux.a
 $(B)/pollux.1: docs/pollux.1 $(B)/pollux
 	$(call say,MAN,$@)
 	$(Q)$(B)/pollux help --man <$< >$@.new && mv $@.new $@
+
+$(SHELLS:%=$(B)/pollux.%): $(B)/pollux.%: $(B)/pollux
+	$(Q)$(B)/pollux help --completion $* >$@.new && mv $@.new $@
 
 $(B)/libpollux.a: $(LIB_OBJS) $(B)/objects
 	$(call say,AR,$@)
@@ -173,9 +183,33 @@ demo:
 
 # --- the rest ---
 
-install: $(B)/pollux $(B)/pollux.1
+install: all
 	install -D -m 755 $(B)/pollux $(DESTDIR)$(PREFIX)/bin/pollux
 	install -D -m 644 $(B)/pollux.1 $(DESTDIR)$(PREFIX)/share/man/man1/pollux.1
+	install -D -m 644 $(B)/pollux.bash $(DESTDIR)$(BASHDIR)/pollux
+	install -D -m 644 $(B)/pollux.zsh $(DESTDIR)$(ZSHDIR)/_pollux
+	install -D -m 644 $(B)/pollux.fish $(DESTDIR)$(FISHDIR)/pollux.fish
+	install -d $(DESTDIR)$(UNITDIR)
+	install -m 644 packaging/systemd/pollux-disk@.socket $(DESTDIR)$(UNITDIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/systemd/pollux-disk@.service \
+		>$(DESTDIR)$(UNITDIR)/pollux-disk@.service
+	install -D -m 644 packaging/systemd/pollux.sysusers $(DESTDIR)$(SYSUSERSDIR)/pollux.conf
+
+# A tarball of what is committed; it builds without git.
+VERSION = $(shell sed -n 's/.*POLLUX_VERSION "\(.*\)"/\1/p' cli/version.h)
+DIST = build/pollux-$(VERSION).tar.xz
+dist:
+	@mkdir -p build
+	git archive --prefix=pollux-$(VERSION)/ HEAD | xz >$(DIST)
+	@echo $(DIST)
+
+# The packages of that tarball, in build/deb. dpkg-checkbuilddeps says what is missing.
+deb: dist
+	rm -rf build/deb
+	mkdir -p build/deb
+	tar -C build/deb -xf $(DIST)
+	cd build/deb/pollux-$(VERSION) && dpkg-buildpackage -us -uc
+	@ls build/deb/*.deb
 
 lint:
 	@scripts/lint.sh
@@ -205,6 +239,8 @@ help:
 	@echo 'make bench          measure blocking mode against polling'
 	@echo 'make waits          make the files of waits for `pollux replay`, in build/waits'
 	@echo 'make results        measure against QEMU and the host, write docs/results.md; 15 minutes'
+	@echo 'make dist           a tarball of what is committed, in build/'
+	@echo 'make deb            Debian packages of it, in build/deb/'
 	@echo 'make install        install to PREFIX ($(PREFIX)), below DESTDIR if set'
 	@echo 'make lint           formatting, static checks, a build with clang'
 	@echo 'make format         bring the sources into shape'
@@ -214,6 +250,6 @@ help:
 	@echo 'CC=clang: with clang, in a directory of its own'
 	@echo 'DEPS=no: never install packages'
 
-.PHONY: all tests waits check check-rest check-all bench results demo install lint format clean help FORCE
+.PHONY: all tests waits check check-rest check-all bench results demo install dist deb lint format clean help FORCE
 .SECONDARY:
 -include $(patsubst %.c,$(B)/%.d,$(SRCS) $(TEST_SRCS)) $(wildcard $(B)/guest-images/*/*.d)

@@ -8,6 +8,7 @@
 #include "blk/blk-stats.h"
 #include "blk/disk-policy.h"
 #include "blk/stages.h"
+#include "blk/throttle-group.h"
 #include "iothread/iothread.h"
 #include "virtq/virtio.h"
 
@@ -25,6 +26,7 @@ struct blk_queue {
     struct aio_deferred publish; /* used elements to be published at the end of the turn */
     bool kick_unread;            /* the eventfd has fired; read before the loop blocks again */
     bool stopping;               /* no new chains; the last completion posts @quiet */
+    bool closed;                 /* by its limits: the loop does not look at the ring */
     unsigned in_flight;
     unsigned nr_pushed;
     int until_timed;  /* requests to come before the next timed one */
@@ -42,6 +44,7 @@ struct blk_queue {
     struct blk_bounce_pool bounce;
     struct blk_grants grants;
     struct blk_held held;
+    struct throttle_waiter throttle;
 
     /* Fixed, or of the thread that starts and stops the device. */
     unsigned index;
@@ -84,6 +87,8 @@ struct blk {
     unsigned block_size; /* the guest's smallest unit, bytes; a power of 2 */
     unsigned host_block; /* what the image takes without a bounce buffer; a power of 2, >= 512 */
     struct blk_busy_blocks busy_blocks;
+    struct throttle_group own_group; /* the limits, unless they are shared with other disks */
+    struct throttle_group *group;
     char serial[VIRTIO_BLK_SERIAL_MAX];
     char name[24];
     void (*log)(void *opaque, const char *line);

@@ -20,6 +20,8 @@ struct disk_config {
     /* Of the device. name, image, engine, iothreads, faults, stop and log are filled in from here
      * and by the front end; nr_queues 0: one for each of @iothreads. */
     struct virtio_blk_options device;
+    const char
+        *throttle_group; /* a name; disks of a group have the same device.group. NULL: none */
     struct engine_faults faults; /* to inject; all zeroes: none */
 
     /* A block device of the embedder's on the same transport: of the above only name and image

@@ -11,6 +11,11 @@
  * eventfd has fired, the queue reads it before it re-enables notifications. The chain of that kick
  * is served before the read; if the read consumes a later kick, too, the last check finds its
  * chain.
+ *
+ * A disk may have limits (throttle-group.h). While they do not admit its next request, the queue is
+ * closed: the handler of its kicks is removed, notifications are suppressed, and the loop looks at
+ * the ring only when the group calls. When no chain is left that has to wait, the queue is opened as
+ * if it was started: notifications on, the handler, and a look at the ring.
  */
 #include <assert.h>
 #include <errno.h>
@@ -41,6 +46,7 @@ static void fault(struct blk_queue *q)
 
     aio_handler_remove(&q->kick);
     aio_bh_cancel(&q->more);
+    throttle_leave(&q->throttle);
     blk_log(q, q->stats.faults,
             "the guest broke the queue: %s (chain %u, descriptor %u, 0x%" PRIx64 ")", f->what,
             f->head, f->desc, f->addr);
@@ -48,15 +54,19 @@ static void fault(struct blk_queue *q)
     virtio_set_needs_reset(&q->blk->dev);
 }
 
+static void charge(struct blk_queue *q, const struct virtq_chain *c);
+static void end_limited(struct blk_queue *q, bool admitted);
+
 /*
  * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
  * starts them. Return: as virtq_pop(), of the last one.
+ * @limited: only one, which is charged.
  */
-static int take_batch(struct blk_queue *q, unsigned *budget)
+static int take_batch(struct blk_queue *q, unsigned *budget, bool limited)
 {
     struct virtqueue *vq = &q->vq->vq;
     struct blk_request *batch[BATCH];
-    unsigned max = *budget < BATCH ? *budget : BATCH, n = 0;
+    unsigned max = limited ? 1 : *budget < BATCH ? *budget : BATCH, n = 0;
     int ret;
 
     do {
@@ -78,6 +88,9 @@ static int take_batch(struct blk_queue *q, unsigned *budget)
     }
     *budget -= n;
     store_relaxed(&q->in_flight, q->in_flight + n);
+    if (__builtin_expect(limited, 0) && n) {
+        charge(q, &batch[0]->chain);
+    }
     for (unsigned i = 0; i < n; i++) {
         if (blk_request_start(batch[i]) < 0) {
             batch[i]->timed = false;
@@ -92,13 +105,17 @@ static void serve(void *opaque)
 {
     struct blk_queue *q = opaque;
     struct virtqueue *vq = &q->vq->vq;
+    bool limited = throttle_group_limited(q->throttle.group), admitted = true;
     unsigned budget = vq->size;
-    int ret;
+    int ret = 0;
 
     /* A driver that made several chains available has perhaps added more by now: one more look at
      * the ring costs less than another turn. */
     do {
-        ret = take_batch(q, &budget);
+        if (__builtin_expect(limited, 0) && !(admitted = throttle_admit(&q->throttle))) {
+            break;
+        }
+        ret = take_batch(q, &budget, limited);
     } while (ret > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
     virtq_prefetch_used(vq, vq->size - budget);
     blk_merge_submit(q);
@@ -108,6 +125,9 @@ static void serve(void *opaque)
     }
     if (budget < vq->size) {
         aio_count_batch(&q->kick, vq->size - budget);
+    }
+    if (__builtin_expect(limited || q->closed, 0)) {
+        end_limited(q, admitted);
     }
 }
 
@@ -180,22 +200,89 @@ static const struct aio_handler_ops kick_ops = {
     .poll_end = poll_end,
 };
 
+/* --- limits --- */
+
+/* Until the limits admit the next request, kicks and polling would be for nothing. */
+static void close_ring(struct blk_queue *q)
+{
+    if (!q->closed) {
+        q->closed = true;
+        aio_bh_cancel(&q->more);
+        aio_handler_remove(&q->kick); /* which turns notifications on if the loop is polling */
+        virtq_suppress(&q->vq->vq);
+    }
+}
+
+/* Return: 0, or -errno if the loop cannot watch the queue. */
+static int open_ring(struct blk_queue *q)
+{
+    int ret =
+        aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
+
+    if (ret == 0) {
+        /* The driver may have added chains without a kick: before DRIVER_OK, or while the queue
+         * was closed. */
+        aio_bh_schedule(&q->more);
+    }
+    return ret;
+}
+
+static void reopen_ring(struct blk_queue *q)
+{
+    throttle_leave(&q->throttle);
+    virtq_unsuppress(&q->vq->vq);
+    if (open_ring(q) == 0) {
+        q->closed = false;
+    } else {
+        virtq_suppress(&q->vq->vq);
+        throttle_retry(&q->throttle); /* the host is out of memory */
+    }
+}
+
+/* By the sizes of the buffers: the driver can change the header after it is read here, but not these.
+ * A flush has no data. */
+static __attribute__((noinline)) void charge(struct blk_queue *q, const struct virtq_chain *c)
+{
+    if (c->in_bytes > 1) {
+        throttle_began(&q->throttle, THROTTLE_READ, 1, c->in_bytes - 1);
+    }
+    if (c->out_bytes > sizeof(struct virtio_blk_outhdr)) {
+        throttle_began(&q->throttle, THROTTLE_WRITE, 1,
+                       c->out_bytes - sizeof(struct virtio_blk_outhdr));
+    }
+}
+
+static __attribute__((noinline)) void end_limited(struct blk_queue *q, bool admitted)
+{
+    if (!admitted) {
+        close_ring(q);
+    } else if (q->closed) {
+        reopen_ring(q);
+    }
+}
+
+/* The limits may admit a request now. */
+static void serve_again(void *opaque)
+{
+    struct blk_queue *q = opaque;
+
+    if (q->closed) {
+        serve(q);
+    }
+}
+
 /* --- start and stop --- */
 
 static int start_in_thread(void *opaque)
 {
     struct blk_queue *q = opaque;
-    int ret;
 
     if (virtq_start(&q->vq->vq, q->blk->dev.mem) < 0) {
         fault(q);
         return 0;
     }
-    ret = aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
-    if (ret == 0) {
-        aio_bh_schedule(&q->more); /* the driver may have added chains before DRIVER_OK */
-    }
-    return ret;
+    q->closed = false;
+    return open_ring(q);
 }
 
 int blk_queue_start(struct blk_queue *q)
@@ -213,6 +300,7 @@ static int stop_in_thread(void *opaque)
 
     aio_handler_remove(&q->kick);
     aio_bh_cancel(&q->more);
+    throttle_leave(&q->throttle);
     q->stopping = true;
     if (q->in_flight == 0) {
         blk_quiesce(q);
@@ -252,6 +340,7 @@ int blk_queue_init(struct blk_queue *q, struct virtio_queue *vq)
     aio_bh_init(q->ctx, &q->more, serve, q);
     blk_complete_init(q);
     blk_held_init(q, blk_host_submit);
+    throttle_waiter_init(&q->throttle, q->blk->group, q->ctx, serve_again, q);
     snprintf(q->name, sizeof(q->name), "%s queue %u", q->blk->name, q->index);
 
     q->requests = aligned_alloc(CACHE_LINE, nr * sizeof(*q->requests));

@@ -131,6 +131,10 @@ static void ranges(struct blk_request *r, enum engine_op op, struct iov_rest out
         status = blk_range_parse(r, &out, bytes);
     }
     if (status == VIRTIO_BLK_S_OK) {
+        /* The host may have to write these zeroes. A discard moves no data. */
+        if (op == ENGINE_WRITE_ZEROES) {
+            throttle_began(&r->q->throttle, THROTTLE_WRITE, 0, blk_range_bytes(r));
+        }
         blk_host_next_range(r);
     } else if (status == VIRTIO_BLK_S_UNSUPP) {
         unsupported(r);

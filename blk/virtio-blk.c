@@ -196,6 +196,7 @@ static void blk_free(struct virtio_device *dev)
     free(blk->queues);
     free(blk->threads);
     blk_partial_destroy(&blk->busy_blocks);
+    throttle_group_destroy(&blk->own_group);
     free(blk);
 }
 
@@ -270,6 +271,10 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
         return error_set(err, -EINVAL, "disk %s: %u queues; at most %d are possible", options->name,
                          nr, VIRTIO_BLK_QUEUES_MAX);
     }
+    r = throttle_check(&options->limits, err);
+    if (r < 0) {
+        return error_prefix(err, r, "disk %s: ", options->name);
+    }
     blk = calloc(1, sizeof(*blk));
     if (!blk) {
         return error_set(err, -ENOMEM, "disk %s: out of memory", options->name);
@@ -281,6 +286,8 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
     blk->block_size = blk->image->block_size ? blk->image->block_size : SECTOR_SIZE;
     blk->host_block = blk->image->align > SECTOR_SIZE ? blk->image->align : SECTOR_SIZE;
     blk_partial_init(&blk->busy_blocks);
+    throttle_group_init(&blk->own_group, &options->limits);
+    blk->group = options->group ? options->group : &blk->own_group;
     blk->merge = options->merge;
     blk->discard = options->discard;
     blk->detect_zeroes = options->detect_zeroes;
@@ -324,6 +331,24 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
 void virtio_blk_retry(struct virtio_device *dev)
 {
     blk_retry(blk_of(dev));
+}
+
+/* --- limits --- */
+
+int virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limits *limits,
+                          struct error *err)
+{
+    int ret = throttle_check(limits, err);
+
+    if (ret == 0) {
+        throttle_group_set(blk_of(dev)->group, limits);
+    }
+    return ret;
+}
+
+struct throttle_limits virtio_blk_get_limits(struct virtio_device *dev)
+{
+    return throttle_group_get(blk_of(dev)->group);
 }
 
 /* --- counters --- */

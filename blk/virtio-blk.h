@@ -8,6 +8,7 @@
 #include "blk/blk-stats.h"
 #include "blk/disk-policy.h"
 #include "blk/latency.h"
+#include "blk/throttle-group.h"
 #include "engine/engine.h"
 #include "iothread/iothread.h"
 #include "virtq/virtio.h"
@@ -32,6 +33,10 @@ struct virtio_blk_options {
     enum virtio_blk_detect detect_zeroes;
     bool merge;                              /* adjacent requests go to the host as one */
     enum virtio_blk_on_error rerror, werror; /* of reads; of all else */
+    struct throttle_limits limits;           /* of this disk alone; all zeroes: none */
+    /* Limits that this disk shares with others, instead of @limits; outlives the device. NULL: it
+     * shares none. */
+    struct throttle_group *group;
     /* A request is held: stop the guest soon. Called once until virtio_blk_retry(). Context: I/O
      * thread. */
     void (*stop)(void *opaque, const char *why);
@@ -68,6 +73,17 @@ void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *ou
  * Context: any thread. A request that completes meanwhile may be in some histograms only.
  */
 void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out);
+
+/**
+ * virtio_blk_set_limits - change the limits of the disk, or of its throttle group
+ * Takes effect at once, also for requests that wait in the ring. Waits for no I/O thread.
+ * virtio_blk_get_limits - the limits in force
+ * Context: any thread; not at the same time as free.
+ * Return: 0, or -EINVAL and @err, as throttle_check(): then nothing has changed.
+ */
+int virtio_blk_set_limits(struct virtio_device *dev, const struct throttle_limits *limits,
+                          struct error *err);
+struct throttle_limits virtio_blk_get_limits(struct virtio_device *dev);
 
 /**
  * virtio_blk_watch - serve queues whose wake-up was lost

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,4 +123,130 @@ unsigned cpus_whole(const struct cpus *c)
         n = c->quota / 100;
     }
     return n ? n : 1;
+}
+
+/* --- lists --- */
+
+/* Takes "N" or "N-M" off *@at. Return: false if there is none. */
+static bool take_range(const char **at, unsigned long *first, unsigned long *last)
+{
+    char *end;
+
+    if (!isdigit((unsigned char)**at)) {
+        return false;
+    }
+    *first = *last = strtoul(*at, &end, 10);
+    if (*end == '-') {
+        if (!isdigit((unsigned char)end[1])) {
+            return false;
+        }
+        *last = strtoul(end + 1, &end, 10);
+    }
+    *at = end;
+    return *first <= *last;
+}
+
+/* Return: false if @list is no list. A CPU from CPU_SETSIZE on is in *@too_large. */
+static bool read_list(const char *list, cpu_set_t *out, unsigned long *too_large)
+{
+    unsigned long first, last;
+
+    CPU_ZERO(out);
+    *too_large = 0;
+    for (const char *at = list;; at++) {
+        if (!take_range(&at, &first, &last)) {
+            return false;
+        }
+        for (unsigned long i = first; i <= last && i < CPU_SETSIZE; i++) {
+            CPU_SET(i, out);
+        }
+        *too_large = last >= CPU_SETSIZE && last > *too_large ? last : *too_large;
+        if (*at != ':' && *at != ',') {
+            return *at == '\0' || *at == '\n';
+        }
+    }
+}
+
+/* What messages call the CPUs of @set: "0-3:8". */
+static const char *format_list(const cpu_set_t *set, char *buf, size_t size)
+{
+    size_t used = 0;
+
+    buf[0] = '\0';
+    for (unsigned i = 0; i < CPU_SETSIZE && used < size; i++) {
+        unsigned last = i;
+
+        if (!CPU_ISSET(i, set)) {
+            continue;
+        }
+        while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set)) {
+            last++;
+        }
+        used += (size_t)snprintf(buf + used, size - used, last > i ? "%s%u-%u" : "%s%u",
+                                 used ? ":" : "", i, last);
+        i = last;
+    }
+    return buf;
+}
+
+/* A file of /sys/devices/system/cpu; empty if it cannot be read. */
+static void read_system_list(const char *root, const char *file, cpu_set_t *out)
+{
+    char dir[PATH_MAX], line[4096];
+    unsigned long too_large;
+
+    CPU_ZERO(out);
+    if (snprintf(dir, sizeof(dir), "%s/sys/devices/system/cpu", root) < (int)sizeof(dir) &&
+        read_line(dir, file, line, sizeof(line)) && !read_list(line, out, &too_large)) {
+        CPU_ZERO(out);
+    }
+}
+
+static int check_cpu(unsigned cpu, const char *where, const char *root, struct error *err)
+{
+    cpu_set_t present, online, isolated, allowed;
+    char list[128];
+
+    read_system_list(root, "present", &present);
+    read_system_list(root, "online", &online);
+    read_system_list(root, "isolated", &isolated);
+    if (CPU_COUNT(&present) && !CPU_ISSET(cpu, &present)) {
+        return error_set(err, -EINVAL, "%s: this host has no CPU %u; it has %s", where, cpu,
+                         format_list(&present, list, sizeof(list)));
+    }
+    if (CPU_COUNT(&online) && !CPU_ISSET(cpu, &online)) {
+        return error_set(err, -EINVAL, "%s: CPU %u is offline; online are %s", where, cpu,
+                         format_list(&online, list, sizeof(list)));
+    }
+    /* Isolated CPUs (isolcpus=) are in the affinity only of those who ask for them. */
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && !CPU_ISSET(cpu, &allowed) &&
+        !CPU_ISSET(cpu, &isolated)) {
+        return error_set(err, -EINVAL,
+                         "%s: this process may not use CPU %u, only %s (taskset, cpuset of the "
+                         "control group)",
+                         where, cpu, format_list(&allowed, list, sizeof(list)));
+    }
+    return 0;
+}
+
+int cpus_parse(const char *list, const char *where, const char *root, cpu_set_t *out,
+               struct error *err)
+{
+    unsigned long too_large;
+    int ret = 0;
+
+    if (!read_list(list, out, &too_large)) {
+        return error_set(err, -EINVAL, "%s: '%s' is no list of CPUs; it takes one like 0:2-5",
+                         where, list);
+    }
+    if (too_large) {
+        return error_set(err, -EINVAL, "%s: there is no CPU %lu; at most %d are possible", where,
+                         too_large, CPU_SETSIZE);
+    }
+    for (unsigned i = 0; i < CPU_SETSIZE && ret == 0; i++) {
+        if (CPU_ISSET(i, out)) {
+            ret = check_cpu(i, where, root, err);
+        }
+    }
+    return ret;
 }

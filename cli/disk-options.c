@@ -6,6 +6,7 @@
 
 #include "cli/choices.h"
 #include "cli/disk-options.h"
+#include "cli/limit-options.h"
 
 /* --- choices --- */
 
@@ -267,6 +268,7 @@ const struct option_key disk_keys[] = {
      .help = "offer packed virtqueues; default off",
      .more = "This ring format touches fewer cache lines.",
      OPTION_AT(struct disk_args, disk.device.packed)},
+    LIMIT_KEYS(struct disk_args, disk.device.limits, disk.throttle_group),
     {.name = "delay",
      .kind = OPTION_TIME,
      .metavar = "TIME",

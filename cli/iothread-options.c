@@ -5,6 +5,7 @@
 
 #include "aio/policy/policy.h"
 #include "cli/choices.h"
+#include "cli/cpus.h"
 #include "cli/iothread-options.h"
 
 const struct option_key iothread_keys[] = {
@@ -15,6 +16,14 @@ const struct option_key iothread_keys[] = {
      .min = 1,
      .max = IOTHREAD_ID_MAX,
      OPTION_AT(struct iothread_args, io.id)},
+    {.name = "cpus",
+     .metavar = "LIST",
+     .help = "CPUs of the host where the thread runs, as 0:2-5; default any",
+     .more = "A range has a hyphen; a colon, or two commas, separate CPUs and ranges. Worker "
+             "threads of "
+             "its disks run there, too.",
+     .min = 1,
+     OPTION_AT(struct iothread_args, cpus)},
     {.name = "poll-policy",
      .kind = OPTION_CHOICE,
      .metavar = "POLICY",
@@ -121,7 +130,7 @@ static int plan_iothread(struct iothread_config *io, const struct iothread_list 
     *io = from->io;
     io->fdmon = aio_fdmon_name(from->fdmon);
     io->poll.policy = poll_policy_at(from->policy);
-    return 0;
+    return from->cpus ? cpus_parse(from->cpus, "--iothread: cpus", "", &io->cpus, err) : 0;
 }
 
 int iothread_list_plan(const struct iothread_list *list, struct iothread_config out[IOTHREADS_MAX],

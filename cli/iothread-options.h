@@ -13,8 +13,9 @@
  * iothread_list_plan(). */
 struct iothread_args {
     struct iothread_config io;
-    unsigned policy; /* poll_policy_at() */
-    unsigned fdmon;  /* aio_fdmon_name() */
+    unsigned policy;  /* poll_policy_at() */
+    unsigned fdmon;   /* aio_fdmon_name() */
+    const char *cpus; /* cpus_parse(); NULL: any */
 };
 
 struct iothread_list {

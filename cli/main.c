@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/man-page.h"
 #include "cli/suggest.h"
 #include "cli/version.h"
@@ -118,10 +119,14 @@ static int help_main(const struct command *cmd, int argc, char **argv)
 {
     struct error err = {""};
 
-    /* For the Makefile: from docs/pollux.1 to the page that is installed. */
+    /* For the Makefile: from docs/pollux.1 to the page that is installed, and shell completions. */
     if (argc > 0 && !strcmp(argv[0], "--man")) {
         return man_page(commands, stdin, stdout, &err) < 0 ? command_fail(cmd, err.msg)
                                                            : EXIT_STATUS_OK;
+    }
+    if (argc > 1 && !strcmp(argv[0], "--completion")) {
+        return completion_write(commands, argv[1], stdout, &err) < 0 ? command_fail(cmd, err.msg)
+                                                                     : EXIT_STATUS_OK;
     }
     if (argc > 0) {
         const struct command *about = find_command(argv[0]);

@@ -66,6 +66,11 @@ static const struct option_key cpus_keys[] = {
     {.name = NULL},
 };
 
+static const struct option_key vcpu_cpus_keys[] = {
+    {.name = "vcpu-cpus", .metavar = "LIST", .min = 1, OPTION_AT(struct run_config, vcpu_cpus)},
+    {.name = NULL},
+};
+
 static const struct option_key memory_keys[] = {
     {.name = "size",
      .kind = OPTION_SIZE,
@@ -95,6 +100,10 @@ const struct option run_options[] = {
      .keys = append_keys,
      .plain = true},
     {.name = "cpus", .help = "virtual CPUs, 1 to 64; default 1", .keys = cpus_keys, .plain = true},
+    {.name = "vcpu-cpus",
+     .help = "CPUs of the host where virtual CPUs run, as 0:2-5; default any",
+     .keys = vcpu_cpus_keys,
+     .plain = true},
     {.name = "memory", .help = "guest memory", .keys = memory_keys, .target = the_memory},
     {.name = "iothread",
      .help = IOTHREAD_OPTION_HELP,

@@ -10,6 +10,7 @@
 struct run_config {
     const char *kernel, *initrd, *append;
     uint64_t cpus;
+    const char *vcpu_cpus; /* cpus_parse(); NULL: any */
     struct {
         uint64_t size;
         bool shared;
@@ -33,6 +34,7 @@ struct run_plan {
     struct iothread_config iothreads[IOTHREADS_MAX];
     struct disk_config disks[MACHINE_DISKS_MAX];
     char names[MACHINE_DISKS_MAX][DISK_NAME_MAX]; /* of the disks */
+    struct throttle_group throttle_groups[MACHINE_DISKS_MAX];
     struct machine_config machine;
 };
 

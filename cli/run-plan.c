@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/cpus.h"
+#include "cli/limit-options.h"
 #include "cli/outputs.h"
 #include "cli/run-options.h"
 
@@ -42,6 +44,12 @@ int run_plan_init(struct run_plan *plan, const struct run_config *c, struct erro
         .disks = plan->disks,
         .nr_disks = c->nr_disks,
     };
+    if (c->vcpu_cpus) {
+        ret = cpus_parse(c->vcpu_cpus, "--vcpu-cpus", "", &plan->machine.vcpu_cpus, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
     ret = iothread_list_plan(&c->iothreads, plan->iothreads, err);
     if (ret < 0) {
         return ret;
@@ -54,5 +62,5 @@ int run_plan_init(struct run_plan *plan, const struct run_config *c, struct erro
             return ret;
         }
     }
-    return 0;
+    return limits_plan(plan->disks, c->nr_disks, plan->throttle_groups, err);
 }

@@ -2,6 +2,6 @@
 #ifndef POLLUX_CLI_VERSION_H
 #define POLLUX_CLI_VERSION_H
 
-#define POLLUX_VERSION "0.1.0"
+#define POLLUX_VERSION "0.2.0"
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/limit-options.h"
 #include "cli/outputs.h"
 #include "cli/qmp-socket.h"
 #include "cli/trace-file.h"
@@ -163,5 +164,5 @@ int vhost_plan_init(struct vhost_plan *plan, const struct vhost_config_args *c, 
         }
         plan->modes[i] = (unsigned)octal(c->disks[i].socket_mode);
     }
-    return 0;
+    return limits_plan(plan->disks, plan->nr_disks, plan->throttle_groups, err);
 }

@@ -33,6 +33,7 @@ struct vhost_plan {
     unsigned nr_iothreads, nr_disks;
     struct iothread_config iothreads[IOTHREADS_MAX];
     struct disk_config disks[VHOST_DISKS_MAX];
+    struct throttle_group throttle_groups[VHOST_DISKS_MAX];
     char names[VHOST_DISKS_MAX][DISK_NAME_MAX];
     unsigned modes[VHOST_DISKS_MAX]; /* of the sockets */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
+#include "base/pinned-thread.h"
 #include "base/thread-mask.h"
 #include "iothread/iothread.h"
 
@@ -79,14 +80,14 @@ static void wait_for(sem_t *sem)
  * Returns when the thread owns the loop: until then iothread_call() would take its caller for the
  * owner and run the function in the wrong thread.
  */
-static int create_thread(struct iothread *io)
+static int create_thread(struct iothread *io, const cpu_set_t *cpus)
 {
     sigset_t old;
     int r;
 
     sem_init(&io->running, 0, 0);
     thread_mask_enter(&old);
-    r = pthread_create(&io->thread, NULL, iothread_main, io);
+    r = pinned_thread_create(&io->thread, cpus, iothread_main, io);
     thread_mask_leave(&old);
     if (r == 0) {
         wait_for(&io->running);
@@ -123,7 +124,7 @@ int iothread_new(const struct iothread_config *config, struct iothread **out, st
     aio_bh_init(io->ctx, &io->stop_bh, stop_cb, io);
     aio_bh_init(io->ctx, &io->account_bh, account_cb, io);
     sem_init(&io->answered, 0, 0);
-    r = create_thread(io);
+    r = create_thread(io, &config->cpus);
     if (r < 0) {
         error_set(err, r, "cannot start I/O thread %s: %s", io->id, strerror(-r));
         aio_context_free(io->ctx);

@@ -5,6 +5,8 @@
 #ifndef POLLUX_IOTHREAD_IOTHREAD_H
 #define POLLUX_IOTHREAD_IOTHREAD_H
 
+#include <sched.h>
+
 #include "aio/aio.h"
 
 #define IOTHREAD_ID_MAX 15 /* the kernel's limit for a thread name, which the id becomes */
@@ -18,6 +20,7 @@ struct iothread_config {
     unsigned max_batch;  /* as there */
     const char *record;  /* as there */
     struct trace *trace; /* NULL: none; outlives the thread */
+    cpu_set_t cpus; /* where the thread runs, and the worker threads it starts; empty: anywhere */
 };
 
 /**

@@ -3,6 +3,7 @@
 #ifndef POLLUX_KVM_MACHINE_CONFIG_H
 #define POLLUX_KVM_MACHINE_CONFIG_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct machine_ports {
 
 struct machine_config {
     unsigned cpus;           /* 1..MACHINE_CPUS_MAX */
+    cpu_set_t vcpu_cpus;     /* CPUs of the host where vCPU threads run; empty: anywhere */
     uint64_t memory;         /* bytes, a multiple of 4096 */
     bool memory_shared;      /* from a memfd, MAP_SHARED */
     const char *kernel;      /* bzImage or ELF with a PVH note; NULL: kernel_data */

@@ -238,6 +238,7 @@ static int build(struct machine *m, const struct machine_config *config, struct 
         if (ret == 0) {
             m->nr_vcpus++;
             add_track(&m->vcpus[i], config->trace);
+            m->vcpus[i].cpus = config->vcpu_cpus;
         }
     }
     return ret;

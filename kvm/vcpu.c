@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
+#include "base/pinned-thread.h"
 #include "base/thread-mask.h"
 #include "kvm/cpu-state.h"
 #include "kvm/cpuid.h"
@@ -251,7 +252,7 @@ int vcpu_start(struct vcpu *v, struct error *err)
 
     sigaction(STOP_SIGNAL, &act, NULL);
     thread_mask_enter(&old);
-    num = pthread_create(&v->thread, NULL, vcpu_thread, v);
+    num = pinned_thread_create(&v->thread, &v->cpus, vcpu_thread, v);
     thread_mask_leave(&old);
     if (num) {
         return error_set(err, -num, "thread for vCPU %u: %s", v->index, strerror(num));

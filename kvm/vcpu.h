@@ -32,6 +32,7 @@ struct vcpu {
     const struct vcpu_ops *ops;
     void *opaque;
     struct trace_track *trace; /* NULL: none; set before vcpu_start() */
+    cpu_set_t cpus;            /* where the thread runs; empty: anywhere; likewise */
 
     pthread_t thread;
     bool created; /* a thread that has not been joined */

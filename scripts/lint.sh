@@ -35,6 +35,17 @@ licence() {
     }
 }
 
+# The program, the list of changes and the package.
+versions() {
+    version=$(sed -n 's/.*POLLUX_VERSION "\(.*\)"/\1/p' cli/version.h)
+    for found in "$(sed -n 's/^## //p' CHANGELOG.md | head -n 1)" \
+        "$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)"; do
+        [ "$found" = "$version" ] && continue
+        echo "cli/version.h has $version; CHANGELOG.md or debian/changelog begins with $found"
+        return 1
+    done
+}
+
 # Arrows go one way: a room may include itself and what is to its left. Guest images that pollux
 # carries are seen by cli and bench only; tests see everything.
 ROOMS="base trace aio engine iothread virtq blk vhost kvm control cli bench"
@@ -58,7 +69,8 @@ room_order() {
 # Headers that other rooms may include; every other header belongs to its folder.
 PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/waits/replay
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
-    virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue) blk/(disk|virtio-blk|latency|blk-stats|disk-policy)
+    virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue)
+    blk/(disk|virtio-blk|latency|blk-stats|disk-policy|throttle|throttle-group)
     vhost/server control/(qmp|target) kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
@@ -94,6 +106,7 @@ shell_checks() { scripts | sort -u | xargs shellcheck -x -S warning; }
 
 check "formatting (clang-format)" format
 check "licence lines" licence
+check "versions" versions
 check "order of the rooms" room_order
 check "private headers" private_headers
 check "struct error is initialised" error_init

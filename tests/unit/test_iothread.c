@@ -2,6 +2,7 @@
 /* I/O threads: start, calls into them, parameters while they run, stop. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <string.h>
@@ -62,6 +63,39 @@ START_TEST(the_thread_carries_its_id)
     ck_assert_str_eq(name, "io0");
     ck_assert_str_eq(iothread_id(io), "io0");
     iothread_free(io);
+}
+END_TEST
+
+static int note_cpus(void *opaque)
+{
+    return sched_getaffinity(0, sizeof(cpu_set_t), opaque) < 0 ? -errno : 0;
+}
+
+START_TEST(the_thread_runs_on_its_cpus_only)
+{
+    struct iothread_config config = {.id = "io0", .fdmon = aio_fdmon_name(_i)};
+    struct error err = {""};
+    cpu_set_t all, got;
+    struct iothread *io;
+
+    poll_params_default(&config.poll);
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+    for (unsigned i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &all)) {
+            CPU_ZERO(&config.cpus);
+            CPU_SET(i, &config.cpus);
+            ck_assert_msg(iothread_new(&config, &io, &err) == 0, "%s", err.msg);
+            ck_assert_int_eq(iothread_call(io, note_cpus, &got), 0);
+            ck_assert(CPU_EQUAL(&got, &config.cpus));
+            iothread_free(io);
+        }
+    }
+    CPU_ZERO(&config.cpus);
+    CPU_SET(CPU_SETSIZE - 1, &config.cpus); /* hardly any host has it */
+    if (!CPU_ISSET(CPU_SETSIZE - 1, &all)) {
+        ck_assert_int_eq(iothread_new(&config, &io, &err), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(err.msg, "cannot start I/O thread io0"));
+    }
 }
 END_TEST
 
@@ -255,6 +289,7 @@ int main(void)
 
     tcase_add_loop_test(t, a_call_runs_in_the_thread_even_right_after_its_start, 0, monitors);
     tcase_add_loop_test(t, the_thread_carries_its_id, 0, monitors);
+    tcase_add_loop_test(t, the_thread_runs_on_its_cpus_only, 0, monitors);
     tcase_add_loop_test(t, a_call_from_the_thread_itself_runs_at_once, 0, monitors);
     tcase_add_loop_test(t, a_thread_that_hangs_is_asked_with_a_time_limit, 0, monitors);
     tcase_add_test(t, an_id_has_1_to_15_characters);

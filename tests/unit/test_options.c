@@ -453,10 +453,48 @@ START_TEST(discard_zeroes_and_sharing_reach_the_plan)
 }
 END_TEST
 
+START_TEST(limits_reach_the_plan_and_groups_share_theirs)
+{
+    const struct throttle_limits *l;
+
+    ck_assert_int_eq(
+        RUN("--kernel", "k", "--disk",
+            "file=a,iops=1000,iops-max=5000,iops-max-length=10,bps-wr=50M,iops-size=4K", "--disk",
+            "file=b,throttle-group=slow", "--disk", "file=c,throttle-group=slow,bps=1M", "--disk",
+            "file=d,throttle-group=slow,bps=1M", "--disk", "file=e,throttle-group=x"),
+        0);
+    l = &plan.disks[0].device.limits;
+    ck_assert_uint_eq(l->rate[THROTTLE_IOPS].avg, 1000);
+    ck_assert_uint_eq(l->rate[THROTTLE_IOPS].max, 5000);
+    ck_assert_uint_eq(l->rate[THROTTLE_IOPS].max_length, 10);
+    ck_assert_uint_eq(l->rate[THROTTLE_BPS_WR].avg, 50 << 20);
+    ck_assert_uint_eq(l->iops_size, 4096);
+    ck_assert_ptr_null(plan.disks[0].device.group);
+    for (unsigned i = 1; i < 4; i++) {
+        ck_assert_ptr_eq(plan.disks[i].device.group, &plan.throttle_groups[1]);
+    }
+    ck_assert_uint_eq(throttle_group_get(&plan.throttle_groups[1]).rate[THROTTLE_BPS].avg, 1 << 20);
+    ck_assert_ptr_eq(plan.disks[4].device.group, &plan.throttle_groups[4]);
+    ck_assert(!throttle_group_limited(&plan.throttle_groups[4]));
+}
+END_TEST
+
 static const struct {
     char *argv[6];
     const char *message;
 } wrong_runs[] = {
+    {{"--kernel", "k", "--vcpu-cpus", "0-"},
+     "--vcpu-cpus: '0-' is no list of CPUs; it takes one like 0:2-5"},
+    {{"--kernel", "k", "--iothread", "id=a,cpus=x"},
+     "--iothread: cpus: 'x' is no list of CPUs; it takes one like 0:2-5"},
+    {{"--kernel", "k", "--disk", "file=x,iops=1,iops-rd=1"},
+     "--disk: iops and iops-rd exclude each other"},
+    {{"--kernel", "k", "--disk", "file=x,bps-max=1M"},
+     "--disk: bps-max needs bps, the rate outside of bursts"},
+    {{"--kernel", "k", "--disk", "file=x,iops=1,throttle-group=g", "--disk",
+      "file=y,iops=2,throttle-group=g"},
+     "--disk: disk1 has other limits than a disk before it in throttle-group=g; give them with one "
+     "disk of the group"},
     {{"--kernel", "k", "--disk", "file=x,engine=linux-aio,cache=writethrough"},
      "--disk: engine=linux-aio would block on cache=writethrough: use engine=threads or "
      "engine=io_uring, or cache=none or cache=directsync"},
@@ -694,6 +732,7 @@ int main(void)
     tcase_add_test(run, the_guest_s_block_is_512_bytes_unless_named);
     tcase_add_test(run, raw_is_the_only_format);
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
+    tcase_add_test(run, limits_reach_the_plan_and_groups_share_theirs);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
     tcase_add_test(run, errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The environment of the process: ignored signals, a terminal, CPUs. */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pty.h>
 #include <sched.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utmp.h>
@@ -153,6 +155,66 @@ START_TEST(the_quota_of_v1_is_that_of_the_cpu_controller)
 }
 END_TEST
 
+static const struct {
+    const char *list, *message; /* NULL: fine */
+    int count;
+} lists[] = {
+    {"1", NULL, 1},
+    {"0-1", NULL, 2},
+    {"1:0", NULL, 2},
+    {"0,1", NULL, 2},
+    {"7", "--x: this host has no CPU 7; it has 0-5", 0},
+    {"0-99999999999999999999",
+     "--x: there is no CPU 18446744073709551615; at most 1024 are possible", 0},
+    {"0:4", "--x: CPU 4 is offline; online are 0-3:5", 0},
+    {"3", "--x: this process may not use CPU 3, only 0-1 (taskset, cpuset of the control group)",
+     0},
+    {"0-2", NULL, 3}, /* 2 is isolated */
+    {"", "--x: '' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"a", "--x: 'a' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"-1", "--x: '-1' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"1-", "--x: '1-' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"1-0", "--x: '1-0' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"0:", "--x: '0:' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"0 1", "--x: '0 1' is no list of CPUs; it takes one like 0:2-5", 0},
+    {"0x1", "--x: '0x1' is no list of CPUs; it takes one like 0:2-5", 0},
+};
+
+static bool fake_affinity; /* CPUs 0 and 1, whatever this host has */
+
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    if (!fake_affinity) {
+        return (int)syscall(SYS_sched_getaffinity, pid, size, set) < 0 ? -1 : 0;
+    }
+    CPU_ZERO(set);
+    CPU_SET(0, set);
+    CPU_SET(1, set);
+    return 0;
+}
+
+START_TEST(a_wrong_list_of_cpus_is_refused)
+{
+    struct error err = {""};
+    cpu_set_t set;
+    int ret;
+
+    fake_affinity = true;
+    put("sys/devices/system/cpu/present", "0-5\n");
+    put("sys/devices/system/cpu/online", "0-3,5\n");
+    put("sys/devices/system/cpu/isolated", "2\n");
+    ret = cpus_parse(lists[_i].list, "--x", root, &set, &err);
+    if (lists[_i].message) {
+        ck_assert_int_eq(ret, -EINVAL);
+        ck_assert_str_eq(err.msg, lists[_i].message);
+    } else {
+        ck_assert_msg(ret == 0, "%s", err.msg);
+        ck_assert_int_eq(CPU_COUNT(&set), lists[_i].count);
+        ck_assert(CPU_ISSET(1, &set));
+    }
+}
+END_TEST
+
 START_TEST(affinity_counts)
 {
     struct cpus c;
@@ -184,6 +246,7 @@ int main(void)
     tcase_add_test(cpus, without_control_groups_there_is_no_quota);
     tcase_add_test(cpus, the_least_quota_of_v2_groups_counts);
     tcase_add_test(cpus, the_quota_of_v1_is_that_of_the_cpu_controller);
+    tcase_add_loop_test(cpus, a_wrong_list_of_cpus_is_refused, 0, sizeof(lists) / sizeof(lists[0]));
     tcase_add_test(cpus, affinity_counts);
     suite_add_tcase(s, cpus);
     return suite_run(s);
