@@ -26,7 +26,6 @@ struct blk_queue {
     struct aio_deferred publish; /* used elements to be published at the end of the turn */
     bool kick_unread;            /* the eventfd has fired; read before the loop blocks again */
     bool stopping;               /* no new chains; the last completion posts @quiet */
-    bool closed;                 /* by its limits: the loop does not look at the ring */
     unsigned in_flight;
     unsigned nr_pushed;
     int until_timed;  /* requests to come before the next timed one */
@@ -44,7 +43,10 @@ struct blk_queue {
     struct blk_bounce_pool bounce;
     struct blk_grants grants;
     struct blk_held held;
+
+    /* Of a disk with limits. */
     struct throttle_waiter throttle;
+    bool closed; /* by its limits: the loop does not look at the ring */
 
     /* Fixed, or of the thread that starts and stops the device. */
     unsigned index;

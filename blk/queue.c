@@ -55,14 +55,16 @@ static void fault(struct blk_queue *q)
 }
 
 static void charge(struct blk_queue *q, const struct virtq_chain *c);
-static void end_limited(struct blk_queue *q, bool admitted);
+static void serve_limited(struct blk_queue *q);
 
 /*
  * Takes chains until the known ones are used up, or *@budget is, or BATCH of them are taken, and
  * starts them. Return: as virtq_pop(), of the last one.
- * @limited: only one, which is charged.
+ * @limited: only one, which is charged; a constant, so that the queues of a disk without limits have
+ * code of their own.
  */
-static int take_batch(struct blk_queue *q, unsigned *budget, bool limited)
+static inline __attribute__((always_inline)) int take_batch(struct blk_queue *q, unsigned *budget,
+                                                            bool limited)
 {
     struct virtqueue *vq = &q->vq->vq;
     struct blk_request *batch[BATCH];
@@ -88,7 +90,7 @@ static int take_batch(struct blk_queue *q, unsigned *budget, bool limited)
     }
     *budget -= n;
     store_relaxed(&q->in_flight, q->in_flight + n);
-    if (__builtin_expect(limited, 0) && n) {
+    if (limited && n) {
         charge(q, &batch[0]->chain);
     }
     for (unsigned i = 0; i < n; i++) {
@@ -101,34 +103,38 @@ static int take_batch(struct blk_queue *q, unsigned *budget, bool limited)
     return vq->fault.what ? -EINVAL : ret;
 }
 
+/* Submits what was taken in this turn. @ret: of the last take_batch(). Return: false: a fault. */
+static inline bool end_turn(struct blk_queue *q, unsigned taken, int ret)
+{
+    virtq_prefetch_used(&q->vq->vq, taken);
+    blk_merge_submit(q);
+    if (ret < 0) {
+        fault(q);
+        return false;
+    }
+    if (taken) {
+        aio_count_batch(&q->kick, taken);
+    }
+    return true;
+}
+
 static void serve(void *opaque)
 {
     struct blk_queue *q = opaque;
     struct virtqueue *vq = &q->vq->vq;
-    bool limited = throttle_group_limited(q->throttle.group), admitted = true;
     unsigned budget = vq->size;
-    int ret = 0;
+    int ret;
 
+    if (__builtin_expect(throttle_group_limited(q->throttle.group), 0)) {
+        serve_limited(q);
+        return;
+    }
     /* A driver that made several chains available has perhaps added more by now: one more look at
      * the ring costs less than another turn. */
     do {
-        if (__builtin_expect(limited, 0) && !(admitted = throttle_admit(&q->throttle))) {
-            break;
-        }
-        ret = take_batch(q, &budget, limited);
+        ret = take_batch(q, &budget, false);
     } while (ret > 0 && budget && (virtq_has_known_work(vq) || budget + 1 < vq->size));
-    virtq_prefetch_used(vq, vq->size - budget);
-    blk_merge_submit(q);
-    if (ret < 0) {
-        fault(q);
-        return;
-    }
-    if (budget < vq->size) {
-        aio_count_batch(&q->kick, vq->size - budget);
-    }
-    if (__builtin_expect(limited || q->closed, 0)) {
-        end_limited(q, admitted);
-    }
+    end_turn(q, vq->size - budget, ret);
 }
 
 bool blk_queue_serve(struct blk_queue *q)
@@ -252,8 +258,22 @@ static __attribute__((noinline)) void charge(struct blk_queue *q, const struct v
     }
 }
 
-static __attribute__((noinline)) void end_limited(struct blk_queue *q, bool admitted)
+static __attribute__((noinline)) void serve_limited(struct blk_queue *q)
 {
+    struct virtqueue *vq = &q->vq->vq;
+    unsigned budget = vq->size;
+    bool admitted;
+    int ret = 0;
+
+    do {
+        admitted = throttle_admit(&q->throttle);
+        if (admitted) {
+            ret = take_batch(q, &budget, true);
+        }
+    } while (admitted && ret > 0 && budget);
+    if (!end_turn(q, vq->size - budget, ret)) {
+        return;
+    }
     if (!admitted) {
         close_ring(q);
     } else if (q->closed) {
@@ -267,7 +287,7 @@ static void serve_again(void *opaque)
     struct blk_queue *q = opaque;
 
     if (q->closed) {
-        serve(q);
+        serve_limited(q);
     }
 }
 
