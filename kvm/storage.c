@@ -118,7 +118,7 @@ int storage_resize(struct storage *s, unsigned i, const char *name, struct error
 {
     struct resize r = {.disk = &s->disks[i], .name = name, .err = err};
 
-    int ret = virtio_mmio_change_config(&s->disks[i].transport, update_size, &r);
+    int ret = virtio_transport_change_config(&s->disks[i].transport.common, update_size, &r);
 
     return ret == -ETIMEDOUT
                ? error_set(err, ret, "the disk does not answer; its size is unchanged")
@@ -128,7 +128,7 @@ int storage_resize(struct storage *s, unsigned i, const char *name, struct error
 void storage_stop(struct storage *s)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        virtio_mmio_stop(&s->disks[i].transport);
+        virtio_transport_stop(&s->disks[i].transport.common);
     }
 }
 
@@ -137,7 +137,7 @@ void storage_destroy(struct storage *s)
     for (unsigned i = 0; i < s->nr_disks; i++) {
         struct storage_disk *d = &s->disks[i];
 
-        virtio_mmio_stop(&d->transport);
+        virtio_transport_stop(&d->transport.common);
         virtio_mmio_destroy(&d->transport);
         disk_free_device(&d->disk);
     }

@@ -76,7 +76,7 @@ static uint32_t get(unsigned offset)
 static void put(unsigned offset, uint32_t value)
 {
     uint8_t before = virtio_status(f->dev), after;
-    struct virtqueue *vq = &f->dev->queues[mmio.queue_sel % f->dev->nr_queues].vq;
+    struct virtqueue *vq = &f->dev->queues[mmio.common.queue_sel % f->dev->nr_queues].vq;
     uint64_t desc = vq->desc_gpa, avail = vq->avail_gpa, used = vq->used_gpa;
     uint16_t size = vq->size;
     bool ready = vq->ready;
@@ -260,7 +260,7 @@ static void run(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < f->dev->nr_queues; i++) {
         device_works(f, i, kick, NULL);
     }
-    virtio_mmio_stop(&mmio);
+    virtio_transport_stop(&mmio.common);
     virtio_mmio_destroy(&mmio);
     device_end(f);
 }
