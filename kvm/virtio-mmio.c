@@ -9,6 +9,7 @@
 
 #include "base/barrier.h"
 #include "kvm/virtio-mmio.h"
+#include "kvm/vm-events.h"
 
 #define MAGIC       0x74726976 /* "virt" */
 #define VERSION     2

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "kvm/virtio-mmio.h"
-#include "kvm/vm.h"
+#include "kvm/vm-events.h"
 #include "tests/fuzz/device.h"
 
 enum code {

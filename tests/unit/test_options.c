@@ -524,7 +524,7 @@ START_TEST(too_many_disks_are_refused)
     }
     ck_assert_int_eq(run_parse(2 + 2 * MACHINE_DISKS_MAX, argv), 0);
     ck_assert_int_eq(run_parse(2 + 2 * (MACHINE_DISKS_MAX + 1), argv), -EINVAL);
-    ck_assert_str_eq(err.msg, "--disk: a machine has interrupts for 18 disks at most");
+    ck_assert_str_eq(err.msg, "--disk: a machine has room for 31 disks at most");
 }
 END_TEST
 
