@@ -178,15 +178,20 @@ void virtio_mmio_access(struct virtio_mmio *t, unsigned offset, void *data, unsi
     pthread_mutex_unlock(&t->common.lock);
 }
 
+/* All queues have one notification register. With a single queue any value is its kick: a doorbell,
+ * which KVM matches without decoding the instruction. */
 static int connect_queues(struct virtio_mmio *t, const struct vm *vm)
 {
+    uint64_t notify = t->base + VIRTIO_MMIO_QUEUE_NOTIFY;
+    unsigned nr = t->common.dev->nr_queues;
     int ret = 0;
 
-    for (unsigned i = 0; ret == 0 && i < t->common.dev->nr_queues; i++) {
+    for (unsigned i = 0; ret == 0 && i < nr; i++) {
         struct virtio_queue *q = &t->common.dev->queues[i];
 
         q->call_fd = t->irqfd;
-        ret = vm_ioeventfd(vm, q->kick_fd, t->base + VIRTIO_MMIO_QUEUE_NOTIFY, i);
+        ret =
+            nr == 1 ? vm_doorbell(vm, q->kick_fd, notify) : vm_ioeventfd(vm, q->kick_fd, notify, i);
     }
     return ret;
 }

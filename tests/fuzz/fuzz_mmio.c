@@ -62,6 +62,11 @@ int vm_ioeventfd(const struct vm *vm, int fd, uint64_t gpa, uint32_t value)
     return 0;
 }
 
+int vm_doorbell(const struct vm *vm, int fd, uint64_t gpa)
+{
+    return 0;
+}
+
 /* --- accesses --- */
 
 static uint32_t get(unsigned offset)

@@ -26,6 +26,7 @@ static struct fake_kvm {
         int fd; /* -1: unused */
         uint64_t gpa;
     } doorbell[FAKE_DOORBELLS];
+    unsigned ioeventfds; /* vm_ioeventfd(): bit i for value i */
     bool refuse_doorbells, refuse_routes, refuse_irqfds;
     struct vm_msi_route sent[FAKE_GSIS]; /* messages, oldest first */
     unsigned nr_sent;
@@ -121,6 +122,7 @@ int vm_irqfd_remove(const struct vm *vm, int fd, unsigned gsi)
 
 int vm_ioeventfd(const struct vm *vm, int fd, uint64_t gpa, uint32_t value)
 {
+    kvm.ioeventfds |= 1u << value;
     return 0;
 }
 
