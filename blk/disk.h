@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A disk: an image, an engine, and the virtio-blk device that serves it on I/O threads, made from
- * one configuration. `pollux run` puts it behind virtio-mmio, `pollux vhost-user` behind a socket.
+ * one configuration. `pollux run` puts it behind virtio-mmio or virtio-pci, `pollux vhost-user`
+ * behind a socket.
  */
 #ifndef POLLUX_BLK_DISK_H
 #define POLLUX_BLK_DISK_H
@@ -10,8 +11,15 @@
 #include "engine/image.h"
 #include "iothread/iothread-set.h"
 
+/* Where the guest of `pollux run` finds the disk. */
+enum disk_transport {
+    DISK_TRANSPORT_MMIO,
+    DISK_TRANSPORT_PCI,
+};
+
 struct disk_config {
-    const char *name; /* "disk0": messages and statistics */
+    const char *name;              /* "disk0": messages and statistics */
+    enum disk_transport transport; /* of a machine's disk; a front end of vhost-user has its own */
     struct image_config image;
     const struct engine_ops *engine;
     bool engine_named; /* false: another one replaces linux-aio if that would block */

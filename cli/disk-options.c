@@ -118,6 +118,27 @@ static const char *error_about(unsigned i)
     return about[i];
 }
 
+static const char *transport_name(unsigned i)
+{
+    static const char *const names[] = {
+        [DISK_TRANSPORT_MMIO] = "mmio",
+        [DISK_TRANSPORT_PCI] = "pci",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
+static const char *transport_about(unsigned i)
+{
+    static const char *const about[] = {
+        [DISK_TRANSPORT_MMIO] =
+            "virtio-mmio; all queues of a disk share an interrupt of the I/O APIC",
+        [DISK_TRANSPORT_PCI] = "virtio-pci; each queue has an MSI-X interrupt of its own",
+    };
+
+    return about[i];
+}
+
 /* --- keys --- */
 
 const struct option_key disk_keys[] = {
@@ -165,6 +186,14 @@ const struct option_key disk_keys[] = {
              "the first again. The --iothread may come later on the command line.",
      .min = 1,
      OPTION_AT(struct disk_args, iothread)},
+    {.name = "transport",
+     .kind = OPTION_CHOICE,
+     .metavar = "TRANSPORT",
+     .help = "how the guest of pollux run finds the disk; default mmio",
+     .more = "A machine has up to 31 disks, up to 18 of them with transport=mmio.",
+     .choice = transport_name,
+     .about = transport_about,
+     OPTION_AT(struct disk_args, transport)},
     {.name = "engine",
      .kind = OPTION_CHOICE,
      .metavar = "ENGINE",
@@ -314,6 +343,7 @@ void disk_args_init(struct disk_args *d)
                  .device = {.merge = true, .werror = VIRTIO_BLK_ENOSPC}},
         .engine = DISK_ENGINE_DEFAULT,
         .format = DISK_FORMAT_DEFAULT,
+        .transport = DISK_TRANSPORT_DEFAULT,
     };
 }
 
@@ -442,6 +472,7 @@ int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_
     snprintf(name, DISK_NAME_MAX, "disk%u", i);
     *out = d->disk;
     out->name = name;
+    out->transport = d->transport == DISK_TRANSPORT_DEFAULT ? DISK_TRANSPORT_MMIO : d->transport;
     out->image.raw = d->format == DISK_FORMAT_RAW;
     out->image.direct = out->image.path && is_direct(d);
     out->image.writethrough =

@@ -15,6 +15,7 @@ struct disk_args {
     unsigned cache;       /* enum disk_cache */
     unsigned format;      /* enum disk_format, or DISK_FORMAT_DEFAULT */
     unsigned discard;     /* enum disk_discard */
+    unsigned transport;   /* enum disk_transport, or DISK_TRANSPORT_DEFAULT */
     unsigned fault_errno; /* choice_errno() */
 };
 
@@ -32,6 +33,8 @@ enum disk_cache {
 enum disk_format {
     DISK_FORMAT_RAW,
 };
+
+#define DISK_TRANSPORT_DEFAULT UINT32_MAX /* of pollux run: mmio */
 
 enum disk_discard {
     DISK_DISCARD_IGNORE,

@@ -18,7 +18,7 @@ static void *new_disk(void *config, struct error *err)
     struct run_config *c = config;
 
     if (c->nr_disks == MACHINE_DISKS_MAX) {
-        error_set(err, -EINVAL, "--disk: a machine has interrupts for %d disks at most",
+        error_set(err, -EINVAL, "--disk: a machine has room for %d disks at most",
                   MACHINE_DISKS_MAX);
         return NULL;
     }

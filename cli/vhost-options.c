@@ -108,6 +108,10 @@ static int check_socket(const struct vhost_config_args *c, unsigned i, struct er
         return error_set(err, -EINVAL, "--disk: %s socket=PATH or socket-fd=N",
                          d->socket ? "there can be only one of" : "it needs");
     }
+    if (d->disk.transport != DISK_TRANSPORT_DEFAULT) {
+        return error_set(err, -EINVAL,
+                         "--disk: transport is for pollux run; here the front end has it");
+    }
     if (octal(d->socket_mode) < 0) {
         return error_set(err, -EINVAL, "--disk: socket-mode: %u is not octal",
                          (unsigned)d->socket_mode);

@@ -37,7 +37,7 @@ struct header {
 
 struct xsdt {
     struct header h;
-    uint64_t tables[2];
+    uint64_t tables[3];
 } PACKED;
 
 struct gas {
@@ -111,6 +111,17 @@ struct madt_lapic_nmi {
     uint16_t flags;
     uint8_t lint;
 } PACKED;
+
+struct mcfg {
+    struct header h;
+    uint64_t reserved;
+    uint64_t base;
+    uint16_t segment;
+    uint8_t first_bus, last_bus;
+    uint32_t reserved2;
+} PACKED;
+
+_Static_assert(sizeof(struct mcfg) == 60, "PCI Firmware 3.3, 4.1.2");
 
 static uint8_t checksum(const void *data, size_t len)
 {
@@ -221,7 +232,71 @@ static void power_button(struct aml *a)
     aml_end(a);
 }
 
-static uint64_t add_dsdt(struct table_area *area, const struct acpi_device *devices, unsigned nr)
+/* Bits of _DSM functions that exist: 0, this list, and 5. */
+#define DSM_FUNCTIONS (1u << 0 | 1u << 5)
+
+#define OSC_UNRECOGNIZED_UUID (1u << 2)
+
+/*
+ * PCI Firmware 3.3. _OSC gives the guest all features that it asks for (4.5): no firmware here uses
+ * them. _DSM function 5 returns 0: the guest keeps the BARs as they are (4.6.5).
+ */
+static void pci_host_bridge(struct aml *a)
+{
+    static const uint8_t osc[16] = {0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40,
+                                    0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66};
+    static const uint8_t dsm[16] = {0xd0, 0x37, 0xc9, 0xe5, 0x53, 0x35, 0x7a, 0x4d,
+                                    0x91, 0x17, 0xea, 0x4d, 0x19, 0xc3, 0x43, 0x4d};
+
+    aml_device_begin(a, "PCI0");
+    aml_name_eisaid(a, "_HID", "PNP0A08");
+    aml_name_eisaid(a, "_CID", "PNP0A03");
+    aml_name_integer(a, "_UID", 0);
+    aml_name_integer(a, "_SEG", 0);
+    aml_name_integer(a, "_BBN", 0);
+    aml_name_integer(a, "_CCA", 1);
+    aml_crs_begin(a);
+    aml_crs_bus_range(a, 0, 0);
+    aml_crs_io(a, 0xcf8, 8);
+    aml_crs_memory_window(a, LAYOUT_PCI_WINDOW, LAYOUT_PCI_WINDOW_SIZE);
+    aml_crs_end(a);
+
+    aml_method_begin(a, "_OSC", 4 | AML_SERIALIZED);
+    aml_if_arg_is_uuid(a, 0, osc);
+    aml_return_arg(a, 3);
+    aml_end(a);
+    aml_set_bits(a, 3, "STAT", OSC_UNRECOGNIZED_UUID);
+    aml_return_arg(a, 3);
+    aml_end(a);
+
+    aml_method_begin(a, "_DSM", 4 | AML_SERIALIZED);
+    aml_if_arg_is_uuid(a, 0, dsm);
+    aml_if_arg_is(a, 2, 0);
+    aml_return_byte(a, DSM_FUNCTIONS);
+    aml_end(a);
+    aml_if_arg_is(a, 2, 5);
+    aml_return_integer(a, 0);
+    aml_end(a);
+    aml_end(a);
+    aml_return_byte(a, 0);
+    aml_end(a);
+    aml_end(a);
+}
+
+/* ECAM belongs to the motherboard, not to the host bridge (PCI Firmware 3.3, 4.1.2). */
+static void pci_ecam(struct aml *a)
+{
+    aml_device_begin(a, "ECAM");
+    aml_name_eisaid(a, "_HID", "PNP0C02");
+    aml_name_integer(a, "_UID", 0);
+    aml_crs_begin(a);
+    aml_crs_memory(a, LAYOUT_ECAM, LAYOUT_ECAM_SIZE);
+    aml_crs_end(a);
+    aml_end(a);
+}
+
+static uint64_t add_dsdt(struct table_area *area, bool pci, const struct acpi_device *devices,
+                         unsigned nr)
 {
     const struct header h = header("DSDT", 2);
     const uint8_t s5[] = {LAYOUT_S5_TYPE, 0, 0, 0};
@@ -236,6 +311,10 @@ static uint64_t add_dsdt(struct table_area *area, const struct acpi_device *devi
     power_button(&a);
     for (unsigned i = 0; i < nr; i++) {
         virtio_mmio(&a, i, &devices[i]);
+    }
+    if (pci) {
+        pci_ecam(&a);
+        pci_host_bridge(&a);
     }
     aml_end(&a);
     return a.overflow ? 0 : finish_table(area, at, a.len);
@@ -263,6 +342,13 @@ static uint64_t add_madt(struct table_area *area, unsigned cpus)
     return a.overflow ? 0 : finish_table(area, at, a.len);
 }
 
+static uint64_t add_mcfg(struct table_area *area)
+{
+    const struct mcfg mcfg = {.h = header("MCFG", 1), .base = LAYOUT_ECAM};
+
+    return append_table(area, &mcfg, sizeof(mcfg));
+}
+
 static struct gas io_byte(uint16_t port)
 {
     return (struct gas){.space = 1, .bit_width = 8, .access_size = 1, .address = port};
@@ -286,22 +372,32 @@ static uint64_t add_fadt(struct table_area *area, uint64_t dsdt)
     return append_table(area, &fadt, sizeof(fadt));
 }
 
-int acpi_build(void *buf, uint64_t gpa, size_t size, unsigned cpus,
+int acpi_build(void *buf, uint64_t gpa, size_t size, unsigned cpus, bool pci,
                const struct acpi_device *devices, unsigned nr_devices)
 {
     struct table_area area = {
         .buf = buf, .gpa = gpa, .used = 48, .size = size}; /* RSDP, rounded up */
     struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp)};
     struct xsdt xsdt = {.h = header("XSDT", 1)};
+    unsigned n = 0;
     uint64_t dsdt;
 
     if (size < area.used) {
         return -ENOSPC;
     }
-    dsdt = add_dsdt(&area, devices, nr_devices);
-    xsdt.tables[0] = dsdt ? add_fadt(&area, dsdt) : 0;
-    xsdt.tables[1] = xsdt.tables[0] ? add_madt(&area, cpus) : 0;
-    rsdp.xsdt = xsdt.tables[1] ? append_table(&area, &xsdt, sizeof(xsdt)) : 0;
+    dsdt = add_dsdt(&area, pci, devices, nr_devices);
+    xsdt.tables[n++] = dsdt ? add_fadt(&area, dsdt) : 0;
+    xsdt.tables[n++] = add_madt(&area, cpus);
+    if (pci) {
+        xsdt.tables[n++] = add_mcfg(&area);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (!xsdt.tables[i]) {
+            return -ENOSPC;
+        }
+    }
+    rsdp.xsdt =
+        append_table(&area, &xsdt, offsetof(struct xsdt, tables) + n * sizeof(xsdt.tables[0]));
     if (!rsdp.xsdt) {
         return -ENOSPC;
     }

@@ -19,6 +19,12 @@ enum {
     OP_PACKAGE = 0x12,
     OP_METHOD = 0x14,
     PREFIX_EXT = 0x5b,
+    OP_ARG0 = 0x68,
+    OP_OR = 0x7d,
+    OP_CREATE_DWORD_FIELD = 0x8a,
+    OP_LEQUAL = 0x93,
+    OP_IF = 0xa0,
+    OP_RETURN = 0xa4,
     OP_EXT_DEVICE = 0x82,
     OP_NOTIFY = 0x86,
 
@@ -26,7 +32,13 @@ enum {
     RES_IO = 0x47,
     RES_END_TAG = 0x79,
     RES_MEMORY32_FIXED = 0x86,
+    RES_DWORD_SPACE = 0x87,
+    RES_WORD_SPACE = 0x88,
     RES_EXTENDED_IRQ = 0x89,
+
+    SPACE_MEMORY = 0,
+    SPACE_BUS = 2,
+    SPACE_FIXED = 0x0c, /* of an address space: minimum and maximum do not move */
 };
 
 void aml_init(struct aml *a, void *buf, size_t size)
@@ -204,6 +216,70 @@ void aml_name_package(struct aml *a, const char *name, const uint8_t *values, un
     aml_end(a);
 }
 
+static void arg(struct aml *a, unsigned n)
+{
+    byte(a, (uint8_t)(OP_ARG0 + n));
+}
+
+static void buffer(struct aml *a, const void *data, size_t len)
+{
+    byte(a, OP_BUFFER);
+    open_term(a);
+    integer(a, len);
+    aml_raw(a, data, len);
+    aml_end(a);
+}
+
+static void if_arg_equals(struct aml *a, unsigned n)
+{
+    byte(a, OP_IF);
+    open_term(a);
+    byte(a, OP_LEQUAL);
+    arg(a, n);
+}
+
+void aml_if_arg_is_uuid(struct aml *a, unsigned n, const uint8_t uuid[16])
+{
+    if_arg_equals(a, n);
+    buffer(a, uuid, 16);
+}
+
+void aml_if_arg_is(struct aml *a, unsigned n, uint64_t value)
+{
+    if_arg_equals(a, n);
+    integer(a, value);
+}
+
+void aml_return_arg(struct aml *a, unsigned n)
+{
+    byte(a, OP_RETURN);
+    arg(a, n);
+}
+
+void aml_return_integer(struct aml *a, uint64_t value)
+{
+    byte(a, OP_RETURN);
+    integer(a, value);
+}
+
+void aml_return_byte(struct aml *a, uint8_t value)
+{
+    byte(a, OP_RETURN);
+    buffer(a, &value, 1);
+}
+
+void aml_set_bits(struct aml *a, unsigned n, const char *field, uint32_t bits)
+{
+    byte(a, OP_CREATE_DWORD_FIELD);
+    arg(a, n);
+    integer(a, 0);
+    name_string(a, field);
+    byte(a, OP_OR);
+    name_string(a, field);
+    integer(a, bits);
+    name_string(a, field);
+}
+
 /*
  * The size of the _CRS buffer precedes its bytes. The size is a term of its own, always encoded as
  * a word, so that aml_crs_end() can fill it in.
@@ -241,6 +317,31 @@ void aml_crs_memory(struct aml *a, uint32_t base, uint32_t len)
     aml_raw(a, head, sizeof(head));
     aml_raw(a, &base, sizeof(base));
     aml_raw(a, &len, sizeof(len));
+}
+
+/* The head of an address space descriptor (6.4.3.5): both ends are fixed. */
+static void space(struct aml *a, uint8_t tag, uint8_t len, uint8_t type, uint8_t type_flags)
+{
+    const uint8_t head[] = {tag, len, 0, type, SPACE_FIXED, type_flags};
+
+    aml_raw(a, head, sizeof(head));
+}
+
+void aml_crs_bus_range(struct aml *a, uint8_t first, uint8_t last)
+{
+    /* granularity, minimum, maximum, translation, length */
+    const uint16_t range[] = {0, first, last, 0, (uint16_t)(last - first + 1)};
+
+    space(a, RES_WORD_SPACE, 3 + sizeof(range), SPACE_BUS, 0);
+    aml_raw(a, range, sizeof(range));
+}
+
+void aml_crs_memory_window(struct aml *a, uint32_t base, uint32_t len)
+{
+    const uint32_t range[] = {0, base, base + len - 1, 0, len};
+
+    space(a, RES_DWORD_SPACE, 3 + sizeof(range), SPACE_MEMORY, 1 /* writable */);
+    aml_raw(a, range, sizeof(range));
 }
 
 void aml_crs_edge_irq(struct aml *a, uint32_t gsi)

@@ -40,6 +40,17 @@ void aml_name_string(struct aml *a, const char *name, const char *value);
 /* @id: a PNP id such as "PNP0501", stored in its compressed form */
 void aml_name_eisaid(struct aml *a, const char *name, const char *id);
 
+/* Statements of a method. A method that creates names is serialized: add this to its @args. */
+#define AML_SERIALIZED 8u
+/* If (LEqual (Arg@arg, ...)), closed by aml_end(); @uuid in the order of its bytes in memory */
+void aml_if_arg_is_uuid(struct aml *a, unsigned arg, const uint8_t uuid[16]);
+void aml_if_arg_is(struct aml *a, unsigned arg, uint64_t value);
+void aml_return_arg(struct aml *a, unsigned arg);
+void aml_return_integer(struct aml *a, uint64_t value);
+void aml_return_byte(struct aml *a, uint8_t byte); /* a buffer of one byte */
+/* CreateDWordField (Arg@arg, 0, @field), Or (@field, @bits, @field) */
+void aml_set_bits(struct aml *a, unsigned arg, const char *field, uint32_t bits);
+
 /* Name (@name, Package () { values... }), the form of _S5; @count at most 8 */
 void aml_name_package(struct aml *a, const char *name, const uint8_t *values, unsigned count);
 
@@ -47,6 +58,9 @@ void aml_name_package(struct aml *a, const char *name, const uint8_t *values, un
 void aml_crs_begin(struct aml *a);
 void aml_crs_io(struct aml *a, uint16_t base, uint8_t len);
 void aml_crs_memory(struct aml *a, uint32_t base, uint32_t len);
+/* What a PCI host bridge forwards to its bus: bus numbers, addresses below 4 GiB. */
+void aml_crs_bus_range(struct aml *a, uint8_t first, uint8_t last);
+void aml_crs_memory_window(struct aml *a, uint32_t base, uint32_t len);
 void aml_crs_edge_irq(struct aml *a, uint32_t gsi); /* active high, exclusive */
 void aml_crs_end(struct aml *a);
 

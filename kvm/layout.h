@@ -5,7 +5,7 @@
  *     0x0000_0000   boot data: GDT, start info, zero page, page tables, command line
  *     0x0009_fc00   reserved up to 1 MiB; the ACPI tables lie where a BIOS would have put them
  *     0x0010_0000   kernel, then free RAM, the initrd at its end
- *     0xc000_0000   device hole: virtio-mmio, IOAPIC, local APIC, KVM's own pages
+ *     0xc000_0000   device hole: virtio-mmio, BARs, ECAM, IOAPIC, local APIC, KVM's own pages
  *     0x1_0000_0000 the RAM that did not fit below the hole
  */
 #ifndef POLLUX_KVM_LAYOUT_H
@@ -28,6 +28,11 @@
 
 #define LAYOUT_VIRTIO_MMIO      0xd0000000ull
 #define LAYOUT_VIRTIO_MMIO_SIZE 0x1000ull
+
+#define LAYOUT_PCI_WINDOW      0xd1000000u /* for BARs, one after another in order of slots */
+#define LAYOUT_PCI_WINDOW_SIZE 0x0f000000u
+#define LAYOUT_ECAM            0xe0000000u
+#define LAYOUT_ECAM_SIZE       0x00100000u /* one bus */
 
 #define LAYOUT_IOAPIC       0xfec00000u
 #define LAYOUT_LAPIC        0xfee00000u

@@ -12,7 +12,8 @@
 #include "blk/disk.h"
 
 #define MACHINE_CPUS_MAX   64
-#define MACHINE_DISKS_MAX  18 /* each needs one of the 24 interrupts of the I/O APIC */
+#define MACHINE_DISKS_MAX  31 /* PCI bus 0 has 32 devices, one of them the host bridge */
+#define MACHINE_MMIO_MAX   18 /* of them virtio-mmio: each takes an interrupt of the I/O APIC */
 #define MACHINE_MEMORY_MIN (16ull << 20)
 
 /* Ports that the embedder answers, for example those of the bench guest. */

@@ -29,7 +29,7 @@
 #include "kvm/vcpu.h"
 #include "kvm/vm.h"
 
-#define PARAMETERS_MAX 1024 /* MACHINE_DISKS_MAX times "virtio_mmio.device=4K@0xd0000000:16 " */
+#define PARAMETERS_MAX 1024 /* MACHINE_MMIO_MAX times "virtio_mmio.device=4K@0xd0000000:16 " */
 
 struct machine {
     struct ram ram;
@@ -122,6 +122,8 @@ static void on_port(void *opaque, uint16_t port, void *data, unsigned size, bool
 
         memcpy(&value, data, size);
         m->ports.out(m->ports.opaque, port, value, size);
+    } else if (storage_port(&m->storage, port, data, size, write)) {
+        return;
     } else if (size == 1) {
         access_byte_port(m, port, data, write);
     } else if (!write) {
@@ -176,7 +178,6 @@ static int load_guest(struct machine *m, const struct machine_config *config,
                       struct boot_entry *entry, struct error *err)
 {
     const char *warning = cmdline_warning(config->append);
-    struct acpi_device devices[MACHINE_DISKS_MAX];
     char parameters[PARAMETERS_MAX];
     struct boot_config boot = {
         .kernel = config->kernel,
@@ -189,11 +190,9 @@ static int load_guest(struct machine *m, const struct machine_config *config,
     };
     int ret;
 
-    for (unsigned i = 0; i < m->storage.nr_disks; i++) {
-        devices[i] = m->storage.disks[i].resources;
-    }
     ret = acpi_build(guest_memory_at(&m->ram.mem, LAYOUT_ACPI, LAYOUT_ACPI_SIZE), LAYOUT_ACPI,
-                     LAYOUT_ACPI_SIZE, config->cpus, devices, m->storage.nr_disks);
+                     LAYOUT_ACPI_SIZE, config->cpus, m->storage.has_pci, m->storage.resources,
+                     m->storage.nr_mmio);
     if (ret < 0) {
         return error_set(err, ret, "ACPI tables: no room");
     }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The disks of a machine with their transports, and the I/O threads that serve them. */
+/*
+ * The disks of a machine with their transports, the I/O threads that serve them, and the PCI bus if
+ * a disk is on it.
+ */
 #ifndef POLLUX_KVM_STORAGE_H
 #define POLLUX_KVM_STORAGE_H
 
@@ -8,19 +11,28 @@
 
 #include "kvm/acpi.h"
 #include "kvm/machine-config.h"
+#include "kvm/msi-routes.h"
+#include "kvm/pci-host.h"
 #include "kvm/virtio-mmio.h"
+#include "kvm/virtio-pci.h"
 #include "kvm/vm.h"
 
 struct storage_disk {
     struct disk disk;
-    struct virtio_mmio transport;
-    struct acpi_device resources;
+    struct virtio_mmio mmio; /* the one of the two that config->transport names is initialised */
+    struct virtio_pci pci;
 };
 
 struct storage {
     struct iothread_set iothreads;
     unsigned nr_disks;
     struct storage_disk disks[MACHINE_DISKS_MAX];
+    unsigned nr_mmio; /* virtio-mmio disks in their order, and what ACPI says about each */
+    struct virtio_mmio *mmio[MACHINE_MMIO_MAX];
+    struct acpi_device resources[MACHINE_MMIO_MAX];
+    bool has_pci; /* without a PCI disk the guest finds no PCI bus */
+    struct pci_host pci;
+    struct msi_routes routes;
 };
 
 /**
@@ -40,7 +52,15 @@ int storage_init(struct storage *s, const struct machine_config *config, const s
 bool storage_access(struct storage *s, uint64_t gpa, void *data, unsigned size, bool write);
 
 /**
- * storage_parameters - write virtio_mmio.device= parameters of all disks, separated by blanks
+ * storage_port - the guest reads or writes a port
+ * Context: any vCPU thread.
+ * Return: false if no device has the port.
+ */
+bool storage_port(struct storage *s, uint16_t port, void *data, unsigned size, bool write);
+
+/**
+ * storage_parameters - write virtio_mmio.device= parameters of all virtio-mmio disks, separated by
+ * blanks
  */
 void storage_parameters(const struct storage *s, char *out, size_t size);
 

@@ -5,19 +5,17 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
 #include "kvm/virtio-mmio.h"
+#include "kvm/vm-events.h"
 
 #define MAGIC       0x74726976 /* "virt" */
 #define VERSION     2
 #define VENDOR      0x584c4c50 /* "PLLX" */
 #define NO_REGISTER 0xffffffffu
 #define QUEUE_RESET 0x0c0 /* missing in the header of Linux */
-
-#define ACCESS_SECONDS 1 /* a register access takes longer only if the disk does not answer */
 
 static void config_changed(void *opaque)
 {
@@ -28,16 +26,10 @@ static void config_changed(void *opaque)
 
 static const struct virtio_transport_ops transport_ops = {.config_changed = config_changed};
 
-/* The selected queue, NULL if the device has no such queue. */
-static struct virtio_queue *selected(struct virtio_mmio *t)
-{
-    return t->queue_sel < t->dev->nr_queues ? &t->dev->queues[t->queue_sel] : NULL;
-}
-
 static uint32_t read_register(struct virtio_mmio *t, unsigned offset)
 {
-    struct virtio_device *dev = t->dev;
-    struct virtio_queue *q = selected(t);
+    struct virtio_device *dev = t->common.dev;
+    struct virtio_queue *q = virtio_transport_queue(&t->common);
 
     switch (offset) {
     case VIRTIO_MMIO_MAGIC_VALUE:
@@ -49,9 +41,7 @@ static uint32_t read_register(struct virtio_mmio *t, unsigned offset)
     case VIRTIO_MMIO_VENDOR_ID:
         return VENDOR;
     case VIRTIO_MMIO_DEVICE_FEATURES:
-        return t->device_features_sel < 2
-                   ? (uint32_t)(dev->device_features >> (32 * t->device_features_sel))
-                   : 0;
+        return virtio_transport_features(dev->device_features, t->common.device_features_sel);
     case VIRTIO_MMIO_QUEUE_NUM_MAX:
         return q ? q->size_max : 0;
     case VIRTIO_MMIO_QUEUE_READY:
@@ -72,34 +62,24 @@ static uint32_t read_register(struct virtio_mmio *t, unsigned offset)
     }
 }
 
-static void set_low(uint64_t *addr, uint32_t value)
-{
-    *addr = (*addr & ~(uint64_t)UINT32_MAX) | value;
-}
-
-static void set_high(uint64_t *addr, uint32_t value)
-{
-    *addr = (*addr & UINT32_MAX) | (uint64_t)value << 32;
-}
-
 /*
  * Set-up of the selected queue. Size and addresses can change only while the queue is not ready
  * (4.2.2.2). QUEUE_RESET completes within the write, so the register always reads as 0.
  */
 static void write_queue_register(struct virtio_mmio *t, unsigned offset, uint32_t value)
 {
-    struct virtio_queue *q = selected(t);
+    struct virtio_queue *q = virtio_transport_queue(&t->common);
 
     if (!q) {
         return;
     }
     if (offset == VIRTIO_MMIO_QUEUE_READY) {
-        virtio_queue_set_ready(t->dev, t->queue_sel, value & 1);
+        virtio_queue_set_ready(t->common.dev, t->common.queue_sel, value & 1);
         return;
     }
     if (offset == QUEUE_RESET) {
         if (value == 1) {
-            virtio_queue_reset(t->dev, t->queue_sel);
+            virtio_queue_reset(t->common.dev, t->common.queue_sel);
         }
         return;
     }
@@ -113,22 +93,22 @@ static void write_queue_register(struct virtio_mmio *t, unsigned offset, uint32_
         }
         break;
     case VIRTIO_MMIO_QUEUE_DESC_LOW:
-        set_low(&q->vq.desc_gpa, value);
+        virtio_transport_set_half(&q->vq.desc_gpa, 0, value);
         break;
     case VIRTIO_MMIO_QUEUE_DESC_HIGH:
-        set_high(&q->vq.desc_gpa, value);
+        virtio_transport_set_half(&q->vq.desc_gpa, 1, value);
         break;
     case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
-        set_low(&q->vq.avail_gpa, value);
+        virtio_transport_set_half(&q->vq.avail_gpa, 0, value);
         break;
     case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
-        set_high(&q->vq.avail_gpa, value);
+        virtio_transport_set_half(&q->vq.avail_gpa, 1, value);
         break;
     case VIRTIO_MMIO_QUEUE_USED_LOW:
-        set_low(&q->vq.used_gpa, value);
+        virtio_transport_set_half(&q->vq.used_gpa, 0, value);
         break;
     case VIRTIO_MMIO_QUEUE_USED_HIGH:
-        set_high(&q->vq.used_gpa, value);
+        virtio_transport_set_half(&q->vq.used_gpa, 1, value);
         break;
     default:
         break;
@@ -139,22 +119,22 @@ static void write_register(struct virtio_mmio *t, unsigned offset, uint32_t valu
 {
     switch (offset) {
     case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
-        t->device_features_sel = value;
+        t->common.device_features_sel = value;
         break;
     case VIRTIO_MMIO_DRIVER_FEATURES:
-        virtio_set_features(t->dev, t->driver_features_sel, value);
+        virtio_set_features(t->common.dev, t->common.driver_features_sel, value);
         break;
     case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
-        t->driver_features_sel = value;
+        t->common.driver_features_sel = value;
         break;
     case VIRTIO_MMIO_QUEUE_SEL:
-        t->queue_sel = value;
+        t->common.queue_sel = value;
         break;
     case VIRTIO_MMIO_INTERRUPT_ACK:
-        virtio_isr_ack(t->dev, value);
+        virtio_isr_ack(t->common.dev, value);
         break;
     case VIRTIO_MMIO_STATUS:
-        virtio_set_status(t->dev, (uint8_t)value);
+        virtio_set_status(t->common.dev, (uint8_t)value);
         break;
     case VIRTIO_MMIO_QUEUE_NOTIFY:
         break; /* KVM handles the write for existing queues */
@@ -187,34 +167,33 @@ static void access_register(struct virtio_mmio *t, unsigned offset, void *data, 
 void virtio_mmio_access(struct virtio_mmio *t, unsigned offset, void *data, unsigned size,
                         bool write)
 {
-    pthread_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->common.lock);
     if (offset < VIRTIO_MMIO_CONFIG) {
         access_register(t, offset, data, size, write);
     } else if (write) {
-        virtio_config_write(t->dev, offset - VIRTIO_MMIO_CONFIG, data, size);
+        virtio_config_write(t->common.dev, offset - VIRTIO_MMIO_CONFIG, data, size);
     } else {
-        virtio_config_read(t->dev, offset - VIRTIO_MMIO_CONFIG, data, size);
+        virtio_config_read(t->common.dev, offset - VIRTIO_MMIO_CONFIG, data, size);
     }
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->common.lock);
 }
 
+/* All queues have one notification register. With a single queue any value is its kick: a doorbell,
+ * which KVM matches without decoding the instruction. */
 static int connect_queues(struct virtio_mmio *t, const struct vm *vm)
 {
-    for (unsigned i = 0; i < t->dev->nr_queues; i++) {
-        struct virtio_queue *q = &t->dev->queues[i];
-        int ret;
+    uint64_t notify = t->base + VIRTIO_MMIO_QUEUE_NOTIFY;
+    unsigned nr = t->common.dev->nr_queues;
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < nr; i++) {
+        struct virtio_queue *q = &t->common.dev->queues[i];
 
         q->call_fd = t->irqfd;
-        q->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        if (q->kick_fd < 0) {
-            return -errno;
-        }
-        ret = vm_ioeventfd(vm, q->kick_fd, t->base + VIRTIO_MMIO_QUEUE_NOTIFY, i);
-        if (ret < 0) {
-            return ret;
-        }
+        ret =
+            nr == 1 ? vm_doorbell(vm, q->kick_fd, notify) : vm_ioeventfd(vm, q->kick_fd, notify, i);
     }
-    return 0;
+    return ret;
 }
 
 int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_device *dev,
@@ -222,13 +201,12 @@ int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_d
 {
     int ret;
 
-    *t = (struct virtio_mmio){.dev = dev, .base = base};
-    pthread_mutex_init(&t->lock, NULL);
-    for (unsigned i = 0; i < dev->nr_queues; i++) {
-        dev->queues[i].kick_fd = dev->queues[i].call_fd = -1;
+    *t = (struct virtio_mmio){.base = base, .irqfd = -1};
+    ret = virtio_transport_init(&t->common, dev, &transport_ops, t);
+    if (ret == 0) {
+        t->irqfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        ret = t->irqfd < 0 ? -errno : vm_irqfd(vm, t->irqfd, gsi);
     }
-    t->irqfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    ret = t->irqfd < 0 ? -errno : vm_irqfd(vm, t->irqfd, gsi);
     if (ret == 0) {
         ret = connect_queues(t, vm);
     }
@@ -236,56 +214,16 @@ int virtio_mmio_init(struct virtio_mmio *t, const struct vm *vm, struct virtio_d
         virtio_mmio_destroy(t);
         return error_set(err, ret, "/dev/kvm: eventfds: %s", strerror(-ret));
     }
-    dev->transport = &transport_ops;
-    dev->transport_opaque = t;
     return 0;
-}
-
-int virtio_mmio_change_config(struct virtio_mmio *t, int (*change)(void *opaque), void *opaque)
-{
-    struct timespec deadline;
-    int ret;
-
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += ACCESS_SECONDS;
-    ret = -pthread_mutex_clocklock(&t->lock, CLOCK_MONOTONIC, &deadline);
-    if (ret < 0) {
-        return ret;
-    }
-    ret = change(opaque);
-    if (ret > 0) {
-        virtio_config_changed(t->dev);
-    }
-    pthread_mutex_unlock(&t->lock);
-    return ret;
-}
-
-void virtio_mmio_stop(struct virtio_mmio *t)
-{
-    if (t->dev) {
-        pthread_mutex_lock(&t->lock);
-        virtio_set_status(t->dev, 0);
-        pthread_mutex_unlock(&t->lock);
-    }
 }
 
 void virtio_mmio_destroy(struct virtio_mmio *t)
 {
-    if (!t->dev) {
+    if (!t->common.dev) {
         return;
     }
-    t->dev->transport = NULL;
-    for (unsigned i = 0; i < t->dev->nr_queues; i++) {
-        struct virtio_queue *q = &t->dev->queues[i];
-
-        if (q->kick_fd >= 0) {
-            close(q->kick_fd);
-        }
-        q->kick_fd = q->call_fd = -1;
-    }
+    virtio_transport_destroy(&t->common);
     if (t->irqfd >= 0) {
         close(t->irqfd);
     }
-    pthread_mutex_destroy(&t->lock);
-    t->dev = NULL;
 }

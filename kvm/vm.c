@@ -19,6 +19,9 @@ static const struct vm_capability capabilities[] = {
     {KVM_CAP_SET_IDENTITY_MAP_ADDR, "KVM_CAP_SET_IDENTITY_MAP_ADDR", "guest memory layout", true},
     {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", "kicks without an exit", true},
     {KVM_CAP_IRQFD, "KVM_CAP_IRQFD", "interrupts without an exit", true},
+    {KVM_CAP_IOEVENTFD_ANY_LENGTH, "KVM_CAP_IOEVENTFD_ANY_LENGTH",
+     "kicks of virtio-pci without an exit", true},
+    {KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING", "interrupts of virtio-pci", true},
     {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "CPUID", true},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "stopping a vCPU", true},
     {KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK", "kvmclock", true},
@@ -211,24 +214,4 @@ void vm_irq_line(const struct vm *vm, unsigned gsi, bool level)
     struct kvm_irq_level line = {.irq = gsi, .level = level};
 
     ioctl(vm->fd, KVM_IRQ_LINE, &line);
-}
-
-int vm_irqfd(const struct vm *vm, int eventfd, unsigned gsi)
-{
-    struct kvm_irqfd irqfd = {.fd = (unsigned)eventfd, .gsi = gsi};
-
-    return ioctl(vm->fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
-}
-
-int vm_ioeventfd(const struct vm *vm, int eventfd, uint64_t gpa, uint32_t value)
-{
-    struct kvm_ioeventfd ioev = {
-        .datamatch = value,
-        .addr = gpa,
-        .len = 4,
-        .fd = eventfd,
-        .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
-    };
-
-    return ioctl(vm->fd, KVM_IOEVENTFD, &ioev) < 0 ? -errno : 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A KVM virtual machine: capabilities, interrupt controllers, timer, memory slots, event fds. */
+/* A KVM virtual machine: capabilities, interrupt controllers, timer, memory slots. */
 #ifndef POLLUX_KVM_VM_H
 #define POLLUX_KVM_VM_H
 
@@ -49,17 +49,5 @@ void vm_destroy(struct vm *vm);
  * Context: any thread.
  */
 void vm_irq_line(const struct vm *vm, unsigned gsi, bool level);
-
-/**
- * vm_irqfd - let a write to @eventfd pulse interrupt @gsi
- * Return: 0 or -errno.
- */
-int vm_irqfd(const struct vm *vm, int eventfd, unsigned gsi);
-
-/**
- * vm_ioeventfd - let a 32-bit write of @value to @gpa signal @eventfd without leaving the kernel
- * Return: 0 or -errno.
- */
-int vm_ioeventfd(const struct vm *vm, int eventfd, uint64_t gpa, uint32_t value);
 
 #endif

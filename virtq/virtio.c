@@ -173,12 +173,20 @@ void virtio_isr_ack(struct virtio_device *dev, uint32_t bits)
     fetch_and_acq_rel(&dev->isr, ~bits);
 }
 
+uint32_t virtio_isr_take(struct virtio_device *dev)
+{
+    return exchange_acq_rel(&dev->isr, 0);
+}
+
 void virtio_queue_interrupt(struct virtio_device *dev, struct virtio_queue *q)
 {
     uint64_t one = 1;
     ssize_t n;
 
     fetch_or_acq_rel(&dev->isr, ISR_QUEUE);
+    if (q->call_fd < 0) {
+        return;
+    }
     do {
         n = write(q->call_fd, &one, sizeof(one));
     } while (n < 0 && errno == EINTR);

@@ -2,10 +2,10 @@
 /*
  * A virtio device without its transport (virtio 1.3, chapter 2).
  *
- * The transport (virtio-mmio, vhost-user) owns the registers and the event descriptors; the device
- * owns queues, features, status and configuration space. The transport calls from a vCPU or server
- * thread, one call at a time; the device reaches its I/O threads by iothread_call(). The data path
- * has no calls of this header but virtio_queue_interrupt().
+ * The transport (virtio-mmio, virtio-pci, vhost-user) owns the registers and the event descriptors;
+ * the device owns queues, features, status and configuration space. The transport calls from a vCPU
+ * or server thread, one call at a time; the device reaches its I/O threads by iothread_call(). The
+ * data path has no calls of this header but virtio_queue_interrupt().
  */
 #ifndef POLLUX_VIRTQ_VIRTIO_H
 #define POLLUX_VIRTQ_VIRTIO_H
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/barrier.h"
 #include "virtq/guest-memory.h"
 #include "virtq/virtqueue.h"
 
@@ -33,7 +34,7 @@ struct virtio_queue {
     struct virtqueue vq;
     uint16_t size_max;
     int kick_fd; /* non-blocking eventfd, readable when the driver kicked */
-    int call_fd; /* eventfd, write 1 to interrupt the driver */
+    int call_fd; /* eventfd, write 1 to interrupt the driver; -1: the driver wants no interrupt */
 };
 
 struct virtio_device_ops {
@@ -74,11 +75,14 @@ struct virtio_device {
     struct virtio_queue *queues;
     const struct guest_memory *mem;
 
-    /* InterruptStatus (4.2.2): bit 0 used buffer, bit 1 configuration change; atomic */
-    uint32_t isr;
-
     const struct virtio_transport_ops *transport;
     void *transport_opaque;
+
+    /* Interrupt status (4.1.4.5, 4.2.2): bit 0 used buffer, bit 1 configuration change; atomic.
+     * Written at each interrupt, so no member that a request reads has the same cache line. */
+    uint8_t before_isr[CACHE_LINE - sizeof(uint32_t)];
+    uint32_t isr;
+    uint8_t after_isr[CACHE_LINE - sizeof(uint32_t)];
 };
 
 /**
@@ -129,6 +133,11 @@ void virtio_queue_resume(struct virtio_device *dev, unsigned i, uint32_t base);
  * No effect unless VIRTIO_F_RING_RESET was negotiated.
  */
 void virtio_queue_reset(struct virtio_device *dev, unsigned i);
+
+/**
+ * virtio_isr_take - read all interrupt bits and clear them (4.1.4.5)
+ */
+uint32_t virtio_isr_take(struct virtio_device *dev);
 
 /**
  * virtio_isr_ack - the driver acknowledges interrupt bits

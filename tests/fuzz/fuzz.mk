@@ -46,6 +46,7 @@ fuzz_link = $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(FUZZ_WRAPS_$(1)) -o $@
 	$(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a $(LDLIBS)
 FUZZ_WRAPS_blk := $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAP))
 FUZZ_WRAPS_mmio := $(FUZZ_WRAPS_blk)
+FUZZ_WRAPS_pci := $(FUZZ_WRAPS_blk)
 FUZZ_WRAPS_vhost := $(FUZZ_WRAPS_blk)
 
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/libsupport.a $(FUZZ_B)/libpollux.a

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "kvm/virtio-mmio.h"
-#include "kvm/vm.h"
+#include "kvm/vm-events.h"
 #include "tests/fuzz/device.h"
 
 enum code {
@@ -62,6 +62,11 @@ int vm_ioeventfd(const struct vm *vm, int fd, uint64_t gpa, uint32_t value)
     return 0;
 }
 
+int vm_doorbell(const struct vm *vm, int fd, uint64_t gpa)
+{
+    return 0;
+}
+
 /* --- accesses --- */
 
 static uint32_t get(unsigned offset)
@@ -76,7 +81,7 @@ static uint32_t get(unsigned offset)
 static void put(unsigned offset, uint32_t value)
 {
     uint8_t before = virtio_status(f->dev), after;
-    struct virtqueue *vq = &f->dev->queues[mmio.queue_sel % f->dev->nr_queues].vq;
+    struct virtqueue *vq = &f->dev->queues[mmio.common.queue_sel % f->dev->nr_queues].vq;
     uint64_t desc = vq->desc_gpa, avail = vq->avail_gpa, used = vq->used_gpa;
     uint16_t size = vq->size;
     bool ready = vq->ready;
@@ -260,7 +265,7 @@ static void run(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < f->dev->nr_queues; i++) {
         device_works(f, i, kick, NULL);
     }
-    virtio_mmio_stop(&mmio);
+    virtio_transport_stop(&mmio.common);
     virtio_mmio_destroy(&mmio);
     device_end(f);
 }

@@ -54,4 +54,7 @@ boot() {
 data_sum() { tr -d '\r' <"$WORK/console" | sed -n 's/.*POLLUX-DATA //p'; }
 
 io_thread() { echo "id=$1,poll-max-ns=32768,poll-policy=grow-shrink"; }
-file_disk() { echo "file=$WORK/$1,iothread=$2,engine=linux-aio,cache=none"; }
+# TRANSPORT=mmio or pci chooses the transport of all disks but those whose case names one.
+file_disk() {
+    echo "file=$WORK/$1,iothread=$2,engine=linux-aio,cache=none${TRANSPORT:+,transport=$TRANSPORT}"
+}

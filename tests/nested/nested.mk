@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# `make check-nested` runs every test, `make check-nested TESTS="boot smp"` some. A guest that cannot
-# be made because the machine lacks apt or a network is a skip that says so, in run.sh.
+# `make check-nested` runs every test, `make check-nested TESTS="boot smp"` some, and with TRANSPORT=mmio
+# or pci the disks have that transport. A guest that cannot be made because the machine lacks apt or a
+# network is a skip that says so, in run.sh.
 #
 # `make check-kernels` runs some tests with the kernels of other Debian suites as the host's kernel, in
 # QEMU's emulated SVM machine.
@@ -8,6 +9,7 @@
 # `make check-long` runs what takes too long for each change: every engine with every cache mode, and
 # KILLS kills; PARTS names some of its parts. It leaves a table in build/nested/long/table.md.
 TESTS ?=
+TRANSPORT ?=
 PARTS ?=
 KILLS ?= 100
 
@@ -38,7 +40,8 @@ make_guest = guest-images/linux/make-guest.sh $(GUEST_LINUX) || [ $$? -eq 77 ]
 
 check-nested: $(B)/pollux $(NESTED_TOOLS)
 	@$(make_guest)
-	@tests/nested/run.sh --pollux $(B)/pollux --guest $(GUEST_LINUX) $(TESTS)
+	@tests/nested/run.sh --pollux $(B)/pollux --guest $(GUEST_LINUX) \
+		$(if $(TRANSPORT),--set TRANSPORT=$(TRANSPORT)) $(TESTS)
 
 check-kernels: $(B)/pollux $(NESTED_TOOLS)
 	@$(make_guest)

@@ -83,7 +83,7 @@ static bool contains(const uint8_t *t, const void *what, size_t len)
 static void set_up(void)
 {
     memset(buf, 0, sizeof(buf));
-    ck_assert_int_eq(acpi_build(buf, GPA, sizeof(buf), 3, devices, 2), 0);
+    ck_assert_int_eq(acpi_build(buf, GPA, sizeof(buf), 3, false, devices, 2), 0);
 }
 
 START_TEST(tables_are_reached_from_the_root_pointer)
@@ -180,6 +180,45 @@ START_TEST(dsdt_declares_a_power_button_and_its_interrupt)
 }
 END_TEST
 
+START_TEST(a_pci_host_bridge_is_declared_with_its_windows)
+{
+    /* EisaId ("PNP0A08"), bus 0 to 0, memory from 0xd1000000 to 0xdfffffff, ECAM of 1 MiB */
+    static const uint8_t pnp0a08[] = {0x08, '_', 'H', 'I', 'D', 0x0c, 0x41, 0xd0, 0x0a, 0x08};
+    static const uint8_t bus[] = {0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+    static const uint8_t memory[] = {0x87, 23,   0,    0,    0x0c, 1, 0, 0, 0, 0, 0, 0, 0,
+                                     0xd1, 0xff, 0xff, 0xff, 0xdf, 0, 0, 0, 0, 0, 0, 0, 0x0f};
+    static const uint8_t ecam[] = {0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0x10, 0};
+    /* If (LEqual (Arg2, 5)) { Return (0) } */
+    static const uint8_t keep_bars[] = {0xa0, 7, 0x93, 0x6a, 0x0a, 5, 0xa4, 0};
+    const uint8_t *d, *m;
+
+    ck_assert_int_eq(acpi_build(buf, GPA, sizeof(buf), 3, true, devices, 2), 0);
+    ck_assert_uint_eq(u32(xsdt() + 4), 36 + 3 * 8);
+    m = table(u64(xsdt() + 52), "MCFG");
+    ck_assert_uint_eq(u32(m + 4), 60);
+    ck_assert_uint_eq(u64(m + 44), LAYOUT_ECAM);
+    ck_assert_uint_eq(u32(m + 52), 0); /* segment 0, bus 0 to 0 */
+    d = table(u64(fadt() + 140), "DSDT");
+    ck_assert(contains(d, pnp0a08, sizeof(pnp0a08)));
+    ck_assert(contains(d, bus, sizeof(bus)));
+    ck_assert(contains(d, memory, sizeof(memory)));
+    ck_assert(contains(d, ecam, sizeof(ecam)));
+    ck_assert(contains(d, "_OSC\x0c", 5)); /* four arguments, serialized */
+    ck_assert(contains(d, "_DSM\x0c", 5));
+    ck_assert(contains(d, keep_bars, sizeof(keep_bars)));
+    ck_assert(contains(d, "VR01", 4));
+}
+END_TEST
+
+START_TEST(a_machine_without_pci_declares_none)
+{
+    const uint8_t *d = table(u64(fadt() + 140), "DSDT");
+
+    ck_assert(!contains(d, "PCI0", 4));
+    ck_assert(!contains(d, "ECAM", 4));
+}
+END_TEST
+
 /* One assertion for all bytes: Check records each assertion, which is slow. */
 static bool is_all(const uint8_t *p, size_t n, uint8_t value)
 {
@@ -196,7 +235,7 @@ START_TEST(tables_that_do_not_fit_are_refused)
     /* The smallest sufficient buffer works, and no smaller one is overrun. */
     for (size_t size = 0; size < 2048; size++) {
         memset(buf, 0xee, sizeof(buf));
-        if (acpi_build(buf, GPA, size, 3, devices, 2) == 0) {
+        if (acpi_build(buf, GPA, size, 3, true, devices, 2) == 0) {
             need = size;
             break;
         }
@@ -289,6 +328,8 @@ int main(void)
     tcase_add_test(tables, madt_lists_every_cpu_and_the_ioapic);
     tcase_add_test(tables, dsdt_declares_serial_port_and_disks);
     tcase_add_test(tables, dsdt_declares_a_power_button_and_its_interrupt);
+    tcase_add_test(tables, a_pci_host_bridge_is_declared_with_its_windows);
+    tcase_add_test(tables, a_machine_without_pci_declares_none);
     tcase_add_test(tables, tables_that_do_not_fit_are_refused);
     suite_add_tcase(s, tables);
     tcase_add_test(aml, integers_take_the_shortest_form);

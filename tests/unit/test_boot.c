@@ -231,7 +231,8 @@ END_TEST
 START_TEST(what_a_guest_lacks_without_acpi_is_one_line)
 {
     static const char *const off[] = {"acpi=off", "acpi=noirq", "pci=nomsi pci=noacpi,conf1",
-                                      "noapic", "nolapic"};
+                                      "noapic",   "nolapic",    "pci=off",
+                                      "pci=nomsi"};
 
     for (unsigned i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
         ck_assert_ptr_nonnull(cmdline_warning(off[i]));
@@ -239,6 +240,7 @@ START_TEST(what_a_guest_lacks_without_acpi_is_one_line)
     }
     ck_assert_ptr_nonnull(strstr(cmdline_warning("acpi=off"), "one CPU, cannot power off"));
     ck_assert_ptr_nonnull(strstr(cmdline_warning("acpi=off"), "virtio_mmio.device="));
+    ck_assert_ptr_nonnull(strstr(cmdline_warning("pci=off"), "transport=mmio"));
     ck_assert_ptr_null(cmdline_warning("console=ttyS0 -- acpi=off"));
     ck_assert_ptr_null(cmdline_warning(NULL));
 }

@@ -311,6 +311,17 @@ START_TEST(a_kernel_and_a_disk_are_enough)
     ck_assert_ptr_eq(plan.disks[0].engine, &engine_linux_aio);
     ck_assert(plan.disks[0].image.direct);
     ck_assert(!plan.disks[0].image.readonly);
+    ck_assert_int_eq(plan.disks[0].transport, DISK_TRANSPORT_MMIO);
+}
+END_TEST
+
+START_TEST(a_disk_has_the_transport_that_is_named)
+{
+    ck_assert_int_eq(RUN("--kernel", "k", "--disk", "file=a.img,transport=mmio", "--disk",
+                         "file=b.img,transport=pci"),
+                     0);
+    ck_assert_int_eq(plan.disks[0].transport, DISK_TRANSPORT_MMIO);
+    ck_assert_int_eq(plan.disks[1].transport, DISK_TRANSPORT_PCI);
 }
 END_TEST
 
@@ -526,6 +537,8 @@ static const struct {
      "--disk: iothread=io0:io0:io0 names more threads than the disk has queues, 2"},
     {{"--kernel", "k", "--disk", "file=x,rerror=enospc"},
      "--disk: rerror: 'enospc' is not known; it takes one of report, ignore, stop"},
+    {{"--kernel", "k", "--disk", "file=x,transport=ccw"},
+     "--disk: transport: 'ccw' is not known; it takes one of mmio, pci"},
     {{"--kernel", "k", "--disk", "file=x,queues=65"},
      "--disk: queues: 65 is out of range; it takes 1 to 64"},
     {{"--kernel", "k", "--disk", "size=1G"}, "--disk: engine linux-aio needs file=FILE"},
@@ -562,7 +575,7 @@ START_TEST(too_many_disks_are_refused)
     }
     ck_assert_int_eq(run_parse(2 + 2 * MACHINE_DISKS_MAX, argv), 0);
     ck_assert_int_eq(run_parse(2 + 2 * (MACHINE_DISKS_MAX + 1), argv), -EINVAL);
-    ck_assert_str_eq(err.msg, "--disk: a machine has interrupts for 18 disks at most");
+    ck_assert_str_eq(err.msg, "--disk: a machine has room for 31 disks at most");
 }
 END_TEST
 
@@ -725,6 +738,7 @@ int main(void)
 
     tcase_add_checked_fixture(run, NULL, release_storage);
     tcase_add_test(run, a_kernel_and_a_disk_are_enough);
+    tcase_add_test(run, a_disk_has_the_transport_that_is_named);
     tcase_add_test(run, faults_delay_and_the_loop_s_settings_reach_the_plan);
     tcase_add_test(run, disks_may_come_before_their_threads);
     tcase_add_loop_test(run, a_cache_mode_says_how_to_open_and_when_writes_are_durable, 0,

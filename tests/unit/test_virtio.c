@@ -222,6 +222,32 @@ START_TEST(interrupt_bits_go_when_acknowledged)
 }
 END_TEST
 
+START_TEST(interrupt_bits_go_when_taken)
+{
+    dev.isr = 3;
+    ck_assert_uint_eq(virtio_isr_take(&dev), 3);
+    ck_assert_uint_eq(virtio_isr_take(&dev), 0);
+}
+END_TEST
+
+START_TEST(a_queue_without_a_call_descriptor_sets_the_bit_only)
+{
+    virtio_queue_interrupt(&dev, &queue);
+    ck_assert_uint_eq(dev.isr, 1);
+    ck_assert(!config_interrupted());
+}
+END_TEST
+
+/* Whatever the alignment of the device, a line of 64 bytes that has isr has no other member. */
+START_TEST(the_interrupt_status_has_a_cache_line_of_its_own)
+{
+    size_t isr = offsetof(struct virtio_device, isr);
+
+    ck_assert_uint_ge(isr - offsetof(struct virtio_device, before_isr), 60);
+    ck_assert_uint_ge(sizeof(struct virtio_device) - isr, 64);
+}
+END_TEST
+
 START_TEST(config_reads_past_the_end_give_ones)
 {
     uint8_t got[8];
@@ -265,6 +291,9 @@ int main(void)
     tcase_add_test(tc, the_driver_cannot_set_needs_reset);
     tcase_add_test(tc, a_start_that_fails_needs_a_reset);
     tcase_add_test(tc, interrupt_bits_go_when_acknowledged);
+    tcase_add_test(tc, interrupt_bits_go_when_taken);
+    tcase_add_test(tc, a_queue_without_a_call_descriptor_sets_the_bit_only);
+    tcase_add_test(tc, the_interrupt_status_has_a_cache_line_of_its_own);
     tcase_add_test(tc, config_reads_past_the_end_give_ones);
     tcase_add_test(tc, config_writes_past_the_end_do_nothing);
     suite_add_tcase(s, tc);

@@ -407,7 +407,9 @@ START_TEST(what_is_wrong_is_said_and_nothing_is_left_behind)
     for (unsigned i = 0; i < s.config.nr_disks; i++) {
         s.disks[i] = s.disks[0];
     }
-    refused(&s, "19 disks");
+    refused(&s, "32 disks");
+    s.config.nr_disks = MACHINE_MMIO_MAX + 1;
+    refused(&s, "interrupts for 18 disks with transport=mmio");
 }
 END_TEST
 
@@ -428,6 +430,7 @@ START_TEST(each_step_that_fails_undoes_those_before)
         s.config.cpus = 3;
         s.config.memory_shared = true;
         s.disks[1].engine = &engine_io_uring;
+        s.disks[1].transport = DISK_TRANSPORT_PCI;
         s.iothreads[0].fdmon = "epoll";
         ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
         ret = machine_new(&s.config, &s.m, &s.err);
@@ -444,7 +447,7 @@ START_TEST(each_step_that_fails_undoes_those_before)
 }
 END_TEST
 
-START_TEST(as_many_disks_as_there_are_interrupts)
+START_TEST(as_many_disks_as_there_are_interrupts_and_slots)
 {
     struct setup s;
 
@@ -452,6 +455,7 @@ START_TEST(as_many_disks_as_there_are_interrupts)
     s.config.nr_disks = MACHINE_DISKS_MAX;
     for (unsigned i = 0; i < s.config.nr_disks; i++) {
         s.disks[i] = s.disks[0];
+        s.disks[i].transport = i < MACHINE_MMIO_MAX ? DISK_TRANSPORT_MMIO : DISK_TRANSPORT_PCI;
     }
     ck_assert_msg(machine_new(&s.config, &s.m, &s.err) == 0, "%s", s.err.msg);
     ck_assert_ptr_nonnull(machine_disk(s.m, MACHINE_DISKS_MAX - 1));
@@ -478,7 +482,7 @@ int main(void)
     tcase_add_test(t, end_of_the_machine_waits_for_a_slow_disk);
     tcase_add_test(t, what_is_wrong_is_said_and_nothing_is_left_behind);
     tcase_add_test(t, each_step_that_fails_undoes_those_before);
-    tcase_add_test(t, as_many_disks_as_there_are_interrupts);
+    tcase_add_test(t, as_many_disks_as_there_are_interrupts_and_slots);
     suite_add_tcase(s, t);
     return guest_main(s);
 }

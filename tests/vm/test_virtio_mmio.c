@@ -97,7 +97,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    virtio_mmio_stop(&mmio);
+    virtio_transport_stop(&mmio.common);
     virtio_mmio_destroy(&mmio);
     vm_destroy(&vm);
     ram_destroy(&ram);
