@@ -7,6 +7,9 @@
 #include "cli/choices.h"
 #include "cli/disk-options.h"
 
+#define RECONNECT_DEFAULT_NS 30000000000ull
+#define RECONNECT_MAX_NS     86400000000000ull /* a day */
+
 /* --- choices --- */
 
 const char *disk_cache_name(unsigned i)
@@ -126,6 +129,25 @@ const struct option_key disk_keys[] = {
      .more = "Its size must be a multiple of 512 bytes.",
      .min = 1,
      OPTION_AT(struct disk_args, disk.image.path)},
+    {.name = "nbd",
+     .metavar = "URI",
+     .help = "an export of an NBD server instead of a file",
+     .more = "The URI is nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH; nbds and "
+             "nbds+unix use TLS, with the keys of tls-certificates=DIR or tls-psk-file=FILE in the "
+             "URI (nbd_connect_uri(3)). The engine is nbd. Each I/O thread of the disk has a "
+             "connection of its own, if the server offers multi-conn; else the disk has one I/O "
+             "thread.",
+     .min = 1,
+     OPTION_AT(struct disk_args, disk.image.uri)},
+    {.name = "reconnect-timeout",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .help = "nbd: how long requests wait for a server that does not answer; default 30s",
+     .more = "A lost connection is opened again, and the requests that wait are sent again. A "
+             "request fails when the server has completed none for this time; rerror and werror "
+             "say what follows. With 0 requests fail as soon as the connection is lost.",
+     .max = RECONNECT_MAX_NS,
+     OPTION_AT(struct disk_args, disk.image.reconnect_ns)},
     {.name = "format",
      .kind = OPTION_CHOICE,
      .metavar = "FORMAT",
@@ -308,7 +330,7 @@ const struct option_key disk_keys[] = {
 void disk_args_init(struct disk_args *d)
 {
     *d = (struct disk_args){
-        .disk = {.image.block_size = SECTOR_SIZE,
+        .disk = {.image = {.block_size = SECTOR_SIZE, .reconnect_ns = RECONNECT_DEFAULT_NS},
                  .device = {.merge = true, .werror = VIRTIO_BLK_ENOSPC}},
         .engine = DISK_ENGINE_DEFAULT,
         .format = DISK_FORMAT_DEFAULT,
@@ -325,16 +347,39 @@ static bool is_direct(const struct disk_args *d)
 /* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
 static const struct engine_ops *engine_for(const struct disk_args *d)
 {
+    if (d->disk.image.uri) {
+        return &engine_nbd;
+    }
     if (d->engine != DISK_ENGINE_DEFAULT) {
         return engine_at(d->engine);
     }
     return is_direct(d) ? &engine_linux_aio : &engine_threads;
 }
 
+static int check_nbd(const struct disk_args *d, struct error *err)
+{
+    const struct image_config *image = &d->disk.image;
+
+    if (image->path || image->size) {
+        return error_set(err, -EINVAL, "--disk: nbd and %s exclude each other",
+                         image->path ? "file" : "size");
+    }
+    if (d->engine != DISK_ENGINE_DEFAULT || d->format != DISK_FORMAT_DEFAULT || image->share_rw) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine, format and share-rw are for files, not nbd");
+    }
+    return 0;
+}
+
 static int check_disk(const struct disk_args *d, const struct engine_ops *engine, struct error *err)
 {
     const struct image_config *image = &d->disk.image;
     const struct virtio_blk_options *device = &d->disk.device;
+    int ret = image->uri ? check_nbd(d, err) : 0;
+
+    if (ret < 0) {
+        return ret;
+    }
 
     if (image->path && image->size) {
         return error_set(err, -EINVAL,
@@ -345,7 +390,7 @@ static int check_disk(const struct disk_args *d, const struct engine_ops *engine
     if (!image->path && engine->needs_file) {
         return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
     }
-    if (!image->path && !image->size) {
+    if (!image->path && !image->uri && !image->size) {
         return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
     }
     if (image->block_size & (image->block_size - 1)) {

@@ -17,6 +17,7 @@
 #include "engine/image-dio.h"
 #include "engine/image-format.h"
 #include "engine/image.h"
+#include "engine/nbd-export.h"
 
 /* st_blksize is the preferred request size on some file systems, larger than any physical block. */
 #define PHYSICAL_BLOCK_MAX 4096
@@ -58,6 +59,39 @@ static int open_without_file(struct image *img, uint64_t size, struct error *err
     }
     img->size = size;
     return 0;
+}
+
+/* An export of an NBD server, whose preferred request size is a hint for the guest, as that of a file
+ * system is. */
+static int open_export(struct image *img, const struct image_config *config, struct error *err)
+{
+    const struct nbd_export_info *info;
+    unsigned preferred;
+    int ret;
+
+    img->nbd = calloc(1, sizeof(*img->nbd));
+    if (!img->nbd) {
+        return error_set(err, -ENOMEM, "out of memory for opening NBD export %s", config->uri);
+    }
+    ret = export_open(img->nbd, config->uri, config->readonly, config->reconnect_ns, err);
+    if (ret < 0) {
+        return ret;
+    }
+    info = &img->nbd->info;
+    preferred = info->preferred;
+    img->align = info->min_block;
+    img->writethrough = config->writethrough;
+    img->one_engine = !config->readonly && !info->multi_conn;
+    img->physical_block = preferred < PHYSICAL_BLOCK_MAX ? preferred : PHYSICAL_BLOCK_MAX;
+    img->physical_block = img->physical_block >= SECTOR_SIZE ? img->physical_block : 0;
+    img->optimal_io = preferred > PHYSICAL_BLOCK_MAX ? preferred : 0;
+    img->left_out = info->size % image_block(img);
+    img->size = info->size - img->left_out;
+    if (img->size == 0) {
+        return error_set(err, -EINVAL, "NBD export %s has %u bytes, less than a block", config->uri,
+                         img->left_out);
+    }
+    return img->writethrough && !img->readonly ? export_flush(img->nbd, err) : 0;
 }
 
 static int open_error(const struct image_config *config, int num, struct error *err)
@@ -248,6 +282,13 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
         .readonly = config->readonly,
     };
+    if (config->uri) {
+        r = open_export(img, config, err);
+        if (r < 0) {
+            image_close(img);
+        }
+        return r;
+    }
     if (!config->path) {
         return open_without_file(img, config->size, err);
     }
@@ -320,5 +361,10 @@ void image_close(struct image *img)
         image_unlock(img->fd);
         close(img->fd);
         img->fd = -1;
+    }
+    if (img->nbd) {
+        export_close(img->nbd);
+        free(img->nbd);
+        img->nbd = NULL;
     }
 }

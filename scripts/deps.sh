@@ -18,7 +18,7 @@ set -u
 packages_for() {
     case $1 in
     build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
-        liburing-dev:/liburing.h libjansson-dev:/jansson.h \
+        liburing-dev:/liburing.h libnbd-dev:/libnbd.h libjansson-dev:/jansson.h \
         systemtap-sdt-dev:/sys/sdt.h ;;
     check) echo check:/check.h spin:spin python3:python3 ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
