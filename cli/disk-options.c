@@ -39,12 +39,28 @@ static const char *cache_about(unsigned i)
 
 static const char *format_name(unsigned i)
 {
-    return i == DISK_FORMAT_RAW ? "raw" : NULL;
+    static const char *const names[] = {
+        [DISK_FORMAT_RAW] = "raw",
+        "qcow2",
+        "qcow",
+        "qed",
+        "vmdk",
+        "vhdx",
+        "vpc",
+        "vdi",
+        "parallels",
+        "bochs",
+        "dmg",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
 }
 
 static const char *format_about(unsigned i)
 {
-    return "the guest gets the file as it is, even if it looks like qcow2 or another format";
+    return i == DISK_FORMAT_RAW
+               ? "the guest gets the file as it is, even if it looks like qcow2 or another format"
+               : "served by qemu-nbd";
 }
 
 static const char *discard_name(unsigned i)
@@ -154,7 +170,8 @@ const struct option_key disk_keys[] = {
      .help = "by default raw, and a file of another format is refused",
      .more =
          "With format=raw given, the guest gets the bytes of the file as they are, whatever they "
-         "begin with. Convert other formats with qemu-img convert -O raw.",
+         "begin with. For another format Pollux starts qemu-nbd (Debian: qemu-utils) on a private "
+         "socket, and ends it with the machine. A format is never guessed.",
      .choice = format_name,
      .about = format_about,
      OPTION_AT(struct disk_args, format)},
@@ -344,10 +361,16 @@ static bool is_direct(const struct disk_args *d)
     return d->cache == DISK_CACHE_NONE || d->cache == DISK_CACHE_DIRECTSYNC;
 }
 
+/* Is the file of a format that a helper serves? */
+static bool has_helper(const struct disk_args *d)
+{
+    return d->format != DISK_FORMAT_DEFAULT && d->format != DISK_FORMAT_RAW;
+}
+
 /* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
 static const struct engine_ops *engine_for(const struct disk_args *d)
 {
-    if (d->disk.image.uri) {
+    if (d->disk.image.uri || has_helper(d)) {
         return &engine_nbd;
     }
     if (d->engine != DISK_ENGINE_DEFAULT) {
@@ -371,11 +394,24 @@ static int check_nbd(const struct disk_args *d, struct error *err)
     return 0;
 }
 
+static int check_helper(const struct disk_args *d, struct error *err)
+{
+    if (!d->disk.image.path) {
+        return error_set(err, -EINVAL, "--disk: format=%s needs file=FILE", format_name(d->format));
+    }
+    if (d->engine != DISK_ENGINE_DEFAULT || d->disk.image.share_rw) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine and share-rw are for raw images, not format=%s",
+                         format_name(d->format));
+    }
+    return 0;
+}
+
 static int check_disk(const struct disk_args *d, const struct engine_ops *engine, struct error *err)
 {
     const struct image_config *image = &d->disk.image;
     const struct virtio_blk_options *device = &d->disk.device;
-    int ret = image->uri ? check_nbd(d, err) : 0;
+    int ret = image->uri ? check_nbd(d, err) : has_helper(d) ? check_helper(d, err) : 0;
 
     if (ret < 0) {
         return ret;
@@ -486,6 +522,8 @@ int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_
     *out = d->disk;
     out->name = name;
     out->image.raw = d->format == DISK_FORMAT_RAW;
+    out->image.format = has_helper(d) ? format_name(d->format) : NULL;
+    out->image.discard = d->discard == DISK_DISCARD_UNMAP;
     out->image.direct = out->image.path && is_direct(d);
     out->image.writethrough =
         d->cache == DISK_CACHE_WRITETHROUGH || d->cache == DISK_CACHE_DIRECTSYNC;

@@ -14,6 +14,7 @@
 #include "engine/sector.h"
 
 struct nbd_export;
+struct format_helper;
 
 struct image_config {
     const char *uri;       /* of an NBD export (engine nbd); else NULL. @path is NULL then */
@@ -26,14 +27,18 @@ struct image_config {
     bool writethrough; /* no write cache: writes are durable when they complete, and the contents of
                           the image are durable when it is opened */
     bool raw;          /* do not check the file for other formats */
-    bool share_rw;     /* other processes that also set this may write the image */
+    /* Of the file, if it is not raw: a helper serves it (engine nbd). NULL: raw */
+    const char *format;
+    bool discard;  /* with @format: discards free blocks of the image */
+    bool share_rw; /* other processes that also set this may write the image */
 };
 
 struct image {
-    int fd;                 /* -1 without a file */
-    struct nbd_export *nbd; /* NULL: no export */
-    bool one_engine;        /* only one engine may be open: flushes of several are independent */
-    uint64_t size;          /* bytes, a multiple of SECTOR_SIZE; see image_size() */
+    int fd;                       /* -1 without a file */
+    struct nbd_export *nbd;       /* NULL: no export */
+    struct format_helper *helper; /* that serves @nbd; NULL: none */
+    bool one_engine; /* only one engine may be open: flushes of several are independent */
+    uint64_t size;   /* bytes, a multiple of SECTOR_SIZE; see image_size() */
     unsigned
         align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
     unsigned block_size; /* of the guest, bytes */

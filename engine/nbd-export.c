@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/barrier.h"
+#include "engine/format-helper.h"
 #include "engine/nbd-export.h"
 #include "engine/sector.h"
 
@@ -185,6 +186,12 @@ int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_co
     const struct nbd_export_info *was = &export->info;
     int ret = connect_to(export->uri, export->readonly, cancel_fd, out, err);
 
+    if (ret < 0 && export->helper && helper_has_ended(export->helper)) {
+        char line[ERROR_MSG_MAX / 2];
+
+        helper_last_line(export->helper, line, sizeof(line));
+        return error_set(err, -EOWNERDEAD, "qemu-nbd has ended%s%s", line[0] ? ": " : "", line);
+    }
     if (ret < 0) {
         return ret;
     }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 
 struct nbd_handle;
+struct format_helper;
 
 /* What the server said of the export. */
 struct nbd_export_info {
@@ -38,6 +39,8 @@ struct nbd_export {
     uint64_t reconnect_ns;       /* see engine/nbd.c */
     struct nbd_export_info info; /* when it was opened; the guest relies on it */
     struct nbd_handle *first;    /* atomic: see export_take() */
+    /* The server, if it is a child: without it there is no connection any more. NULL: it is not */
+    const struct format_helper *helper;
 };
 
 /**
@@ -60,7 +63,7 @@ bool export_take(struct nbd_export *export, struct nbd_connection *out);
  * export_connect - a further connection; the export must be what it was
  * @cancel_fd: the call fails with -ECANCELED when this descriptor becomes readable
  * Context: any thread. Blocks as export_open() does.
- * Return: 0 and @out; or -errno and @err.
+ * Return: 0 and @out; or -errno and @err: -EOWNERDEAD if the server was a child that has ended.
  */
 int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_connection *out,
                    struct error *err);

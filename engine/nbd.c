@@ -42,6 +42,8 @@
 #define RANGE_MAX    (1u << 30)   /* bytes of a trim or write zeroes; the protocol has 32 bits */
 #define ZEROES_SIZE  (256u << 10) /* bytes of a write of zeroes; a multiple of IMAGE_ALIGN_MAX */
 
+#define LOOK_NS 500 /* recv() that finds nothing */
+
 #define BACKOFF_MIN_NS 10000000ull
 #define BACKOFF_MAX_NS 1000000000ull
 /* A connection that lasted so long was a good one: the back-off begins anew. */
@@ -461,6 +463,7 @@ static const struct aio_handler_ops replies_ops = {
     .ready = replies_ready,
     .poll = replies_poll,
     .poll_ready = read_replies,
+    .look_ns = LOOK_NS,
 };
 
 static void writable_ready(void *opaque, int revents)
@@ -603,7 +606,10 @@ static void attempt_ended(void *opaque)
     } else {
         snprintf(n->why, sizeof(n->why), "%s", c->err.msg);
     }
-    if (ret < 0) {
+    if (ret == -EOWNERDEAD) {
+        give_up(n);
+        complete_done(n);
+    } else if (ret < 0) {
         connect_later(n);
     } else {
         log_line(n, "connected to NBD server %s", n->export->uri);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/engine.h"
@@ -515,6 +516,48 @@ START_TEST(an_engine_closes_while_it_connects)
 }
 END_TEST
 
+/* --- formats other than raw; "qemu-nbd" is a script --- */
+
+static const struct {
+    const char *script; /* NULL: none */
+    const char *why;
+} helpers[] = {
+    {NULL, "install the package qemu-utils"},
+    {"echo first >&2; echo 'qemu-nbd: Image is not in qcow2 format' >&2; exit 1",
+     "qemu-nbd for format=qcow2: Image is not in qcow2 format"},
+    {"exit 0", "NBD server nbd+unix:///?socket=/tmp/pollux-"},
+    {"echo $LISTEN_FDS $((LISTEN_PID - $$)) $*", "1 0 --format qcow2 --cache=none --discard=unmap "
+                                                 "--persistent --shared=0 -- /"},
+    {"readlink /proc/self/fd/0; exit 3", "/dev/null"},
+    {"test -S /proc/self/fd/3 && stat -c %a:%F /tmp/pollux-*/nbd | sort -u", "socket"},
+};
+
+START_TEST(a_helper_that_fails_says_why)
+{
+    char file[96], script[96], none[96];
+    const struct image_config config = {
+        .path = file, .format = "qcow2", .direct = true, .discard = true};
+    FILE *f;
+
+    snprintf(file, sizeof(file), "%s/image", server.dir);
+    snprintf(script, sizeof(script), "%s/qemu-nbd", server.dir);
+    ck_assert_ptr_nonnull(f = fopen(file, "w"));
+    fclose(f);
+    if (helpers[_i].script) {
+        ck_assert_ptr_nonnull(f = fopen(script, "w"));
+        fprintf(f, "#!/bin/sh\nPATH=/usr/bin:/bin\n%s\n", helpers[_i].script);
+        fclose(f);
+        chmod(script, 0700);
+    }
+    snprintf(none, sizeof(none), "%s", server.dir);
+    setenv("PATH", none, 1);
+    ck_assert_int_lt(image_open(&image, &config, &err), 0);
+    ck_assert_msg(strstr(err.msg, helpers[_i].why) != NULL, "%s", err.msg);
+    unlink(script);
+    unlink(file);
+}
+END_TEST
+
 #define ROWS(a) (int)(sizeof(a) / sizeof((a)[0]))
 
 int main(void)
@@ -551,6 +594,11 @@ int main(void)
     tcase_add_loop_test(tc, requests_fail_when_the_time_is_over, 0, ROWS(lasting));
     tcase_add_test(tc, requests_fail_at_once_without_a_time);
     tcase_add_test(tc, an_engine_closes_while_it_connects);
+    suite_add_tcase(s, tc);
+
+    tc = tcase_create("formats");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_loop_test(tc, a_helper_that_fails_says_why, 0, ROWS(helpers));
     suite_add_tcase(s, tc);
     return suite_run(s);
 }

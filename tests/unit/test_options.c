@@ -428,14 +428,19 @@ START_TEST(the_guest_s_block_is_512_bytes_unless_named)
 }
 END_TEST
 
-START_TEST(raw_is_the_only_format)
+START_TEST(a_format_other_than_raw_has_a_helper)
 {
-    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=raw", "--disk", "file=y"), 0);
-    ck_assert(plan.disks[0].image.raw);
-    ck_assert(!plan.disks[1].image.raw);
-    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=qcow2"), -EINVAL);
-    ck_assert_msg(strstr(err.msg, "--disk: format: 'qcow2' is not known; it takes one of raw"),
-                  "%s", err.msg);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=raw", "--disk", "file=x", "--disk",
+                         "file=x,format=qcow2,discard=unmap"),
+                     0);
+    ck_assert(plan.disks[0].image.raw && !plan.disks[0].image.format);
+    ck_assert(!plan.disks[1].image.raw && !plan.disks[1].image.format);
+    ck_assert_str_eq(plan.disks[2].image.format, "qcow2");
+    ck_assert_ptr_eq(plan.disks[2].engine, &engine_nbd);
+    ck_assert(plan.disks[2].image.discard && !plan.disks[2].image.raw);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=ext4"), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "--disk: format: 'ext4' is not known; it takes one of raw"), "%s",
+                  err.msg);
 }
 END_TEST
 
@@ -512,6 +517,9 @@ static const struct {
     {{"--kernel", "k", "--disk", "file=x,size=1G"},
      "--disk: size and file exclude each other; the size of 'x' is the disk's"},
     {{"--kernel", "k", "--disk", "nbd=nbd://h,file=x"}, "--disk: nbd and file exclude each other"},
+    {{"--kernel", "k", "--disk", "format=qcow2"}, "--disk: format=qcow2 needs file=FILE"},
+    {{"--kernel", "k", "--disk", "file=x,format=qcow2,engine=threads"},
+     "--disk: engine and share-rw are for raw images, not format=qcow2"},
     {{"--kernel", "k", "--disk", "nbd=nbd://h,size=1G"}, "--disk: nbd and size exclude each other"},
     {{"--kernel", "k", "--disk", "nbd=nbd://h,engine=threads"},
      "--disk: engine, format and share-rw are for files, not nbd"},
@@ -713,7 +721,7 @@ int main(void)
     tcase_add_loop_test(run, a_cache_mode_says_how_to_open_and_when_writes_are_durable, 0,
                         sizeof(cache_modes) / sizeof(cache_modes[0]));
     tcase_add_test(run, the_guest_s_block_is_512_bytes_unless_named);
-    tcase_add_test(run, raw_is_the_only_format);
+    tcase_add_test(run, a_format_other_than_raw_has_a_helper);
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, an_nbd_export_takes_the_place_of_a_file);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
