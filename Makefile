@@ -65,7 +65,7 @@ all: $(B)/pollux $(B)/pollux.1
 -include guest-images/linux/linux.mk
 -include guest-images/debian/debian.mk
 -include tests/model/model.mk
--include tests/nested/nested.mk tests/vhost/vhost.mk
+-include tests/nested/nested.mk tests/vhost/vhost.mk tests/nbd/nbd.mk
 -include tests/fuzz/fuzz.mk
 -include tests/mutation/mutation.mk
 
@@ -138,6 +138,7 @@ check-rest: $(B)/pollux
 	@$(MAKE) --no-print-directory check-kernels
 	@$(MAKE) --no-print-directory check-debian
 	@$(MAKE) --no-print-directory check-vhost
+	@$(MAKE) --no-print-directory check-nbd
 	@$(MAKE) --no-print-directory SAN=address,undefined check
 	@$(MAKE) --no-print-directory SAN=thread check
 
@@ -198,6 +199,7 @@ help:
 	@echo 'make check-long     every engine with every cache mode, 100 kills; half an hour'
 	@echo 'make check-debian   boot the disk of guest-debian, log in, verify data; some minutes'
 	@echo 'make check-vhost    boot it in QEMU on disks of pollux vhost-user, kill the back end'
+	@echo 'make check-nbd      the same on NBD servers and qcow2; the server is killed'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make mutation       see which changes of the product the unit tests notice; COUNT=50 SEED=1'
 	@echo 'make bench          measure blocking mode against polling'

@@ -50,7 +50,7 @@ static int make_socket(struct format_helper *h, int *fd, struct error *err)
 /* "LISTEN_PID=@n" at the end of @buf: between fork() and exec() only simple functions are safe. */
 static char *listen_pid_of(char buf[LISTEN_PID_MAX], unsigned n)
 {
-    char *at = buf + LISTEN_PID_MAX - 1;
+    char *at = &buf[LISTEN_PID_MAX - 1];
 
     *at = '\0';
     do {

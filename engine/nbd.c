@@ -590,6 +590,7 @@ static int adopt(struct nbd_engine *n, const struct nbd_connection *c)
         n->gave_up = false;
         n->alive_ns = n->connected_ns;
     }
+    be_patient(n);
     aio_defer(n->e.ctx, &n->issue);
     return 0;
 }
