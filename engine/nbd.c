@@ -292,6 +292,11 @@ static int64_t send_command(struct nbd_engine *n, struct engine_req *req, const 
                         fua | (req->may_unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE));
 }
 
+static bool is_usable(const struct nbd_engine *n)
+{
+    return !n->broken && !nbd_aio_is_dead(n->nbd) && !nbd_aio_is_closed(n->nbd);
+}
+
 /* Gives the next command of the first waiting request to the server, or finds that it has none left. */
 static void issue_next(struct nbd_engine *n)
 {
@@ -321,7 +326,8 @@ static void issue_next(struct nbd_engine *n)
         n->free = c;
         r->in_flight--;
         n->nr_commands--;
-        r->error = num > 0 ? num : EIO;
+        n->broken = !is_usable(n);
+        r->error = n->broken ? 0 : num > 0 ? num : EIO;
         return;
     }
     r->at += p.len;
@@ -355,11 +361,6 @@ static void watch_writable(struct nbd_engine *n)
             n->broken = true;
         }
     }
-}
-
-static bool is_usable(const struct nbd_engine *n)
-{
-    return !n->broken && !nbd_aio_is_dead(n->nbd) && !nbd_aio_is_closed(n->nbd);
 }
 
 /* After calls of libnbd. @ret: the result of the last one. */

@@ -89,7 +89,7 @@ start_back_end() { # IMAGE-KEYS [OPTION...]: the keys of --disk
 
 # start_machine RUN QUEUES SETTING...: the console is console.log, its input the descriptor 7.
 start_machine() {
-    local queues=$2 word append="console=ttyS0 quiet pollux.run=$1 pollux.queues=$2"
+    local queues=$2 word append="console=ttyS0 quiet no_timer_check panic=-1 pollux.run=$1 pollux.queues=$2"
     shift 2
     for word in "$@"; do append="$append pollux.$word"; done
     mkfifo "$short/input"
