@@ -112,6 +112,13 @@ await() { # FILE TEXT PID: fails when the process ends before
 }
 await_line() { await "$out/console.log" "$1" "$machine"; }
 await_log() { await "$out/pollux.log" "$1" "$back_end"; }
+await_in_flight() { # a request
+    until grep -qE ', [1-9][0-9]* in flight' "$out/pollux.log"; do
+        kill -0 "$machine" 2>/dev/null || { echo "the machine ended without a request"; return 1; }
+        kill -USR1 "$back_end"
+        sleep 0.2
+    done
+}
 answer_guest() { echo >&7; }
 
 end_back_end() {
@@ -240,7 +247,8 @@ flush = true\nfua = true\n' "$server_socket" "$image" $((64 << 20)) >"$out/nbd-s
         ;;
     sigterm)
         start_nbdkit memory 64M && start_back_end "nbd=$uri" && start_machine reconnect 1 seconds=60 &&
-            await_line "fio starts" && kill -STOP "$server" && kill -TERM "$back_end" || return
+            await_line "fio starts" && kill -STOP "$server" && await_in_flight &&
+            kill -TERM "$back_end" || return
         # With requests that nobody answers it gives up, and says so.
         ! wait "$back_end" && await "$out/pollux.log" 'are given up' 0
         ;;
