@@ -48,7 +48,8 @@ uri="nbd+unix:///?socket=$server_socket"
 back_end='' machine='' server=''
 
 end_all() {
-    for pid in $machine $back_end $server; do
+    [ -z "$machine" ] || kill -TERM "$machine" 2>/dev/null || true # timeout passes it on to QEMU
+    for pid in $back_end $server; do
         kill -KILL "$pid" 2>/dev/null || true
     done
 }
