@@ -58,7 +58,7 @@ POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototy
 # The path of a request crosses several files. Tests do without: they define symbols in assembly and
 # take the place of functions in other objects.
 LTO := $(if $(SAN)$(findstring clang,$(CC_NAME)),,-flto=auto -ffat-lto-objects)
-LDLIBS := -laio -luring -ljansson -lm -pthread
+LDLIBS := -laio -luring -lnbd -ljansson -lm -pthread
 
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))
@@ -72,7 +72,7 @@ all: $(B)/pollux $(B)/pollux.1 $(SHELLS:%=$(B)/pollux.%)
 -include guest-images/linux/linux.mk
 -include guest-images/debian/debian.mk
 -include tests/model/model.mk
--include tests/nested/nested.mk tests/vhost/vhost.mk tests/control/control.mk
+-include tests/nested/nested.mk tests/vhost/vhost.mk tests/control/control.mk tests/nbd/nbd.mk
 -include tests/fuzz/fuzz.mk
 -include tests/mutation/mutation.mk
 
@@ -149,6 +149,7 @@ check-rest: $(B)/pollux
 	@$(MAKE) --no-print-directory check-debian
 	@$(MAKE) --no-print-directory check-vhost
 	@$(MAKE) --no-print-directory check-control
+	@$(MAKE) --no-print-directory check-nbd
 	@$(MAKE) --no-print-directory SAN=address,undefined check
 	@$(MAKE) --no-print-directory SAN=thread check
 
@@ -234,6 +235,7 @@ help:
 	@echo 'make check-debian   boot the disk of guest-debian, log in, verify data; some minutes'
 	@echo 'make check-vhost    boot it in QEMU on disks of pollux vhost-user, kill the back end'
 	@echo 'make check-control  drive the control socket of real processes'
+	@echo 'make check-nbd      the same on NBD servers and qcow2; the server is killed'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make mutation       see which changes of the product the unit tests notice; COUNT=50 SEED=1'
 	@echo 'make bench          measure blocking mode against polling'

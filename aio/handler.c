@@ -28,6 +28,7 @@ static int handler_add(AioContext *ctx, struct aio_handler *h, int fd, int event
     list_init(&h->poll_node);
     r = poll_source_init(&h->source, &ctx->policy, in_flight);
     if (r == 0) {
+        h->source.look_ns = ops->look_ns;
         r = ctx->fdmon->ops->add(ctx->fdmon, h);
         if (r < 0) {
             poll_source_destroy(&h->source);

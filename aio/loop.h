@@ -36,6 +36,7 @@ struct aio_context {
     unsigned nr_handlers;
     unsigned nr_quiet;   /* handlers outside the poll set, without the notifier */
     unsigned nr_fd_only; /* those of them that cannot be polled */
+    unsigned nr_dear;    /* handlers in the poll set with a look_ns */
     struct list ready;
     struct fdmon *fdmon;
 

@@ -45,6 +45,7 @@ void aio_poll_set_join(struct aio_handler *h, uint64_t now)
     list_add_tail(&ctx->poll_set, &h->poll_node);
     poll_source_join(&h->source, &ctx->policy);
     aio_poll_set_count_out(h);
+    ctx->nr_dear += h->ops->look_ns != 0;
     if (ctx->unwatched) {
         watch(h, false);
     }
@@ -62,6 +63,7 @@ void aio_poll_set_leave(struct aio_handler *h)
     list_del(&h->poll_node);
     poll_source_leave(&h->source);
     aio_poll_set_count_in(h);
+    ctx->nr_dear -= h->ops->look_ns != 0;
     trace_poll_remove(ctx->trace, ctx, h->name, h->fd);
     if (ctx->polling && h->ops->poll_end) {
         h->ops->poll_end(h->opaque);

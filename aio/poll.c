@@ -57,7 +57,8 @@ static void look_at_fds(AioContext *ctx, uint64_t now)
 static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
 {
     unsigned sources = ctx->nr_handlers - ctx->nr_quiet;
-    unsigned passes = sources < LOOKS_PER_CLOCK ? LOOKS_PER_CLOCK / sources : 1;
+    bool cheap = sources < LOOKS_PER_CLOCK && !ctx->nr_dear;
+    unsigned passes = cheap ? LOOKS_PER_CLOCK / sources : 1;
     uint64_t before, now = w->start_ns;
     bool found = false;
 

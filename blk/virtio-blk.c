@@ -135,6 +135,9 @@ static int open_in_thread(void *opaque)
         .depth = call->thread->depth,
         .delay_ns = call->options->delay_ns,
         .faults = call->options->faults,
+        .name = call->options->name,
+        .log = call->options->log,
+        .log_opaque = call->options->log_opaque,
     };
 
     return engine_open(call->blk->engine_ops, iothread_ctx(call->thread->iothread),
@@ -152,6 +155,11 @@ static int open_engines(struct blk *blk, const struct virtio_blk_options *option
 {
     int r = 0;
 
+    if (blk->image->one_engine && blk->nr_threads > 1) {
+        return error_set(err, -EINVAL,
+                         "the NBD server does not offer several connections (multi-conn), so only "
+                         "one I/O thread can serve the disk");
+    }
     for (unsigned i = 0; i < blk->nr_threads && r == 0; i++) {
         struct open_call call = {
             .blk = blk, .options = options, .thread = &blk->threads[i], .err = err};

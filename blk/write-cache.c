@@ -24,6 +24,58 @@ bool blk_flush_failed(struct blk *blk)
     return final;
 }
 
+static int flush_file(const struct blk *blk)
+{
+    int ret;
+
+    do {
+        ret = fdatasync(blk->image->fd);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : 0;
+}
+
+struct export_flush {
+    struct engine_req req;
+    struct engine *engine;
+    ssize_t res;
+    sem_t done;
+};
+
+static void export_flushed(struct engine_req *req, ssize_t res)
+{
+    struct export_flush *f = container_of(req, struct export_flush, req);
+
+    f->res = res;
+    sem_post(&f->done);
+}
+
+static int submit_in_thread(void *opaque)
+{
+    struct export_flush *f = opaque;
+
+    return engine_submit(f->engine, &f->req);
+}
+
+/* The engines of an export with several have connections that one flush covers. */
+static int flush_export(struct blk *blk)
+{
+    struct export_flush f = {
+        .req = {.op = ENGINE_FLUSH, .cb = export_flushed},
+        .engine = blk->threads[0].engine,
+    };
+    int ret;
+
+    sem_init(&f.done, 0, 0);
+    ret = iothread_call(blk->threads[0].iothread, submit_in_thread, &f);
+    if (ret == 0) {
+        while (sem_wait(&f.done) < 0) {
+        }
+        ret = (int)f.res;
+    }
+    sem_destroy(&f.done);
+    return ret;
+}
+
 void blk_write_cache_set(struct blk *blk, bool on)
 {
     bool switched_off = blk->writeback && !on;
@@ -31,18 +83,16 @@ void blk_write_cache_set(struct blk *blk, bool on)
     int ret;
 
     store_relaxed(&blk->writeback, on);
-    if (!switched_off || blk->image->fd < 0) {
+    if (!switched_off || (blk->image->fd < 0 && !blk->image->nbd)) {
         return;
     }
     /* The driver may never flush again, so the flush of earlier writes cannot wait for it. */
-    do {
-        ret = fdatasync(blk->image->fd);
-    } while (ret < 0 && errno == EINTR);
+    ret = blk->image->nbd ? flush_export(blk) : flush_file(blk);
     if (ret == 0) {
         return;
     }
     snprintf(line, sizeof(line), "%s: flush failed as the write cache was switched off: %s",
-             blk->name, strerror(errno));
+             blk->name, strerror(-ret));
     blk_flush_failed(blk);
     if (blk->log) {
         blk->log(blk->log_opaque, line);

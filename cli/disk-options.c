@@ -8,6 +8,9 @@
 #include "cli/disk-options.h"
 #include "cli/limit-options.h"
 
+#define RECONNECT_DEFAULT_NS 30000000000ull
+#define RECONNECT_MAX_NS     86400000000000ull /* a day */
+
 /* --- choices --- */
 
 const char *disk_cache_name(unsigned i)
@@ -37,12 +40,28 @@ static const char *cache_about(unsigned i)
 
 static const char *format_name(unsigned i)
 {
-    return i == DISK_FORMAT_RAW ? "raw" : NULL;
+    static const char *const names[] = {
+        [DISK_FORMAT_RAW] = "raw",
+        "qcow2",
+        "qcow",
+        "qed",
+        "vmdk",
+        "vhdx",
+        "vpc",
+        "vdi",
+        "parallels",
+        "bochs",
+        "dmg",
+    };
+
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
 }
 
 static const char *format_about(unsigned i)
 {
-    return "the guest gets the file as it is, even if it looks like qcow2 or another format";
+    return i == DISK_FORMAT_RAW
+               ? "the guest gets the file as it is, even if it looks like qcow2 or another format"
+               : "served by qemu-nbd";
 }
 
 static const char *discard_name(unsigned i)
@@ -148,13 +167,33 @@ const struct option_key disk_keys[] = {
      .more = "Its size must be a multiple of 512 bytes.",
      .min = 1,
      OPTION_AT(struct disk_args, disk.image.path)},
+    {.name = "nbd",
+     .metavar = "URI",
+     .help = "an export of an NBD server instead of a file",
+     .more = "The URI is nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH; nbds and "
+             "nbds+unix use TLS, with the keys of tls-certificates=DIR or tls-psk-file=FILE in the "
+             "URI (nbd_connect_uri(3)). The engine is nbd. Each I/O thread of the disk has a "
+             "connection of its own, if the server offers multi-conn; else the disk has one I/O "
+             "thread.",
+     .min = 1,
+     OPTION_AT(struct disk_args, disk.image.uri)},
+    {.name = "reconnect-timeout",
+     .kind = OPTION_TIME,
+     .metavar = "TIME",
+     .help = "nbd: how long requests wait for a server that does not answer; default 30s",
+     .more = "A lost connection is opened again, and the requests that wait are sent again. A "
+             "request fails when the server has completed none for this time; rerror and werror "
+             "say what follows. With 0 requests fail as soon as the connection is lost.",
+     .max = RECONNECT_MAX_NS,
+     OPTION_AT(struct disk_args, disk.image.reconnect_ns)},
     {.name = "format",
      .kind = OPTION_CHOICE,
      .metavar = "FORMAT",
      .help = "by default raw, and a file of another format is refused",
      .more =
          "With format=raw given, the guest gets the bytes of the file as they are, whatever they "
-         "begin with. Convert other formats with qemu-img convert -O raw.",
+         "begin with. For another format Pollux starts qemu-nbd (Debian: qemu-utils) on a private "
+         "socket, and ends it with the machine. A format is never guessed.",
      .choice = format_name,
      .about = format_about,
      OPTION_AT(struct disk_args, format)},
@@ -339,7 +378,7 @@ const struct option_key disk_keys[] = {
 void disk_args_init(struct disk_args *d)
 {
     *d = (struct disk_args){
-        .disk = {.image.block_size = SECTOR_SIZE,
+        .disk = {.image = {.block_size = SECTOR_SIZE, .reconnect_ns = RECONNECT_DEFAULT_NS},
                  .device = {.merge = true, .werror = VIRTIO_BLK_ENOSPC}},
         .engine = DISK_ENGINE_DEFAULT,
         .format = DISK_FORMAT_DEFAULT,
@@ -354,19 +393,61 @@ static bool is_direct(const struct disk_args *d)
     return d->cache == DISK_CACHE_NONE || d->cache == DISK_CACHE_DIRECTSYNC;
 }
 
+/* Is the file of a format that a helper serves? */
+static bool has_helper(const struct disk_args *d)
+{
+    return d->format != DISK_FORMAT_DEFAULT && d->format != DISK_FORMAT_RAW;
+}
+
 /* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
 static const struct engine_ops *engine_for(const struct disk_args *d)
 {
+    if (d->disk.image.uri || has_helper(d)) {
+        return &engine_nbd;
+    }
     if (d->engine != DISK_ENGINE_DEFAULT) {
         return engine_at(d->engine);
     }
     return is_direct(d) ? &engine_linux_aio : &engine_threads;
 }
 
+static int check_nbd(const struct disk_args *d, struct error *err)
+{
+    const struct image_config *image = &d->disk.image;
+
+    if (image->path || image->size) {
+        return error_set(err, -EINVAL, "--disk: nbd and %s exclude each other",
+                         image->path ? "file" : "size");
+    }
+    if (d->engine != DISK_ENGINE_DEFAULT || d->format != DISK_FORMAT_DEFAULT || image->share_rw) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine, format and share-rw are for files, not nbd");
+    }
+    return 0;
+}
+
+static int check_helper(const struct disk_args *d, struct error *err)
+{
+    if (!d->disk.image.path) {
+        return error_set(err, -EINVAL, "--disk: format=%s needs file=FILE", format_name(d->format));
+    }
+    if (d->engine != DISK_ENGINE_DEFAULT || d->disk.image.share_rw) {
+        return error_set(err, -EINVAL,
+                         "--disk: engine and share-rw are for raw images, not format=%s",
+                         format_name(d->format));
+    }
+    return 0;
+}
+
 static int check_disk(const struct disk_args *d, const struct engine_ops *engine, struct error *err)
 {
     const struct image_config *image = &d->disk.image;
     const struct virtio_blk_options *device = &d->disk.device;
+    int ret = image->uri ? check_nbd(d, err) : has_helper(d) ? check_helper(d, err) : 0;
+
+    if (ret < 0) {
+        return ret;
+    }
 
     if (image->path && image->size) {
         return error_set(err, -EINVAL,
@@ -377,7 +458,7 @@ static int check_disk(const struct disk_args *d, const struct engine_ops *engine
     if (!image->path && engine->needs_file) {
         return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
     }
-    if (!image->path && !image->size) {
+    if (!image->path && !image->uri && !image->size) {
         return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
     }
     if (image->block_size & (image->block_size - 1)) {
@@ -474,6 +555,8 @@ int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_
     out->name = name;
     out->transport = d->transport == DISK_TRANSPORT_DEFAULT ? DISK_TRANSPORT_MMIO : d->transport;
     out->image.raw = d->format == DISK_FORMAT_RAW;
+    out->image.format = has_helper(d) ? format_name(d->format) : NULL;
+    out->image.discard = d->discard == DISK_DISCARD_UNMAP;
     out->image.direct = out->image.path && is_direct(d);
     out->image.writethrough =
         d->cache == DISK_CACHE_WRITETHROUGH || d->cache == DISK_CACHE_DIRECTSYNC;

@@ -31,7 +31,7 @@ enum disk_cache {
 #define DISK_FORMAT_DEFAULT UINT32_MAX /* raw, unless the file is of another format */
 
 enum disk_format {
-    DISK_FORMAT_RAW,
+    DISK_FORMAT_RAW, /* behind it: those that the helper knows */
 };
 
 #define DISK_TRANSPORT_DEFAULT UINT32_MAX /* of pollux run: mmio */

@@ -254,13 +254,13 @@ static _Noreturn void give_up(struct vhost_user *v)
 static void print_sockets(const struct vhost_user *v)
 {
     for (unsigned i = 0; i < v->plan.nr_disks; i++) {
-        const char *file = v->plan.disks[i].image.path;
+        const struct image_config *image = &v->plan.disks[i].image;
+        const char *what = image->path ? image->path : image->uri ? image->uri : "no file";
 
         if (v->disks[i].path) {
-            printf("%s: %s at %s\n", v->plan.names[i], file ? file : "no file", v->disks[i].path);
+            printf("%s: %s at %s\n", v->plan.names[i], what, v->disks[i].path);
         } else {
-            printf("%s: %s at descriptor %d\n", v->plan.names[i], file ? file : "no file",
-                   v->disks[i].listen_fd);
+            printf("%s: %s at descriptor %d\n", v->plan.names[i], what, v->disks[i].listen_fd);
         }
     }
     fflush(stdout);

@@ -57,9 +57,13 @@ struct engine_faults {
 };
 
 struct engine_config {
-    unsigned depth;                     /* most requests in flight at a time */
-    uint64_t delay_ns;                  /* engine null: the time of a request */
-    const struct engine_faults *faults; /* NULL: none; copied */
+    unsigned depth;                              /* most requests in flight at a time */
+    uint64_t delay_ns;                           /* engine null: the time of a request */
+    const struct engine_faults *faults;          /* NULL: none; copied */
+    const char *name;                            /* of the disk, for @log; copied */
+    void (*log)(void *opaque, const char *line); /* a connection is lost, ...; NULL: dropped.
+                                                    Context: owner of the loop */
+    void *log_opaque;
 };
 
 struct engine_ops;
@@ -94,6 +98,7 @@ extern const struct engine_ops engine_io_uring;
 extern const struct engine_ops engine_threads;
 extern const struct engine_ops engine_mmap;
 extern const struct engine_ops engine_sync;
+extern const struct engine_ops engine_nbd; /* of images with a URI only; not of engine_at() */
 
 /* engine_at - the engines by number, in the order of --help. Return: NULL behind the last one. */
 const struct engine_ops *engine_at(unsigned i);

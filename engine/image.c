@@ -15,8 +15,10 @@
 #include "base/barrier.h"
 #include "base/image-lock.h"
 #include "engine/image-dio.h"
+#include "engine/format-helper.h"
 #include "engine/image-format.h"
 #include "engine/image.h"
+#include "engine/nbd-export.h"
 
 /* st_blksize is the preferred request size on some file systems, larger than any physical block. */
 #define PHYSICAL_BLOCK_MAX 4096
@@ -58,6 +60,73 @@ static int open_without_file(struct image *img, uint64_t size, struct error *err
     }
     img->size = size;
     return 0;
+}
+
+/* An export of an NBD server, whose preferred request size is a hint for the guest, as that of a file
+ * system is. */
+static int open_export(struct image *img, const struct image_config *config, const char *uri,
+                       struct error *err)
+{
+    const struct nbd_export_info *info;
+    unsigned preferred;
+    int ret;
+
+    img->nbd = calloc(1, sizeof(*img->nbd));
+    if (!img->nbd) {
+        return error_set(err, -ENOMEM, "out of memory for opening NBD export %s", uri);
+    }
+    ret = export_open(img->nbd, uri, config->readonly, config->reconnect_ns, err);
+    if (ret < 0) {
+        return ret;
+    }
+    img->nbd->helper = img->helper;
+    info = &img->nbd->info;
+    preferred = info->preferred;
+    img->align = info->min_block;
+    img->writethrough = config->writethrough;
+    img->one_engine = !config->readonly && !info->multi_conn;
+    img->physical_block = preferred < PHYSICAL_BLOCK_MAX ? preferred : PHYSICAL_BLOCK_MAX;
+    img->physical_block = img->physical_block >= SECTOR_SIZE ? img->physical_block : 0;
+    img->optimal_io = preferred > PHYSICAL_BLOCK_MAX ? preferred : 0;
+    img->left_out = info->size % image_block(img);
+    img->size = info->size - img->left_out;
+    if (img->size == 0) {
+        return error_set(err, -EINVAL, "NBD export %s has %u bytes, less than a block", uri,
+                         img->left_out);
+    }
+    return img->writethrough && !img->readonly ? export_flush(img->nbd, err) : 0;
+}
+
+/* The helper says best what it does not like about the image. */
+static int open_format(struct image *img, const struct image_config *config, struct error *err)
+{
+    const struct format_helper_config helper = {
+        .path = config->path,
+        .format = config->format,
+        .readonly = config->readonly,
+        .direct = config->direct,
+        .writethrough = config->writethrough,
+        .discard = config->discard,
+    };
+    char line[ERROR_MSG_MAX / 2];
+    int ret;
+
+    img->helper = calloc(1, sizeof(*img->helper));
+    if (!img->helper) {
+        return error_set(err, -ENOMEM, "out of memory for opening disk image %s", config->path);
+    }
+    ret = helper_start(img->helper, &helper, err);
+    if (ret == 0) {
+        ret = open_export(img, config, img->helper->uri, err);
+        if (ret < 0) {
+            helper_stop(img->helper);
+            helper_last_line(img->helper, line, sizeof(line));
+            if (line[0]) {
+                error_set(err, ret, "qemu-nbd for format=%s: %s", config->format, line);
+            }
+        }
+    }
+    return ret;
 }
 
 static int open_error(const struct image_config *config, int num, struct error *err)
@@ -114,10 +183,10 @@ static int check_format(const struct image_config *config, struct error *err)
         return 0;
     }
     return error_set(err, -EINVAL,
-                     "disk image %s is no raw image, its format is %s: convert it with qemu-img "
-                     "convert -f %s -O raw %s %s.raw (or, with format=raw, the guest gets the file "
-                     "as it is)",
-                     path, format, format, path, path);
+                     "disk image %s is no raw image, it looks like %s: add format=%s, and qemu-nbd "
+                     "serves it, or convert it with qemu-img convert -f %s -O raw %s %s.raw "
+                     "(or, with format=raw, the guest gets the file as it is)",
+                     path, format, format, format, path, path);
 }
 
 static int get_file_size(const struct image *img, const char *path, uint64_t *size,
@@ -248,6 +317,14 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
         .readonly = config->readonly,
     };
+    if (config->uri || config->format) {
+        r = config->format ? open_format(img, config, err)
+                           : open_export(img, config, config->uri, err);
+        if (r < 0) {
+            image_close(img);
+        }
+        return r;
+    }
     if (!config->path) {
         return open_without_file(img, config->size, err);
     }
@@ -349,5 +426,15 @@ void image_close(struct image *img)
         image_unlock(img->fd);
         close(img->fd);
         img->fd = -1;
+    }
+    if (img->nbd) {
+        export_close(img->nbd);
+        free(img->nbd);
+        img->nbd = NULL;
+    }
+    if (img->helper) {
+        helper_destroy(img->helper);
+        free(img->helper);
+        img->helper = NULL;
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A disk image on the host: a regular file or a block device, opened once and shared by the engines
- * of all threads that serve it.
+ * A disk image: a regular file or a block device of the host, or an export of an NBD server; opened
+ * once and shared by the engines of all threads that serve it.
  */
 #ifndef POLLUX_ENGINE_IMAGE_H
 #define POLLUX_ENGINE_IMAGE_H
@@ -13,21 +13,32 @@
 #include "base/error.h"
 #include "engine/sector.h"
 
+struct nbd_export;
+struct format_helper;
+
 struct image_config {
-    const char *path;    /* NULL: an image without a file, of @size bytes (engine null) */
-    uint64_t size;       /* bytes, only when path is NULL */
-    unsigned block_size; /* of the guest, bytes, a power of 2; 0: SECTOR_SIZE */
+    const char *uri;       /* of an NBD export (engine nbd); else NULL. @path is NULL then */
+    uint64_t reconnect_ns; /* of it: how long requests wait for a lost connection */
+    const char *path;      /* NULL: an image without a file, of @size bytes (engine null) */
+    uint64_t size;         /* bytes, only when path is NULL */
+    unsigned block_size;   /* of the guest, bytes, a power of 2; 0: SECTOR_SIZE */
     bool readonly;
     bool direct;       /* O_DIRECT: bypass the host's page cache */
     bool writethrough; /* no write cache: writes are durable when they complete, and the contents of
                           the image are durable when it is opened */
     bool raw;          /* do not check the file for other formats */
-    bool share_rw;     /* other processes that also set this may write the image */
+    /* Of the file, if it is not raw: a helper serves it (engine nbd). NULL: raw */
+    const char *format;
+    bool discard;  /* with @format: discards free blocks of the image */
+    bool share_rw; /* other processes that also set this may write the image */
 };
 
 struct image {
-    int fd;        /* -1 without a file */
-    uint64_t size; /* bytes, a multiple of SECTOR_SIZE; see image_size() */
+    int fd;                       /* -1 without a file */
+    struct nbd_export *nbd;       /* NULL: no export */
+    struct format_helper *helper; /* that serves @nbd; NULL: none */
+    bool one_engine; /* only one engine may be open: flushes of several are independent */
+    uint64_t size;   /* bytes, a multiple of SECTOR_SIZE; see image_size() */
     unsigned
         align; /* offsets, lengths and buffer addresses must be multiples of it; 1 if buffered */
     unsigned block_size; /* of the guest, bytes */
@@ -58,7 +69,7 @@ void image_close(struct image *img);
  * image_update_size - update img->size to the size of the file
  * @name: for the message
  * Context: one thread at a time, also while engines have requests in flight. Requests beyond a new
- *          end of the file fail.
+ *          end of the file fail. The size of an NBD export stays what it was when it was opened.
  * Return: 1: the size has changed; 0: it has not; -errno and @err: @img is unchanged.
  */
 int image_update_size(struct image *img, const char *name, struct error *err);

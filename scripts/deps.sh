@@ -3,7 +3,7 @@
 #
 # deps.sh PURPOSE... - see that the packages for these purposes are there
 #
-# Purposes: build, check, nested, debian, lint, clang, fuzz, results. What is missing is installed
+# Purposes: build, check, nested, nbd, debian, lint, clang, fuzz, results. What is missing is installed
 # through apt-get when this runs as root or with password-less sudo, and said first; else the command to
 # type is printed. DEPS=no in the environment switches all of it off.
 #
@@ -18,9 +18,10 @@ set -u
 packages_for() {
     case $1 in
     build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
-        liburing-dev:/liburing.h libjansson-dev:/jansson.h \
+        liburing-dev:/liburing.h libnbd-dev:/libnbd.h libjansson-dev:/jansson.h \
         systemtap-sdt-dev:/sys/sdt.h ;;
     check) echo check:/check.h spin:spin python3:python3 ;;
+    nbd) echo nbdkit:nbdkit qemu-utils:qemu-nbd nbd-server:nbd-server gnutls-bin:psktool ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     debian) echo mmdebstrap:mmdebstrap e2fsprogs:=/usr/sbin/mke2fs fakeroot:fakeroot \
         uidmap:newuidmap \

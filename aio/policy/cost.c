@@ -16,6 +16,10 @@
  * completions can end it, too. With a guest at depth 1 the regimes have nothing in common: its kick
  * never comes while its request is in flight.
  *
+ * A look may cost a system call (poll_source.look_ns), which delays the event. The measured W is the
+ * difference to waits with such looks, so it is less by their price; as long as W is a guess, the
+ * price is taken off.
+ *
  * The policy has three safeguards. After a run of unlikely waits a regime forgets nearly all of its
  * histograms. The ski-rental window T = w * W, which needs no learning, is charged for every wait
  * beside the learned window, and is used while the learned window has recently cost 1.5 times as
@@ -81,6 +85,7 @@ struct cost {
     enum regime_kind kind; /* of the present wait */
     enum wake_probe probe;
     uint64_t learned; /* what the search says for the present wait */
+    uint64_t look_ns; /* of the candidates of the present wait */
     bool had_event;   /* a source did, in the present wait */
 };
 
@@ -92,9 +97,12 @@ struct cost_source {
 
 static uint64_t block_cost(const struct poll_policy *p, const struct regime *g)
 {
+    const struct cost *c = p->data;
     uint32_t weight = p->params.latency_weight;
+    uint64_t wake_ns = g->wake.wake_ns, look_ns = g->wake.measured ? 0 : c->look_ns;
 
-    return g->wake.wake_ns * (weight ? weight : POLL_LATENCY_WEIGHT_DEFAULT);
+    wake_ns -= look_ns < wake_ns ? look_ns : wake_ns;
+    return wake_ns * (weight ? weight : POLL_LATENCY_WEIGHT_DEFAULT);
 }
 
 static void cost_init(struct poll_policy *p)
@@ -149,12 +157,14 @@ static struct found_window *find_candidates(struct poll_policy *p, struct cost *
     unsigned key = 0, i = 0;
     struct list *pos;
 
+    c->look_ns = 0;
     list_for_each(pos, &p->counted)
     {
         struct poll_source *s = list_entry(pos, struct poll_source, counted_node);
         struct cost_source *cs = s->data;
 
         cs->candidate = *s->in_flight && !list_empty(&s->node);
+        c->look_ns += cs->candidate ? s->look_ns : 0;
         key |= (unsigned)cs->candidate << i;
         i = i + 1 < GROUPS ? i + 1 : 0;
     }

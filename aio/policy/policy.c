@@ -136,6 +136,7 @@ int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigne
     list_init(&s->counted_node);
     list_init(&s->ready_node);
     s->in_flight = in_flight;
+    s->look_ns = 0;
     s->record_id = 0;
     s->was_polled = false;
     s->data = calloc(1, source_data_size());

@@ -77,6 +77,7 @@ struct poll_source {
     struct list ready_node;   /* in poll_policy.ready, between event and wait_done */
     const unsigned
         *in_flight;     /* requests in flight; NULL: not known, an event may come at any time */
+    unsigned look_ns;   /* price of a look while a request is in flight; 0: some loads */
     unsigned record_id; /* private to the recorder of waits; 0: none yet */
     bool was_polled;    /* it was in the poll set when its last event came */
     void *data;

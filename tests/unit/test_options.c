@@ -439,14 +439,19 @@ START_TEST(the_guest_s_block_is_512_bytes_unless_named)
 }
 END_TEST
 
-START_TEST(raw_is_the_only_format)
+START_TEST(a_format_other_than_raw_has_a_helper)
 {
-    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=raw", "--disk", "file=y"), 0);
-    ck_assert(plan.disks[0].image.raw);
-    ck_assert(!plan.disks[1].image.raw);
-    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=qcow2"), -EINVAL);
-    ck_assert_msg(strstr(err.msg, "--disk: format: 'qcow2' is not known; it takes one of raw"),
-                  "%s", err.msg);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=raw", "--disk", "file=x", "--disk",
+                         "file=x,format=qcow2,discard=unmap"),
+                     0);
+    ck_assert(plan.disks[0].image.raw && !plan.disks[0].image.format);
+    ck_assert(!plan.disks[1].image.raw && !plan.disks[1].image.format);
+    ck_assert_str_eq(plan.disks[2].image.format, "qcow2");
+    ck_assert_ptr_eq(plan.disks[2].engine, &engine_nbd);
+    ck_assert(plan.disks[2].image.discard && !plan.disks[2].image.raw);
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "file=x,format=ext4"), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "--disk: format: 'ext4' is not known; it takes one of raw"), "%s",
+                  err.msg);
 }
 END_TEST
 
@@ -487,6 +492,21 @@ START_TEST(limits_reach_the_plan_and_groups_share_theirs)
     ck_assert_uint_eq(throttle_group_get(&plan.throttle_groups[1]).rate[THROTTLE_BPS].avg, 1 << 20);
     ck_assert_ptr_eq(plan.disks[4].device.group, &plan.throttle_groups[4]);
     ck_assert(!throttle_group_limited(&plan.throttle_groups[4]));
+}
+END_TEST
+
+START_TEST(an_nbd_export_takes_the_place_of_a_file)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "nbd=nbd+unix:///a?socket=/b,cache=directsync",
+                         "--disk", "reconnect-timeout=1500ms,nbd=nbd://h"),
+                     0);
+    ck_assert_str_eq(plan.disks[0].image.uri, "nbd+unix:///a?socket=/b");
+    ck_assert_ptr_null(plan.disks[0].image.path);
+    ck_assert_ptr_eq(plan.disks[0].engine, &engine_nbd);
+    ck_assert_uint_eq(plan.disks[0].image.reconnect_ns, 30000000000);
+    ck_assert(plan.disks[0].image.writethrough && !plan.disks[0].image.direct);
+    ck_assert_uint_eq(plan.disks[1].image.reconnect_ns, 1500000000);
+    ck_assert(!plan.disks[1].image.writethrough);
 }
 END_TEST
 
@@ -547,6 +567,15 @@ static const struct {
      "--disk: size must be a multiple of 512 bytes"},
     {{"--kernel", "k", "--disk", "file=x,size=1G"},
      "--disk: size and file exclude each other; the size of 'x' is the disk's"},
+    {{"--kernel", "k", "--disk", "nbd=nbd://h,file=x"}, "--disk: nbd and file exclude each other"},
+    {{"--kernel", "k", "--disk", "format=qcow2"}, "--disk: format=qcow2 needs file=FILE"},
+    {{"--kernel", "k", "--disk", "file=x,format=qcow2,engine=threads"},
+     "--disk: engine and share-rw are for raw images, not format=qcow2"},
+    {{"--kernel", "k", "--disk", "nbd=nbd://h,size=1G"}, "--disk: nbd and size exclude each other"},
+    {{"--kernel", "k", "--disk", "nbd=nbd://h,engine=threads"},
+     "--disk: engine, format and share-rw are for files, not nbd"},
+    {{"--kernel", "k", "--disk", "nbd=nbd://h,share-rw=on"},
+     "--disk: engine, format and share-rw are for files, not nbd"},
     {{"--kernel", "k", "--disk", "file=x,queue-size=100"},
      "--disk: queue-size must be a power of 2, unless packed=on"},
     {{"--kernel", "k", "--disk", "file=x,serial=123456789012345678901"},
@@ -744,9 +773,10 @@ int main(void)
     tcase_add_loop_test(run, a_cache_mode_says_how_to_open_and_when_writes_are_durable, 0,
                         sizeof(cache_modes) / sizeof(cache_modes[0]));
     tcase_add_test(run, the_guest_s_block_is_512_bytes_unless_named);
-    tcase_add_test(run, raw_is_the_only_format);
+    tcase_add_test(run, a_format_other_than_raw_has_a_helper);
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, limits_reach_the_plan_and_groups_share_theirs);
+    tcase_add_test(run, an_nbd_export_takes_the_place_of_a_file);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
     tcase_add_test(run, errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,

@@ -545,6 +545,29 @@ START_TEST(cost_never_spins_when_nothing_can_fire)
 }
 END_TEST
 
+/* Until W is measured, with looks of that price. */
+START_TEST(cost_takes_the_price_of_a_look_off_its_guess)
+{
+    static const struct {
+        unsigned look_ns;
+        uint64_t window;
+    } rows[] = {{0, 1 << 17}, {10 * US, 1 << 16}, {30 * US, 0}};
+    struct poll_params params = params_of("cost", 1000 * US);
+    struct poll_policy p;
+    struct poll_source disk;
+    unsigned in_flight = 1;
+
+    params.wake_ns = 20 * US;
+    ck_assert_int_eq(poll_policy_init(&p, &params), 0);
+    ck_assert_int_eq(poll_source_init(&disk, &p, &in_flight), 0);
+    disk.look_ns = rows[_i].look_ns;
+    poll_source_join(&disk, &p);
+    ck_assert_uint_eq(poll_policy_window(&p, 0), rows[_i].window);
+    poll_source_destroy(&disk);
+    poll_policy_destroy(&p);
+}
+END_TEST
+
 START_TEST(cost_knows_which_of_two_disks_is_in_flight)
 {
     struct waits disks = kick_and_disk;
@@ -653,6 +676,7 @@ int main(void)
     tcase_add_loop_test(cost, cost_settles_on_one_side_of_the_boundary, 0, 5);
     tcase_add_test(cost, cost_does_not_spin_for_completions_when_nothing_is_in_flight);
     tcase_add_test(cost, cost_never_spins_when_nothing_can_fire);
+    tcase_add_loop_test(cost, cost_takes_the_price_of_a_look_off_its_guess, 0, 3);
     tcase_add_test(cost, cost_knows_which_of_two_disks_is_in_flight);
     tcase_add_loop_test(cost, the_cost_of_blocking_is_measured_while_polling, 0, 4);
     tcase_add_test(cost, the_cost_of_blocking_is_measured_while_blocking_too);
