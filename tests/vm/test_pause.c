@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 /* The machine pauses and goes on: when asked, and when a disk fails under werror or rerror stop. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <linux/kvm.h>
 #include <poll.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
@@ -16,6 +22,23 @@
 #include "tests/vm/guest.h"
 
 #define MIB 1048576ull
+
+static unsigned clocks_marked; /* how often KVM was told that a vCPU did not run */
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    int (*real)(int, unsigned long, ...) = (__typeof__(real))dlsym(RTLD_NEXT, "ioctl");
+    va_list ap;
+    void *arg;
+
+    va_start(ap, request);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    if (request == KVM_KVMCLOCK_CTRL) {
+        __atomic_fetch_add(&clocks_marked, 1, __ATOMIC_RELAXED);
+    }
+    return real(fd, request, arg);
+}
 
 struct setup {
     struct machine *m;
@@ -245,6 +268,50 @@ START_TEST(a_paused_machine_does_nothing_and_goes_on)
 }
 END_TEST
 
+/* Stops this process, and lets it go on. */
+static void stop_for_a_while(void)
+{
+    char path[32], line[64] = "";
+    pid_t test = getpid(), helper = fork();
+
+    if (helper == 0) {
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int)test);
+        kill(test, SIGSTOP);
+        do {
+            read_line(path, line, sizeof(line));
+        } while (!strstr(line, ") T"));
+        kill(test, SIGCONT);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(helper, NULL, 0), helper);
+}
+
+/* Else the guest's watchdog would take a vCPU that did not run for one that is locked up. */
+START_TEST(the_clock_of_a_guest_that_did_not_run_is_marked)
+{
+    struct setup s;
+    unsigned before;
+
+    begin(&s, NULL, "depth=4 rw=read time=3600s");
+    ck_assert_int_eq(machine_start(s.m, &s.err), 0);
+    await_requests(&s, 10);
+    before = load_relaxed(&clocks_marked);
+    machine_pause(s.m);
+    await_pause();
+    ck_assert_uint_gt(load_relaxed(&clocks_marked), before);
+    machine_resume(s.m);
+    await_requests(&s, stats(&s).reads + 10);
+    before = load_relaxed(&clocks_marked);
+    stop_for_a_while();
+    while (load_relaxed(&clocks_marked) == before) {
+        sched_yield();
+    }
+    await_requests(&s, stats(&s).reads + 10);
+    machine_stop(s.m, MACHINE_STOPPED);
+    end(&s);
+}
+END_TEST
+
 START_TEST(a_paused_machine_ends_when_told_and_fails_what_was_kept)
 {
     struct setup s;
@@ -286,6 +353,7 @@ int main(void)
 
     tcase_add_test(pause, a_disk_that_fails_pauses_the_machine_until_it_goes_on);
     tcase_add_test(pause, a_paused_machine_does_nothing_and_goes_on);
+    tcase_add_test(pause, the_clock_of_a_guest_that_did_not_run_is_marked);
     tcase_add_test(pause, a_paused_machine_ends_when_told_and_fails_what_was_kept);
     tcase_add_test(pause, a_machine_may_be_paused_before_it_starts);
     suite_add_tcase(suite, pause);
