@@ -9,12 +9,41 @@
 
 /* --- query-block --- */
 
+static const char *filename(const struct image_config *config)
+{
+    return config->path ? config->path : config->uri ? config->uri : "null";
+}
+
+static const char *format(const struct image_config *config)
+{
+    return config->format ? config->format : "raw";
+}
+
 static json_t *image(const struct disk *d)
 {
-    const char *path = d->config->image.path;
+    const struct image_config *config = &d->config->image;
 
-    return json_pack("{s:o,s:s,s:I,s:b}", "filename", json_text(path ? path : "null"), "format",
-                     "raw", "virtual-size", (json_int_t)image_size(&d->image), "dirty-flag", false);
+    return json_pack("{s:o,s:s,s:I,s:b}", "filename", json_text(filename(config)), "format",
+                     format(config), "virtual-size", (json_int_t)image_size(&d->image),
+                     "dirty-flag", false);
+}
+
+int qmp_find_disk(const struct qmp_call *call, const char *key, const char *other,
+                  struct error *err)
+{
+    const struct qmp_target *t = &call->server->target;
+    const char *one = qmp_text(call, key), *two = qmp_text(call, other);
+    const char *name = one ? one : two;
+
+    if (!one == !two) {
+        return error_set(err, -EINVAL, "one of '%s' and '%s' must be given", key, other);
+    }
+    for (unsigned i = 0; i < t->nr_disks; i++) {
+        if (!strcmp(t->disks[i]->config->name, name)) {
+            return (int)i;
+        }
+    }
+    return error_set(err, -ENODEV, "Device '%.80s' not found", name);
 }
 
 static json_t *inserted(const struct disk *d)
@@ -26,12 +55,16 @@ static json_t *inserted(const struct disk *d)
         [VIRTIO_BLK_DETECT_UNMAP] = "unmap",
     };
 
-    return json_pack("{s:o,s:s,s:b,s:s,s:b,s:i,s:s,s:{s:b,s:b,s:b},s:o,s:i}", "file",
-                     json_text(config->path ? config->path : "null"), "node-name", d->config->name,
-                     "ro", config->readonly, "drv", "raw", "encrypted", false, "backing_file_depth",
-                     0, "detect_zeroes", detect[d->config->device.detect_zeroes], "cache",
-                     "writeback", !config->writethrough, "direct", config->direct, "no-flush",
-                     false, "image", image(d), "write_threshold", 0);
+    json_t *object = json_pack(
+        "{s:o,s:s,s:b,s:s,s:b,s:i,s:s,s:{s:b,s:b,s:b},s:o,s:i}", "file",
+        json_text(filename(config)), "node-name", d->config->name, "ro", config->readonly, "drv",
+        format(config), "encrypted", false, "backing_file_depth", 0, "detect_zeroes",
+        detect[d->config->device.detect_zeroes], "cache", "writeback", !config->writethrough,
+        "direct", config->direct, "no-flush", false, "image", image(d), "write_threshold", 0);
+    struct throttle_limits limits = virtio_blk_get_limits(d->dev);
+
+    qmp_add_limits(object, &limits);
+    return object;
 }
 
 static int query_block(struct qmp_call *call, struct error *err)
@@ -148,26 +181,17 @@ static int block_resize(struct qmp_call *call, struct error *err)
 {
     const struct qmp_target *t = &call->server->target;
     json_int_t size = json_integer_value(json_object_get(call->args, "size"));
-    const char *device = qmp_text(call, "device"), *node = qmp_text(call, "node-name");
-    const char *name = device ? device : node;
-    unsigned i = 0;
-    int ret;
+    int i = qmp_find_disk(call, "device", "node-name", err), ret;
 
-    if (!device == !node) {
-        return error_set(err, -EINVAL, "one of 'device' and 'node-name' must be given");
-    }
-    while (i < t->nr_disks && strcmp(t->disks[i]->config->name, name)) {
-        i++;
-    }
-    if (i == t->nr_disks) {
-        return error_set(err, -ENODEV, "Device '%.80s' not found", name);
+    if (i < 0) {
+        return i;
     }
     if (size < 0) {
         return error_set(err, -EINVAL, "Parameter 'size' expects a size that is not negative");
     }
-    ret = image_resize(&t->disks[i]->image, (uint64_t)size, name, err);
+    ret = image_resize(&t->disks[i]->image, (uint64_t)size, t->disks[i]->config->name, err);
     if (ret == 0) {
-        ret = t->resized(t->opaque, i, err);
+        ret = t->resized(t->opaque, (unsigned)i, err);
     }
     return ret < 0 ? ret : 0;
 }

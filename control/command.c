@@ -6,10 +6,8 @@
 #include "control/command.h"
 
 static const struct qmp_command *const tables[] = {
-    qmp_process_commands,
-    qmp_guest_commands,
-    qmp_iothread_commands,
-    qmp_block_commands,
+    qmp_process_commands, qmp_guest_commands,    qmp_iothread_commands,
+    qmp_block_commands,   qmp_throttle_commands,
 };
 
 const struct qmp_command *qmp_command_at(const struct qmp_server *s, unsigned i)

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
+#include "blk/throttle.h"
 #include "control/server-state.h"
 
 struct qmp_call {
@@ -18,7 +19,7 @@ struct qmp_call {
     json_t *result;     /* set by the command; NULL: an empty object is returned */
 };
 
-#define QMP_ARGS_MAX 4
+#define QMP_ARGS_MAX 24
 
 struct qmp_arg {
     const char *name;
@@ -39,6 +40,7 @@ extern const struct qmp_command qmp_process_commands[];
 extern const struct qmp_command qmp_guest_commands[];
 extern const struct qmp_command qmp_iothread_commands[];
 extern const struct qmp_command qmp_block_commands[];
+extern const struct qmp_command qmp_throttle_commands[];
 
 /**
  * qmp_command_at - command @i that the server has, of all tables; NULL past the last
@@ -57,6 +59,19 @@ int qmp_command_run(struct qmp_server *s, struct qmp_client *c, const json_t *me
  * qmp_version - the version, as in the greeting. Return: a new reference, or NULL.
  */
 json_t *qmp_version(const struct qmp_server *s);
+
+/**
+ * qmp_find_disk - the disk that one of the arguments @key and @other, both QMP_STRING, names
+ * Return: its index in the target; or -ENODEV and @err: there is none; -EINVAL: not exactly one of
+ *         the arguments is there.
+ */
+int qmp_find_disk(const struct qmp_call *call, const char *key, const char *other,
+                  struct error *err);
+
+/**
+ * qmp_add_limits - the limits of a disk as members of @object
+ */
+void qmp_add_limits(json_t *object, const struct throttle_limits *limits);
 
 /* qmp_text - an argument of the type QMP_STRING; NULL if it is missing */
 static inline const char *qmp_text(const struct qmp_call *call, const char *name)

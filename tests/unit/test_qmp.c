@@ -151,6 +151,8 @@ START_TEST(messages_come_in_pieces_and_together)
 }
 END_TEST
 
+#define NO_RATES(bps) "\"bps\":" bps ",\"bps_rd\":0,\"bps_wr\":0,\"iops_rd\":0,\"iops_wr\":0,"
+
 START_TEST(arguments_are_checked)
 {
     static const struct {
@@ -173,6 +175,14 @@ START_TEST(arguments_are_checked)
         {"{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"disk9\",\"size\":512}}",
          "DeviceNotFound", "disk9"},
         {"{\"execute\":\"block_resize\",\"arguments\":{\"size\":512}}", "GenericError", "'device'"},
+        {"{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"id\":\"disk0\"," NO_RATES(
+             "-1") "\"iops\":0}}",
+         "GenericError", "'bps'"},
+        {"{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"id\":\"disk0\"," NO_RATES(
+             "0") "\"iops\":5,\"iops_max\":4}}",
+         "GenericError", "iops-max"},
+        {"{\"execute\":\"block_set_io_throttle\",\"arguments\":{\"id\":\"disk0\",\"bps\":1}}",
+         "GenericError", "bps_rd"},
         {"{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"disk0\",\"size\":\"1\"}}",
          "GenericError", "expected: integer"},
         {"{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"disk0\",\"size\":-512}}",
@@ -213,6 +223,7 @@ START_TEST(query_commands_lists_what_there_is)
                                         "query-block",
                                         "query-blockstats",
                                         "block_resize",
+                                        "block_set_io_throttle",
                                         "stop",
                                         "cont",
                                         "quit",
@@ -480,6 +491,35 @@ START_TEST(disks_are_described)
 }
 END_TEST
 
+START_TEST(limits_change_and_are_told)
+{
+    struct throttle_limits limits;
+    json_t *list, *inserted;
+
+    qmp_do(
+        &rig, fd, "block_set_io_throttle",
+        "{\"device\":\"disk0\"," NO_RATES("1048576") "\"iops\":1000,\"iops_max\":5000,"
+                                                     "\"iops_max_length\":7,\"iops_size\":4096}");
+    limits = virtio_blk_get_limits(rig.disk.dev);
+    ck_assert_uint_eq(limits.rate[THROTTLE_BPS].avg, 1 << 20);
+    ck_assert_uint_eq(limits.rate[THROTTLE_IOPS].avg, 1000);
+    ck_assert_uint_eq(limits.rate[THROTTLE_IOPS].max, 5000);
+    ck_assert_uint_eq(limits.rate[THROTTLE_IOPS].max_length, 7);
+    ck_assert_uint_eq(limits.rate[THROTTLE_IOPS_RD].avg, 0);
+    ck_assert_uint_eq(limits.iops_size, 4096);
+    list = qmp_ask(&rig, fd, "query-block", NULL);
+    inserted = json_object_get(json_array_get(list, 0), "inserted");
+    ck_assert_int_eq(number(inserted, "iops"), 1000);
+    ck_assert_int_eq(number(inserted, "iops_max"), 5000);
+    ck_assert_int_eq(number(inserted, "bps"), 1 << 20);
+    ck_assert_int_eq(number(inserted, "bps_rd"), 0);
+    json_decref(list);
+    qmp_do(&rig, fd, "block_set_io_throttle", "{\"id\":\"disk0\"," NO_RATES("0") "\"iops\":0}");
+    limits = virtio_blk_get_limits(rig.disk.dev);
+    ck_assert(!throttle_limited(&limits));
+}
+END_TEST
+
 START_TEST(block_resize_changes_the_file)
 {
     struct stat st;
@@ -564,6 +604,7 @@ static TCase *commands(void)
     tcase_add_test(tc, the_account_of_polling_has_sources);
     tcase_add_test(tc, a_thread_that_hangs_delays_nothing);
     tcase_add_test(tc, disks_are_described);
+    tcase_add_test(tc, limits_change_and_are_told);
     tcase_add_test(tc, block_resize_changes_the_file);
     tcase_add_test(tc, a_failed_request_is_an_event_once_a_second);
     return tc;
