@@ -72,7 +72,11 @@ static int append(struct qmp_client *c, const char *text)
     size_t len = strlen(text), waits = c->out_len - c->out_at;
     char *out;
 
-    memmove(c->out, c->out + c->out_at, waits);
+    if (waits) {
+        memmove(c->out, c->out + c->out_at, waits);
+    }
+    c->out_at = 0;
+    c->out_len = waits;
     out = realloc(c->out, waits + len + 2);
     if (!out) {
         return -ENOMEM;
@@ -80,8 +84,7 @@ static int append(struct qmp_client *c, const char *text)
     memcpy(out + waits, text, len);
     memcpy(out + waits + len, "\r\n", 2);
     c->out = out;
-    c->out_at = 0;
-    c->out_len = waits + len + 2;
+    c->out_len += len + 2;
     return 0;
 }
 
