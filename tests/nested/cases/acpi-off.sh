@@ -14,7 +14,7 @@ lines=0 cpus='' halted=''
 while read -r line <&7; do
     echo "$line"
     case $line in
-    "pollux: acpi=off: the guest has one CPU, cannot power off, and finds disks only by "*)
+    "pollux: acpi=off: the guest has one CPU, cannot power off, and finds disks only with "*)
         lines=$((lines + 1)) ;;
     *"busybox shell"*)
         # shellcheck disable=SC2016
