@@ -4,7 +4,7 @@
 # image is on an NBD server: nbdkit, qemu-nbd, nbd-server. TESTS="memory kill ..." runs those tests only;
 # NBD_KILLS=N ends the server N times in the test kill.
 
-NBD_KILLS ?= 20
+NBD_KILLS ?= 5
 
 check-nbd: $(B)/pollux
 	@$(make_guest)
