@@ -107,7 +107,6 @@ static const struct blk_rig_options variants[] = {
 START_TEST(a_queue_that_waits_is_not_watched_or_polled)
 {
     struct aio_stats before, after;
-    uint64_t cpu;
     uint16_t old;
 
     start(&variants[_i]);
@@ -120,14 +119,13 @@ START_TEST(a_queue_that_waits_is_not_watched_or_polled)
 
     /* Kicks that nobody asked for do not wake the thread either. */
     aio_get_stats(iothread_ctx(rig.iothreads[0]), &before);
-    cpu = iothread_cpu_ns(rig.iothreads[0]);
     for (unsigned i = 0; i < 1000; i++) {
         eventfd_write(drv->kick_fd, 1);
     }
     aio_get_stats(iothread_ctx(rig.iothreads[0]), &after);
     ck_assert_uint_eq(after.dispatches, before.dispatches);
     ck_assert_uint_eq(after.timers, before.timers);
-    ck_assert_uint_eq(iothread_cpu_ns(rig.iothreads[0]), cpu);
+    ck_assert_uint_le(after.turns, before.turns + 1); /* the last one may not have ended then */
     blk_rig_destroy(&rig);
 }
 END_TEST
