@@ -945,11 +945,12 @@ START_TEST(two_queues_on_two_threads_complete_everything_with_null)
 }
 END_TEST
 
-static unsigned published;
+#define NOT_LOOKED -1
+static int published;
 
 static void look_at_the_ring(void *opaque)
 {
-    published = fake_driver_used_idx(drv);
+    store_release(&published, (int)fake_driver_used_idx(drv));
 }
 
 static void request_done(struct engine_req *req, ssize_t res)
@@ -977,9 +978,14 @@ START_TEST(of_a_large_batch_a_driver_that_polls_sees_the_first_before_the_turn_e
         fake_driver_kick(drv, fake_driver_chain(drv, HDR(.type = READ), IN(512), STATUS()));
     }
     blk_rig_await_held(&rig, 20);
+    store_relaxed(&published, NOT_LOOKED);
     ck_assert_int_eq(iothread_call(rig.iothreads[0], complete_and_look, NULL), 0);
+    /* Until then the I/O thread reads the driver's state, which fake_driver_await() changes. */
+    while (load_acquire(&published) == NOT_LOOKED) {
+        sched_yield();
+    }
     fake_driver_await(drv, 20);
-    ck_assert_uint_eq(published, 16);
+    ck_assert_int_eq(published, 16);
     end();
 }
 END_TEST
