@@ -85,6 +85,16 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
 int aio_context_free(AioContext *ctx);
 
 /**
+ * aio_watch_run_delay - from now on polling yields to threads that wait for the CPU
+ * Only with poll_params.contention. Opens /proc/thread-self/schedstat of the calling thread; where the
+ * kernel has none (no CONFIG_SCHED_INFO, no /proc), polling is not reduced.
+ * Context: owner, which stays the owner until the loop is freed or another thread takes it and no
+ *          longer polls.
+ * Return: whether the run delay is known.
+ */
+bool aio_watch_run_delay(AioContext *ctx);
+
+/**
  * aio_record_end - write what is left of the recorded waits, and close the file
  * No further wait is recorded. aio_context_free() does the same, but drops the error.
  * Context: owner.
@@ -217,8 +227,9 @@ struct aio_handler {
     struct poll_source source;
     int revents; /* what the monitor saw; 0 while ready: poll() said yes */
     uint64_t last_event_ns;
-    bool unwatched;  /* the monitor leaves it out */
-    int fdmon_index; /* private to the monitor */
+    const unsigned *done; /* aio_handler_count_done(); NULL: none */
+    bool unwatched;       /* the monitor leaves it out */
+    int fdmon_index;      /* private to the monitor */
 };
 
 /**
@@ -242,6 +253,17 @@ int aio_handler_add(AioContext *ctx, struct aio_handler *h, int fd, int events,
  * when *@in_flight becomes more than 0; cheap. Context: owner, not from poll, poll_begin or poll_end.
  */
 void aio_handler_in_flight(struct aio_handler *h);
+
+/**
+ * aio_handler_count_done - what the loop gets done for @h
+ * poll_params.contention compares it in polling and in blocking mode.
+ * @done: requests completed so far; may wrap; read until @h is removed
+ * Context: owner.
+ */
+static inline void aio_handler_count_done(struct aio_handler *h, const unsigned *done)
+{
+    h->done = done;
+}
 
 /**
  * aio_handler_remove - stop watching; after it returns no callback of @h runs
@@ -396,6 +418,7 @@ struct aio_stats {
     uint64_t notify_sent; /* aio_notify() calls that needed a system call */
     uint64_t notify_elided;
     uint64_t window_ns; /* newest answer of the policy */
+    uint64_t trials;    /* of polling against blocking, on a busy host */
 };
 
 /**

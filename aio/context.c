@@ -10,6 +10,7 @@
 #include "aio/fdmon/fdmon.h"
 #include "aio/loop.h"
 #include "aio/notifier.h"
+#include "aio/run-delay.h"
 #include "aio/waits/recorder.h"
 
 static void open_tracks(AioContext *ctx, const struct aio_context_config *config)
@@ -41,6 +42,7 @@ int aio_context_new(const struct aio_context_config *config, AioContext **out, s
     }
     memset(ctx, 0, sizeof(*ctx));
     ctx->max_batch = config->max_batch;
+    ctx->run_delay_fd = -1;
     ctx->clock = config->clock ? config->clock : aio_clock_monotonic;
     list_init(&ctx->handlers);
     list_init(&ctx->removed);
@@ -108,6 +110,7 @@ int aio_context_free(AioContext *ctx)
         return -EBUSY;
     }
     aio_record_end(ctx, NULL);
+    aio_run_delay_close(ctx);
     aio_notifier_destroy(ctx);
     aio_stats_destroy(ctx);
     ctx->fdmon->ops->close(ctx->fdmon);

@@ -10,6 +10,7 @@
  *     handler.c, then poll-set.c            file descriptors, and those of them that are polled
  *     fdmon/ waits/recorder.c policy/       sleeping, recording, how long to spin
  *     stats.c loop-clock.c owner.c ready.h figures, time, thread, handlers with an event
+ *     run-delay.c                           how long the thread waited for a CPU
  */
 #ifndef POLLUX_AIO_LOOP_H
 #define POLLUX_AIO_LOOP_H
@@ -48,6 +49,9 @@ struct aio_context {
 
     struct poll_policy policy;
     struct poll_params *new_params; /* set by any thread, taken by the owner */
+    int run_delay_fd;               /* -1: the run delay of the owner is not known */
+    unsigned done_sum;              /* of the handlers' counters when they were last read */
+    uint64_t done;                  /* requests that they counted so far */
     uint64_t fds_seen_ns;           /* when the monitor was last asked */
 
     struct list timers; /* by deadline */

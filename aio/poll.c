@@ -19,6 +19,7 @@
 #include "aio/loop.h"
 #include "aio/notifier.h"
 #include "aio/poll-set.h"
+#include "aio/run-delay.h"
 #include "aio/timer.h"
 #include "aio/waits/recorder.h"
 
@@ -281,6 +282,7 @@ bool aio_poll(AioContext *ctx, bool blocking)
     ran |= aio_deferred_run(ctx);
     if (learn) {
         poll_policy_wait_done(&ctx->policy, &w);
+        aio_run_delay_sample(ctx, now);
     }
     if (ran) {
         stat_add(&ctx->stats.turns, 1);

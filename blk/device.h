@@ -27,7 +27,7 @@ struct blk_queue {
     bool kick_unread;            /* the eventfd has fired; read before the loop blocks again */
     bool stopping;               /* no new chains; the last completion posts @quiet */
     unsigned in_flight;
-    unsigned nr_pushed;
+    unsigned nr_pushed; /* requests completed; wraps */
     int until_timed;  /* requests to come before the next timed one */
     unsigned nr_used; /* entries of sampler.used */
 

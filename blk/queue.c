@@ -226,6 +226,7 @@ static int open_ring(struct blk_queue *q)
         aio_handler_add(q->ctx, &q->kick, q->vq->kick_fd, POLLIN, &kick_ops, q, q->name, NULL);
 
     if (ret == 0) {
+        aio_handler_count_done(&q->kick, &q->nr_pushed);
         /* The driver may have added chains without a kick: before DRIVER_OK, or while the queue
          * was closed. */
         aio_bh_schedule(&q->more);

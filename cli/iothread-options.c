@@ -68,6 +68,13 @@ const struct option_key iothread_keys[] = {
      .help = "of a CPU that polling may take in 100 ms; 0: no limit; default 0",
      .max = POLL_CPU_MAX_LIMIT,
      OPTION_AT(struct iothread_args, io.poll.cpu_max)},
+    {.name = "poll-contention",
+     .kind = OPTION_SWITCH,
+     .metavar = "on|off",
+     .help = "block on a busy host if that gets more done; default on",
+     .more = "When polling comes with time in which the thread waits for a CPU, short trials compare "
+             "polling with blocking by the requests that complete.",
+     OPTION_AT(struct iothread_args, io.poll.contention)},
     {.name = "aio-max-batch",
      .kind = OPTION_NUMBER,
      .metavar = "N",

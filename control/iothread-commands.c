@@ -22,7 +22,7 @@
 
 static const struct property {
     const char *name;
-    size_t offset, width; /* of a uint32_t or uint64_t in struct poll_params */
+    size_t offset, width; /* of a bool, uint32_t or uint64_t in struct poll_params */
     uint64_t max;
 } properties[] = {
 #define PROPERTY(label, member, limit)                                                             \
@@ -36,24 +36,33 @@ static const struct property {
     PROPERTY("poll-weight", weight, POLL_WEIGHT_LIMIT),
     PROPERTY("poll-latency-weight", latency_weight, POLL_LATENCY_WEIGHT_LIMIT),
     PROPERTY("poll-cpu-max", cpu_max, POLL_CPU_MAX_LIMIT),
+    PROPERTY("poll-contention", contention, 1),
 #undef PROPERTY
 };
 #define NR_PROPERTIES (sizeof(properties) / sizeof(properties[0]))
 
 static const char policy_property[] = "poll-policy";
 
-static uint64_t get(const struct poll_params *params, const struct property *p)
+static bool is_switch(const struct property *p)
+{
+    return p->width == sizeof(bool);
+}
+
+static json_t *get(const struct poll_params *params, const struct property *p)
 {
     const char *at = (const char *)params + p->offset;
     uint32_t narrow;
     uint64_t wide;
 
+    if (is_switch(p)) {
+        return json_boolean(*(const bool *)at);
+    }
     if (p->width == sizeof(wide)) {
         memcpy(&wide, at, sizeof(wide));
-        return wide;
+        return json_integer((json_int_t)wide);
     }
     memcpy(&narrow, at, sizeof(narrow));
-    return narrow;
+    return json_integer((json_int_t)narrow);
 }
 
 static void set(struct poll_params *params, const struct property *p, uint64_t value)
@@ -97,11 +106,18 @@ static int set_policy(struct poll_params *params, const json_t *value, struct er
     return error_set(err, -EINVAL, "Parameter 'value' is not the name of a poll policy");
 }
 
-static int set_number(struct poll_params *params, const struct property *p, const json_t *value,
-                      struct error *err)
+static int set_value(struct poll_params *params, const struct property *p, const json_t *value,
+                     struct error *err)
 {
     json_int_t n = json_integer_value(value);
 
+    if (is_switch(p)) {
+        if (!json_is_boolean(value)) {
+            return error_set(err, -EINVAL, "'%s' takes true or false", p->name);
+        }
+        *(bool *)((char *)params + p->offset) = json_is_true(value);
+        return 0;
+    }
     if (!json_is_integer(value) || n < 0 || (uint64_t)n > p->max) {
         return error_set(err, -EINVAL, "'%s' takes an integer from 0 to %" PRIu64, p->name, p->max);
     }
@@ -151,7 +167,7 @@ static int qom_list(struct qmp_call *call, struct error *err)
     } else {
         list(call, policy_property, "str");
         for (unsigned i = 0; i < NR_PROPERTIES; i++) {
-            list(call, properties[i].name, "int");
+            list(call, properties[i].name, is_switch(&properties[i]) ? "bool" : "int");
         }
     }
     return 0;
@@ -167,7 +183,7 @@ static int qom_get(struct qmp_call *call, struct error *err)
         return -ENODEV;
     }
     if (p) {
-        call->result = json_integer((json_int_t)get(&io->poll, p));
+        call->result = get(&io->poll, p);
     } else if (!strcmp(name, policy_property)) {
         call->result = json_string(io->poll.policy->name);
     } else {
@@ -190,7 +206,7 @@ static int qom_set(struct qmp_call *call, struct error *err)
     }
     params = io->poll;
     if (p) {
-        ret = set_number(&params, p, value, err);
+        ret = set_value(&params, p, value, err);
     } else if (!strcmp(name, policy_property)) {
         ret = set_policy(&params, value, err);
     } else {
@@ -220,8 +236,7 @@ static int query_iothreads(struct qmp_call *call, struct error *err)
                                   io->poll.policy->name);
 
         for (unsigned j = 0; j < NR_PROPERTIES; j++) {
-            json_object_set_new(entry, properties[j].name,
-                                json_integer((json_int_t)get(&io->poll, &properties[j])));
+            json_object_set_new(entry, properties[j].name, get(&io->poll, &properties[j]));
         }
         json_array_append_new(call->result, entry);
     }

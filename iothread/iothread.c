@@ -60,6 +60,7 @@ static void *iothread_main(void *opaque)
     struct iothread *io = opaque;
 
     aio_context_take(io->ctx);
+    aio_watch_run_delay(io->ctx);
     io->tid = gettid();
     sem_post(&io->running);
     pthread_setname_np(pthread_self(), io->id);

@@ -24,6 +24,7 @@ void poll_params_default(struct poll_params *p)
     *p = (struct poll_params){
         .policy = &poll_policy_cost,
         .max_ns = POLL_MAX_NS_DEFAULT,
+        .contention = true,
     };
 }
 
@@ -70,6 +71,7 @@ void poll_policy_change(struct poll_policy *p, const struct poll_params *params)
     p->params = *params;
     p->asked = false;
     poll_budget_init(&p->budget, params->cpu_max);
+    poll_contention_init(&p->contention);
     memset(p->data, 0, data_size());
     if (p->ops->init) {
         p->ops->init(p);
@@ -94,7 +96,8 @@ uint64_t poll_policy_window(struct poll_policy *p, uint64_t now)
     if (window > p->params.max_ns) {
         window = p->params.max_ns;
     }
-    return poll_budget_cut(&p->budget, now, window);
+    window = poll_budget_cut(&p->budget, now, window);
+    return poll_contention_cut(&p->contention, window);
 }
 
 void poll_policy_event(struct poll_policy *p, struct poll_source *s)
@@ -106,6 +109,7 @@ void poll_policy_event(struct poll_policy *p, struct poll_source *s)
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w)
 {
     poll_budget_spend(&p->budget, w->polled_ns);
+    poll_contention_spend(&p->contention, w->polled_ns);
     while (!list_empty(&p->ready)) {
         struct poll_source *s = list_entry(p->ready.next, struct poll_source, ready_node);
 
@@ -120,6 +124,11 @@ void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w)
     p->asked = false;
 }
 
+void poll_policy_progress(struct poll_policy *p, uint64_t now, const struct poll_progress *progress)
+{
+    poll_contention_sample(&p->contention, now, progress);
+}
+
 uint64_t poll_policy_wake_ns(const struct poll_policy *p)
 {
     return p->ops->wake_ns ? p->ops->wake_ns(p) : 0;
@@ -127,7 +136,16 @@ uint64_t poll_policy_wake_ns(const struct poll_policy *p)
 
 int poll_policy_describe(const struct poll_policy *p, char *buf, size_t len)
 {
-    return p->ops->describe ? p->ops->describe(p, buf, len) : snprintf(buf, len, "%s", "");
+    const struct poll_contention *c = &p->contention;
+    int n = p->ops->describe ? p->ops->describe(p, buf, len) : snprintf(buf, len, "%s", "");
+
+    if (n >= 0 && (size_t)n < len && c->state != POLL_FREE) {
+        n += snprintf(buf + n, len - (size_t)n, "%sbusy host: %s", n ? "; " : "",
+                      c->state == POLL_TRIAL ? "trial of polling"
+                      : c->block             ? "blocking"
+                                             : "polling");
+    }
+    return n;
 }
 
 int poll_source_init(struct poll_source *s, struct poll_policy *p, const unsigned *in_flight)

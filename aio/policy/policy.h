@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "aio/policy/budget.h"
+#include "aio/policy/contention.h"
 #include "base/list.h"
 
 struct poll_policy_ops;
@@ -47,6 +48,7 @@ struct poll_params {
     uint32_t latency_weight; /* cost: ns of spinning worth one ns of latency; 0 means the default */
     uint32_t wake_ns;        /* cost: first guess of W, what blocking costs; 0 means the default */
     uint32_t cpu_max; /* percent of a CPU that polling may take in 100 ms; 0 means no limit */
+    bool contention;  /* block where polling gets less done (aio/policy/contention.h) */
 };
 
 enum poll_outcome {
@@ -95,6 +97,7 @@ struct poll_policy {
     struct list counted; /* of struct poll_source, by counted_node */
     struct list ready;   /* of struct poll_source, by ready_node: what ended the present wait */
     struct poll_budget budget;
+    struct poll_contention contention;
     bool asked; /* window() was called for the present wait, and wait_done() will be */
     void *data;
 };
@@ -192,6 +195,20 @@ void poll_policy_event(struct poll_policy *p, struct poll_source *s);
  * Best called when the events have been served. Sources may have been removed meanwhile.
  */
 void poll_policy_wait_done(struct poll_policy *p, const struct poll_wait *w);
+
+/**
+ * poll_policy_wants_progress - whether poll_policy_progress() is to be called at @now
+ */
+static inline bool poll_policy_wants_progress(const struct poll_policy *p, uint64_t now)
+{
+    return p->params.contention && poll_contention_due(&p->contention, now);
+}
+
+/**
+ * poll_policy_progress - the counters of the polling thread at @now; between two waits
+ */
+void poll_policy_progress(struct poll_policy *p, uint64_t now,
+                          const struct poll_progress *progress);
 
 /**
  * poll_policy_wake_ns - what blocking costs in latency, as the policy has measured

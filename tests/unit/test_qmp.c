@@ -348,7 +348,7 @@ START_TEST(objects_are_listed)
     ck_assert_str_eq(text(json_array_get(list, 0), "type"), "child<iothread>");
     json_decref(list);
     list = qmp_ask(&rig, fd, "qom-list", "{\"path\":\"/objects/io0\"}");
-    ck_assert_uint_eq(json_array_size(list), 7);
+    ck_assert_uint_eq(json_array_size(list), 8);
     json_decref(list);
     list = qmp_ask(&rig, fd, "query-iothreads", NULL);
     ck_assert_int_eq(number(json_array_get(list, 0), "poll-max-ns"), POLL_MAX_NS_DEFAULT);
@@ -356,6 +356,14 @@ START_TEST(objects_are_listed)
     json_decref(list);
 }
 END_TEST
+
+static void assert_bool(const char *command, const char *arguments, bool wanted)
+{
+    json_t *value = qmp_ask(&rig, fd, command, arguments);
+
+    ck_assert(json_is_boolean(value) && json_is_true(value) == wanted);
+    json_decref(value);
+}
 
 /* The parameters in force, once they have these two: a turn that has begun still has the old ones. */
 static struct poll_params in_force(const struct poll_policy_ops *policy, uint64_t max_ns)
@@ -407,12 +415,20 @@ START_TEST(every_parameter_changes_in_the_loop)
                      "GenericError", "poll policy");
     assert_text("qom-get", "{\"path\":\"/objects/io0\",\"property\":\"poll-policy\"}", NULL,
                 "weighted");
+    qmp_do(&rig, fd, "qom-set",
+           "{\"path\":\"/objects/io0\",\"property\":\"poll-contention\",\"value\":false}");
+    qmp_assert_error(&rig, fd,
+                     "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/objects/io0\","
+                     "\"property\":\"poll-contention\",\"value\":1}}",
+                     "GenericError", "true or false");
+    assert_bool("qom-get", "{\"path\":\"/objects/io0\",\"property\":\"poll-contention\"}", false);
     params = in_force(&poll_policy_weighted, 1234567);
     ck_assert_uint_eq(params.grow, 5);
     ck_assert_uint_eq(params.shrink, 6);
     ck_assert_uint_eq(params.weight, 7);
     ck_assert_uint_eq(params.latency_weight, 8);
     ck_assert_uint_eq(params.cpu_max, 9);
+    ck_assert(!params.contention);
 }
 END_TEST
 
