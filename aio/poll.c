@@ -70,6 +70,7 @@ static bool spin(AioContext *ctx, struct poll_wait *w, uint64_t limit)
         if (found) {
             break; /* without another reading of the clock, which would delay the event */
         }
+        cpu_relax(); /* once in a batch: at each look it would cost the event 40 ns */
         before = now;
         now = aio_now(ctx);
         w->off_cpu |= now - before > OFF_CPU_NS;
