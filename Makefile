@@ -110,7 +110,7 @@ $(B)/flags $(B)/objects: FORCE
 # --- tests: each test_*.c is a program; the other sources beside it are linked to all of them ---
 
 TEST_DIRS := tests/unit tests/vm
-TEST_SRCS := $(foreach d,$(TEST_DIRS),$(wildcard $(d)/*.c))
+TEST_SRCS := $(foreach d,$(TEST_DIRS) tests/perf,$(wildcard $(d)/*.c))
 TEST_PROGS := $(patsubst %.c,$(B)/%,$(foreach d,$(TEST_DIRS),$(wildcard $(d)/test_*.c)))
 TEST_LIBS = $(or $(shell pkg-config --libs check 2>/dev/null),-lcheck_pic -lsubunit -lrt -lm)
 test_support = $(patsubst %.c,$(B)/%.o,$(filter-out $(1)/test_%,$(wildcard $(1)/*.c)))
@@ -123,6 +123,13 @@ endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_rule,$(d))))
 
 tests: $(TEST_PROGS) build/waits/made
+
+# Measures the I/O thread and the device without a VM; links what the unit tests link.
+PERF_PROGS := $(B)/tests/perf/device
+$(PERF_PROGS): %: %.o $(call test_support,tests/unit) $(B)/libpollux.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+perf: $(PERF_PROGS)
 
 # The files of waits that test_replay runs policies on: generated and recorded ones.
 waits: build/waits/made
@@ -239,6 +246,7 @@ help:
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make mutation       see which changes of the product the unit tests notice; COUNT=50 SEED=1'
 	@echo 'make bench          measure blocking mode against polling'
+	@echo 'make perf           build/tests/perf/device, which measures the device without a VM'
 	@echo 'make waits          make the files of waits for `pollux replay`, in build/waits'
 	@echo 'make results        measure against QEMU and the host, write docs/results.md; 15 minutes'
 	@echo 'make dist           a tarball of what is committed, in build/'
@@ -252,6 +260,6 @@ help:
 	@echo 'CC=clang: with clang, in a directory of its own'
 	@echo 'DEPS=no: never install packages'
 
-.PHONY: all tests waits check check-rest check-all bench results demo install dist deb lint format clean help FORCE
+.PHONY: all tests perf waits check check-rest check-all bench results demo install dist deb lint format clean help FORCE
 .SECONDARY:
 -include $(patsubst %.c,$(B)/%.d,$(SRCS) $(TEST_SRCS)) $(wildcard $(B)/guest-images/*/*.d)

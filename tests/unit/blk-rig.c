@@ -229,6 +229,7 @@ static void start_iothreads(struct blk_rig *rig, const struct blk_rig_options *o
     if (options->max_ns) {
         config.poll.max_ns = options->max_ns;
     }
+    config.poll.contention = !options->no_contention;
     rig->nr_iothreads = options->nr_iothreads ? options->nr_iothreads : 1;
     for (unsigned i = 0; i < rig->nr_iothreads; i++) {
         config.id = ids[i];
@@ -243,6 +244,7 @@ void blk_rig_init(struct blk_rig *rig, const struct blk_rig_options *options)
         .name = "disk0",
         .engine = options->engine ? options->engine : &engine_memory,
         .image = &rig->image,
+        .delay_ns = options->delay_ns,
         .queue_size = size,
         .packed = true, /* offered always, accepted by drivers of packed rings */
         .iothreads = rig->iothreads,
