@@ -59,7 +59,7 @@ start_back_end() { # [KEYS of --disk]
 
 # start_machine RUN DEVICE-OPTIONS SETTING...: the console goes to console.log.
 start_machine() {
-    local device=$2 word append="console=ttyS0 quiet pollux.run=$1"
+    local device=$2 word append="console=ttyS0 quiet no_timer_check pollux.run=$1"
     shift 2
     for word in "$@"; do append="$append pollux.$word"; done
     timeout $limit qemu-system-x86_64 -accel tcg -M q35,memory-backend=mem -m $MEMORY -smp 2 \
