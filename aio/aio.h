@@ -95,6 +95,13 @@ int aio_context_free(AioContext *ctx);
 bool aio_watch_run_delay(AioContext *ctx);
 
 /**
+ * aio_run_delay - how long the thread was ready to run and waited for a CPU, since its start
+ * Context: owner, which has called aio_watch_run_delay().
+ * Return: false if it is not known.
+ */
+bool aio_run_delay(AioContext *ctx, uint64_t *ns);
+
+/**
  * aio_record_end - write what is left of the recorded waits, and close the file
  * No further wait is recorded. aio_context_free() does the same, but drops the error.
  * Context: owner.

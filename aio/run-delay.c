@@ -34,6 +34,18 @@ bool aio_watch_run_delay(AioContext *ctx)
     return ctx->run_delay_fd >= 0;
 }
 
+bool aio_run_delay(AioContext *ctx, uint64_t *ns)
+{
+    struct poll_progress p;
+
+    aio_assert_owner(ctx);
+    if (ctx->run_delay_fd < 0 || !read_schedstat(ctx->run_delay_fd, &p)) {
+        return false;
+    }
+    *ns = p.delay_ns;
+    return true;
+}
+
 /* Counters of handlers wrap, and those of removed handlers are missing: a step back is no progress. */
 static uint64_t count_done(AioContext *ctx)
 {

@@ -28,8 +28,8 @@ struct blk_queue {
     bool stopping;               /* no new chains; the last completion posts @quiet */
     unsigned in_flight;
     unsigned nr_pushed; /* requests completed; wraps */
-    int until_timed;  /* requests to come before the next timed one */
-    unsigned nr_used; /* entries of sampler.used */
+    int until_timed;    /* requests to come before the next timed one */
+    unsigned nr_used;   /* entries of sampler.used */
 
     /* Free requests, last used first out: its memory is still in the cache. */
     struct blk_request **free;

@@ -26,6 +26,12 @@ static void print_loop(const char *id, const struct iothread_account *a, FILE *o
             " awake\n",
             id, s->turns, s->dispatches, s->bhs, s->timers, s->syscalls, s->notify_sent,
             s->notify_elided);
+    if (a->run_delay_known) {
+        fprintf(out,
+                "%s: waited %.3f s for a CPU, preempted %" PRIu64 " times; %" PRIu64
+                " trials of polling against blocking\n",
+                id, seconds(a->run_delay_ns), a->preemptions, s->trials);
+    }
     fprintf(out, "%s: window %.1f us now, policy %s, at most %.1f us%s%s\n", id,
             (double)s->window_ns / 1e3, a->poll.policy->name, (double)a->poll.max_ns / 1e3,
             *a->policy ? "; " : "", a->policy);

@@ -72,8 +72,9 @@ const struct option_key iothread_keys[] = {
      .kind = OPTION_SWITCH,
      .metavar = "on|off",
      .help = "block on a busy host if that gets more done; default on",
-     .more = "When polling comes with time in which the thread waits for a CPU, short trials compare "
-             "polling with blocking by the requests that complete.",
+     .more =
+         "When polling comes with time in which the thread waits for a CPU, short trials compare "
+         "polling with blocking by the requests that complete.",
      OPTION_AT(struct iothread_args, io.poll.contention)},
     {.name = "aio-max-batch",
      .kind = OPTION_NUMBER,

@@ -245,22 +245,6 @@ static int query_iothreads(struct qmp_call *call, struct error *err)
 
 /* --- the account of polling --- */
 
-/* What the thread has waited for a CPU, ns. Return: false if the kernel does not tell. */
-static bool run_delay(int tid, uint64_t *ns)
-{
-    char path[48];
-    FILE *f;
-    bool ok;
-
-    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
-    f = fopen(path, "re");
-    ok = f && fscanf(f, "%*u %" SCNu64, ns) == 1;
-    if (f) {
-        fclose(f);
-    }
-    return ok;
-}
-
 static json_t *source(const struct aio_handler_info *h)
 {
     const struct aio_handler_stats *stats = &h->stats;
@@ -294,14 +278,15 @@ static json_t *loop(const struct iothread_account *a)
                      (json_int_t)a->wake_ns, "policy", json_text(a->policy));
 }
 
-static json_t *answered(const struct iothread_account *a, int tid)
+static json_t *answered(const struct iothread_account *a)
 {
     json_t *entry = loop(a), *sources = json_array();
-    uint64_t delay;
 
-    if (run_delay(tid, &delay)) {
-        json_object_set_new(entry, "run-delay-ns", json_integer((json_int_t)delay));
+    if (a->run_delay_known) {
+        json_object_set_new(entry, "run-delay-ns", json_integer((json_int_t)a->run_delay_ns));
     }
+    json_object_set_new(entry, "preemptions", json_integer((json_int_t)a->preemptions));
+    json_object_set_new(entry, "trials", json_integer((json_int_t)a->loop.trials));
     for (unsigned i = 0; i < a->nr_handlers; i++) {
         json_array_append_new(sources, source(&a->handlers[i]));
     }
@@ -318,7 +303,7 @@ static json_t *polling(struct qmp_iothread *io, struct iothread_account *account
 
     io->silent = ret < 0;
     snprintf(error, sizeof(error), "%s does not answer", id);
-    entry = ret < 0 ? json_pack("{s:s}", "error", error) : answered(account, iothread_tid(io->io));
+    entry = ret < 0 ? json_pack("{s:s}", "error", error) : answered(account);
     json_object_set_new(entry, "id", json_string(id));
     return entry;
 }

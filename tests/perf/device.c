@@ -230,7 +230,7 @@ static void measure(struct mode *m, unsigned turn, const struct image *image)
         .no_contention = m->no_contention,
         .event_idx = true,
     };
-    struct blk_rig rig;
+    static struct blk_rig rig;
 
     blk_rig_init(&rig, &o);
     iothread_call(rig.iothreads[0], pin_iothread, NULL);
