@@ -73,6 +73,7 @@ int iothread_tid(const struct iothread *io);
 
 /* Figures of a thread since its start. */
 struct iothread_account {
+    uint64_t time_ns; /* CLOCK_MONOTONIC, when cpu_ns was read */
     uint64_t cpu_ns;
     struct aio_stats loop;
     struct poll_params poll;
