@@ -60,7 +60,7 @@ static void draw(struct live *l)
 {
     unsigned width = COLS < TOP_WIDTH_MAX ? (unsigned)COLS : TOP_WIDTH_MAX;
     unsigned height = LINES < TOP_HEIGHT_MAX ? (unsigned)LINES : TOP_HEIGHT_MAX;
-    static char grid[TOP_WIDTH_MAX * TOP_HEIGHT_MAX];
+    char grid[TOP_WIDTH_MAX * TOP_HEIGHT_MAX];
 
     top_rows_sort(&l->rows, l->view.sort, l->view.reverse);
     top_draw(&l->view, &l->rows, width, height, grid);
