@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* pollux top: figures of I/O threads and disks of a process with a control socket. */
 #include <errno.h>
+#include <jansson.h>
 #include <math.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "cli/json-out.h"
 #include "cli/top-columns.h"
 #include "cli/top-screen.h"
 #include "cli/top-view.h"
