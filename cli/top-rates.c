@@ -126,11 +126,11 @@ static void add(double *sum, double more)
     *sum = isnan(*sum) ? more : *sum + more;
 }
 
-/* Return: false if other threads serve the disk, too. */
-static bool alone(const struct top_disk *d, const char *id)
+/* Return: false if another thread has served requests of the disk from @a to @b, too. */
+static bool alone(const struct top_disk *a, const struct top_disk *b, const char *id)
 {
-    for (unsigned i = 0; i < d->nr_shares; i++) {
-        if (strcmp(d->share[i].id, id) != 0) {
+    for (unsigned i = 0; i < b->nr_shares && i < a->nr_shares; i++) {
+        if (strcmp(b->share[i].id, id) != 0 && b->share[i].operations != a->share[i].operations) {
             return false;
         }
     }
@@ -151,8 +151,8 @@ static void add_share(struct top_row *row, const struct top_disk *a, const struc
 }
 
 /*
- * Requests of the thread on all its disks. The latency is known only if no disk of the thread has
- * other threads: a disk has one histogram for all its queues.
+ * Requests of the thread on all its disks. The latency is known only if no other thread has
+ * served requests of these disks: a disk has one histogram for all its queues.
  */
 static int add_disks(struct top_row *row, const struct top_sample *before,
                      const struct top_sample *after, const struct top_bins *latency)
@@ -171,7 +171,7 @@ static int add_disks(struct top_row *row, const struct top_sample *before,
                 mine = true;
             }
         }
-        mixed |= mine && !alone(b, row->name);
+        mixed |= mine && !alone(a, b, row->name);
         ret = mine ? top_bins_add(&sum, &latency[i]) : 0;
     }
     if (!mixed) {

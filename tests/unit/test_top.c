@@ -278,6 +278,18 @@ START_TEST(a_disk_of_two_threads_has_the_latency_of_neither)
 }
 END_TEST
 
+START_TEST(a_thread_that_alone_has_served_a_disk_has_its_latency)
+{
+    parse_disks(&before, 0, "{\"id\":\"io0\",\"operations\":10},{\"id\":\"io1\",\"operations\":20}",
+                "");
+    parse_disks(&after, 1, "{\"id\":\"io0\",\"operations\":22},{\"id\":\"io1\",\"operations\":20}",
+                "\"rd_latency_histogram\":{\"boundaries\":[100,110],\"bins\":[0,12,0]}");
+    compare();
+    assert_figure(0, TOP_P50, 105);
+    assert_figure(1, TOP_P50, NAN);
+}
+END_TEST
+
 /* --- answers that are wrong --- */
 
 START_TEST(a_wrong_answer_is_refused_or_counts_as_0)
@@ -657,6 +669,7 @@ int main(void)
     tcase_add_test(rates, percentiles_are_those_of_the_interval);
     tcase_add_loop_test(rates, a_histogram_that_went_back_has_no_percentiles, 0, 3);
     tcase_add_test(rates, a_disk_of_two_threads_has_the_latency_of_neither);
+    tcase_add_test(rates, a_thread_that_alone_has_served_a_disk_has_its_latency);
     tcase_add_loop_test(rates, a_wrong_answer_is_refused_or_counts_as_0, 0, 12);
     tcase_add_test(rates, names_of_the_server_are_printable_and_short);
     suite_add_tcase(s, rates);
