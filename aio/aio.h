@@ -416,6 +416,7 @@ struct aio_stats {
     uint64_t polled_ns;   /* spent spinning */
     uint64_t poll_hits;   /* waits that ended while the loop polled */
     uint64_t poll_misses; /* waits in which the loop had polled and then had to block */
+    uint64_t missed_ns;   /* of polled_ns: in those waits */
     uint64_t blocked_ns;  /* spent blocked in the kernel */
     uint64_t blocks;      /* times it blocked */
     uint64_t syscalls;    /* made by the loop and, as far as they were counted, by its handlers */

@@ -104,6 +104,7 @@ static bool block(AioContext *ctx, struct poll_wait *w)
     }
     if (w->window_ns) {
         stat_add(&ctx->stats.poll_misses, 1);
+        stat_add(&ctx->stats.missed_ns, w->polled_ns);
     }
     trace_block_begin(ctx->trace, ctx, timeout);
     ctx->fdmon->ops->wait(ctx->fdmon, timeout);

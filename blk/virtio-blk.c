@@ -361,15 +361,24 @@ struct throttle_limits virtio_blk_get_limits(struct virtio_device *dev)
 
 /* --- counters --- */
 
+static void add_queue_stats(struct virtio_blk_stats *to, struct blk_queue *q)
+{
+    blk_stats_add(to, &q->stats);
+    to->in_flight += load_relaxed(&q->in_flight);
+}
+
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out)
 {
-    struct blk *blk = blk_of(dev);
-
     *out = (struct virtio_blk_stats){0};
     for (unsigned i = 0; i < dev->nr_queues; i++) {
-        blk_stats_add(out, &blk->queues[i].stats);
-        out->in_flight += load_relaxed(&blk->queues[i].in_flight);
+        add_queue_stats(out, &blk_of(dev)->queues[i]);
     }
+}
+
+void virtio_blk_get_queue_stats(struct virtio_device *dev, unsigned i, struct virtio_blk_stats *out)
+{
+    *out = (struct virtio_blk_stats){0};
+    add_queue_stats(out, &blk_of(dev)->queues[i]);
 }
 
 void virtio_blk_get_latency(struct virtio_device *dev, struct blk_latency *out)

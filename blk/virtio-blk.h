@@ -68,6 +68,13 @@ int virtio_blk_new(const struct virtio_blk_options *options, const struct guest_
 void virtio_blk_get_stats(struct virtio_device *dev, struct virtio_blk_stats *out);
 
 /**
+ * virtio_blk_get_queue_stats - read the counters of queue @i, one of dev->nr_queues
+ * Context: any thread.
+ */
+void virtio_blk_get_queue_stats(struct virtio_device *dev, unsigned i,
+                                struct virtio_blk_stats *out);
+
+/**
  * virtio_blk_get_latency - read the histograms of all requests since the device was made
  * @out: overwritten
  * Context: any thread. A request that completes meanwhile may be in some histograms only.

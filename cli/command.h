@@ -27,6 +27,7 @@ struct command {
 
 extern const struct command command_run;
 extern const struct command command_vhost_user;
+extern const struct command command_top;
 extern const struct command command_bench;
 extern const struct command command_doctor;
 extern const struct command command_advise;

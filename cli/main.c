@@ -34,9 +34,8 @@ static const struct command command_help = {
 };
 
 static const struct command *const commands[] = {
-    &command_run,     &command_vhost_user, &command_bench,
-    &command_doctor,  &command_advise,     &command_replay,
-    &command_version, &command_help,       NULL,
+    &command_run,    &command_vhost_user, &command_top,     &command_bench, &command_doctor,
+    &command_advise, &command_replay,     &command_version, &command_help,  NULL,
 };
 
 static const struct command *find_command(const char *name)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json-text.h"
 #include "control/command.h"
 
@@ -149,6 +150,37 @@ static void add_latency(json_t *stats, const struct blk_latency *latency)
     }
 }
 
+static uint64_t requests(const struct virtio_blk_stats *s)
+{
+    return s->reads + s->writes + s->flushes + s->discards + s->write_zeroes;
+}
+
+/* What each I/O thread that serves queues of the disk has done for the disk. */
+static json_t *shares(const struct disk *d)
+{
+    const char *const *ids = d->config->iothreads;
+    unsigned nr_threads = 0;
+    json_t *list = json_array();
+
+    while (nr_threads < VIRTIO_BLK_QUEUES_MAX && ids[nr_threads]) {
+        nr_threads++;
+    }
+    for (unsigned i = 0; i < nr_threads && i < d->dev->nr_queues; i++) {
+        struct virtio_blk_stats sum = {0}, queue;
+
+        for (unsigned j = i; j < d->dev->nr_queues; j += nr_threads) {
+            virtio_blk_get_queue_stats(d->dev, j, &queue);
+            blk_stats_add(&sum, &queue);
+        }
+        json_array_append_new(list, json_pack("{s:s,s:I,s:I,s:I,s:I}", "id", ids[i], "operations",
+                                              (json_int_t)requests(&sum), "bytes",
+                                              (json_int_t)(sum.read_bytes + sum.write_bytes),
+                                              "kicks", (json_int_t)sum.kicks, "interrupts",
+                                              (json_int_t)sum.interrupts));
+    }
+    return list;
+}
+
 static int query_blockstats(struct qmp_call *call, struct error *err)
 {
     const struct qmp_target *t = &call->server->target;
@@ -161,12 +193,15 @@ static int query_blockstats(struct qmp_call *call, struct error *err)
     for (unsigned i = 0; i < t->nr_disks; i++) {
         const struct disk *d = t->disks[i];
         struct virtio_blk_stats s;
+        uint64_t now = clock_ns(CLOCK_MONOTONIC);
         json_t *stats;
 
         virtio_blk_get_stats(d->dev, &s);
         virtio_blk_get_latency(d->dev, latency);
         stats = counters(&s);
         add_latency(stats, latency);
+        json_object_set_new(stats, "x-pollux-iothreads", shares(d));
+        json_object_set_new(stats, "x-pollux-time-ns", json_integer((json_int_t)now));
         json_array_append_new(call->result,
                               json_pack("{s:s,s:s,s:o}", "device", d->config->name, "node-name",
                                         d->config->name, "stats", stats));

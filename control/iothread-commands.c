@@ -269,13 +269,14 @@ static json_t *loop(const struct iothread_account *a)
 {
     const struct aio_stats *s = &a->loop;
 
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "cpu-ns",
-                     (json_int_t)a->cpu_ns, "polled-ns", (json_int_t)s->polled_ns, "hits",
-                     (json_int_t)s->poll_hits, "misses", (json_int_t)s->poll_misses, "blocked-ns",
-                     (json_int_t)s->blocked_ns, "blocks", (json_int_t)s->blocks, "turns",
-                     (json_int_t)s->turns, "dispatches", (json_int_t)s->dispatches, "system-calls",
-                     (json_int_t)s->syscalls, "window-ns", (json_int_t)s->window_ns, "wake-ns",
-                     (json_int_t)a->wake_ns, "policy", json_text(a->policy));
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "time-ns",
+                     (json_int_t)a->time_ns, "cpu-ns", (json_int_t)a->cpu_ns, "polled-ns",
+                     (json_int_t)s->polled_ns, "hits", (json_int_t)s->poll_hits, "misses",
+                     (json_int_t)s->poll_misses, "missed-ns", (json_int_t)s->missed_ns,
+                     "blocked-ns", (json_int_t)s->blocked_ns, "blocks", (json_int_t)s->blocks,
+                     "turns", (json_int_t)s->turns, "dispatches", (json_int_t)s->dispatches,
+                     "system-calls", (json_int_t)s->syscalls, "window-ns", (json_int_t)s->window_ns,
+                     "wake-ns", (json_int_t)a->wake_ns, "policy", json_text(a->policy));
 }
 
 static json_t *answered(const struct iothread_account *a)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
+#include "base/clock.h"
 #include "base/pinned-thread.h"
 #include "base/thread-mask.h"
 #include "iothread/iothread.h"
@@ -269,6 +270,7 @@ int iothread_get_account(struct iothread *io, uint64_t limit_ns, struct iothread
     }
     io->asked = false;
     *out = io->account;
+    out->time_ns = clock_ns(CLOCK_MONOTONIC);
     out->cpu_ns = iothread_cpu_ns(io);
     return 0;
 }

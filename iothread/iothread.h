@@ -73,6 +73,7 @@ int iothread_tid(const struct iothread *io);
 
 /* Figures of a thread since its start. */
 struct iothread_account {
+    uint64_t time_ns; /* CLOCK_MONOTONIC, when cpu_ns was read */
     uint64_t cpu_ns;
     uint64_t run_delay_ns; /* ready to run, but waiting for a CPU */
     bool run_delay_known;  /* the kernel counts it */

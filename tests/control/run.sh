@@ -15,7 +15,7 @@ pollux=$top/build/pollux
 guest=$top/build/guest-linux
 out=$top/build/control
 tests=()
-ALL="commands hostile stale inherited independent parameters"
+ALL="commands hostile stale inherited independent top parameters"
 LIMIT=600 # seconds for one machine
 MEMORY=512M
 
@@ -102,6 +102,15 @@ PYTHON
     [ -S "$socket" ] || { echo "the socket of another process was removed"; return 1; }
 }
 
+# Whether `pollux top` has seen requests, and their latency.
+sees_requests() {
+    "$pollux" top "$socket" --once --json --interval 100ms | python3 -c '
+import json, sys
+rows = json.load(sys.stdin)
+for row in rows["iothreads"][0], rows["disks"][0]:
+    assert row["iops"] > 0 and 0 < row["lat_p50_ns"] <= row["lat_p99_ns"], row' 2>/dev/null
+}
+
 # fio in a guest of QEMU writes and verifies, while the parameters change.
 parameters() {
     start --qmp "unix:$socket" || return 1
@@ -113,6 +122,9 @@ parameters() {
         -chardev "socket,id=disk,path=$disk" -device vhost-user-blk-pci,chardev=disk,num-queues=1 \
         >"$out/qemu.log" 2>&1 &
     machine=$!
+    until sees_requests; do
+        kill -0 "$machine" 2>/dev/null || { echo "pollux top has seen no requests"; return 1; }
+    done
     # Its end is the end of the standard input of the driver.
     tail -f /dev/null --pid="$machine" 2>/dev/null | drive parameters || return 1
     wait "$machine" || true
@@ -141,6 +153,7 @@ run_test() { # in a subshell of its own
     truncate -s 64M "$image"
     case $1 in
     commands | hostile | independent) start --qmp "unix:$socket" && drive "$1" && ended ;;
+    top) start --qmp "unix:$socket" && "$here/top.py" "$pollux" "$socket" && ended ;;
     stale | inherited | parameters) "$1" ;;
     *) echo "no test $1; there are: $ALL"; return 1 ;;
     esac

@@ -131,12 +131,17 @@ START_TEST(queues_are_dealt_round_robin)
     blk_rig_go_live(&rig);
     for (unsigned q = 0; q < QUEUES; q++) {
         unsigned before = load_relaxed(&rig.submitted[q % THREADS]);
+        struct virtio_blk_stats stats;
 
         ck_assert_uint_eq(blk_rig_do(&rig, q,
                                      fake_driver_chain(&rig.drv[q], HDR(.type = VIRTIO_BLK_T_IN),
                                                        IN(512), STATUS())),
                           VIRTIO_BLK_S_OK);
         ck_assert_uint_eq(load_relaxed(&rig.submitted[q % THREADS]), before + 1);
+        for (unsigned i = 0; i < QUEUES; i++) {
+            virtio_blk_get_queue_stats(rig.dev, i, &stats);
+            ck_assert_uint_eq(stats.reads, i <= q);
+        }
     }
     blk_rig_destroy(&rig);
 }

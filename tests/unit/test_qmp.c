@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/unit/qmp-rig.h"
 #include "tests/unit/suite.h"
 
@@ -444,6 +445,9 @@ START_TEST(the_account_of_polling_has_sources)
     ck_assert_int_ge(number(io, "preemptions"), 0);
     ck_assert_int_ge(number(io, "trials"), 0);
     ck_assert_int_ge(number(source, "misses"), 0);
+    ck_assert_int_ge(number(io, "missed-ns"), 0);
+    ck_assert_int_le(number(io, "missed-ns"), number(io, "polled-ns"));
+    ck_assert_int_le(number(io, "time-ns"), (json_int_t)clock_ns(CLOCK_MONOTONIC));
     json_decref(list);
 }
 END_TEST
@@ -497,14 +501,21 @@ END_TEST
 START_TEST(disks_are_described)
 {
     json_t *list = qmp_ask(&rig, fd, "query-block", NULL), *disk = json_array_get(list, 0);
-    json_t *inserted = json_object_get(disk, "inserted");
+    json_t *inserted = json_object_get(disk, "inserted"), *stats, *share;
 
     ck_assert_str_eq(text(disk, "device"), "disk0");
     ck_assert(json_is_false(json_object_get(inserted, "ro")));
     ck_assert_int_eq(number(json_object_get(inserted, "image"), "virtual-size"), 1 << 20);
     json_decref(list);
     list = qmp_ask(&rig, fd, "query-blockstats", NULL);
-    ck_assert_int_eq(number(json_object_get(json_array_get(list, 0), "stats"), "rd_operations"), 0);
+    stats = json_object_get(json_array_get(list, 0), "stats");
+    ck_assert_int_eq(number(stats, "rd_operations"), 0);
+    ck_assert_int_gt(number(stats, "x-pollux-time-ns"), 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(stats, "x-pollux-iothreads")), 1);
+    share = json_array_get(json_object_get(stats, "x-pollux-iothreads"), 0);
+    ck_assert_str_eq(text(share, "id"), "io0");
+    ck_assert_int_eq(number(share, "operations") + number(share, "bytes"), 0);
+    ck_assert_int_eq(number(share, "kicks") + number(share, "interrupts"), 0);
     json_decref(list);
 }
 END_TEST
