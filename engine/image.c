@@ -19,6 +19,7 @@
 #include "engine/image-format.h"
 #include "engine/image.h"
 #include "engine/nbd-export.h"
+#include "engine/rbd-image.h"
 
 /* st_blksize is the preferred request size on some file systems, larger than any physical block. */
 #define PHYSICAL_BLOCK_MAX 4096
@@ -95,6 +96,39 @@ static int open_export(struct image *img, const struct image_config *config, con
                          img->left_out);
     }
     return img->writethrough && !img->readonly ? export_flush(img->nbd, err) : 0;
+}
+
+static int open_rbd(struct image *img, const struct image_config *config, struct error *err)
+{
+    const struct rbd_image_config rbd = {
+        .place = config->rbd,
+        .conf = config->rbd_conf,
+        .id = config->rbd_id,
+        .readonly = config->readonly,
+        .uncached = config->direct,
+        .share_rw = config->share_rw,
+        .api = config->rbd_api,
+        .changed = config->changed,
+        .opaque = config->changed_opaque,
+    };
+    uint64_t size;
+    int ret;
+
+    img->rbd = calloc(1, sizeof(*img->rbd));
+    if (!img->rbd) {
+        return error_set(err, -ENOMEM, "out of memory for opening RBD image %s", config->rbd);
+    }
+    ret = rbd_image_open(img->rbd, &rbd, err);
+    if (ret < 0) {
+        return ret;
+    }
+    size = load_relaxed(&img->rbd->size);
+    img->writethrough = config->writethrough;
+    img->left_out = size % image_block(img);
+    img->size = size - img->left_out;
+    return img->size ? 0
+                     : error_set(err, -EINVAL, "RBD image %s has %u bytes, less than a block",
+                                 config->rbd, img->left_out);
 }
 
 /* The helper says best what it does not like about the image. */
@@ -317,8 +351,9 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
         .readonly = config->readonly,
     };
-    if (config->uri || config->format) {
+    if (config->uri || config->rbd || config->format) {
         r = config->format ? open_format(img, config, err)
+            : config->rbd  ? open_rbd(img, config, err)
                            : open_export(img, config, config->uri, err);
         if (r < 0) {
             image_close(img);
@@ -377,12 +412,17 @@ int image_update_size(struct image *img, const char *name, struct error *err)
     uint64_t size;
     int r;
 
-    if (img->fd < 0) {
+    if (img->rbd) {
+        size = load_relaxed(&img->rbd->size);
+        img->left_out = size % image_block(img);
+        size -= img->left_out;
+    } else if (img->fd >= 0) {
+        r = get_size(img, name, &size, err);
+        if (r < 0) {
+            return r;
+        }
+    } else {
         return 0;
-    }
-    r = get_size(img, name, &size, err);
-    if (r < 0) {
-        return r;
     }
     if (size == img->size) {
         return 0;
@@ -398,7 +438,9 @@ int image_resize(struct image *img, uint64_t size, const char *name, struct erro
 
     if (img->fd < 0 || img->readonly) {
         return error_set(err, -EROFS, "%s: %s", name,
-                         img->fd < 0 ? "there is no file" : "the image is read-only");
+                         img->rbd      ? "rbd resize gives the image another size"
+                         : img->fd < 0 ? "there is no file"
+                                       : "the image is read-only");
     }
     if (size == 0 || size % image_block(img) || size > INT64_MAX) {
         return error_set(err, -EINVAL, "%s: %" PRIu64 " bytes are no whole blocks of %u", name,
@@ -431,6 +473,11 @@ void image_close(struct image *img)
         export_close(img->nbd);
         free(img->nbd);
         img->nbd = NULL;
+    }
+    if (img->rbd) {
+        rbd_image_close(img->rbd);
+        free(img->rbd);
+        img->rbd = NULL;
     }
     if (img->helper) {
         helper_destroy(img->helper);
