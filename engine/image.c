@@ -155,9 +155,8 @@ static int open_format(struct image *img, const struct image_config *config, str
         if (ret < 0) {
             helper_stop(img->helper);
             helper_last_line(img->helper, line, sizeof(line));
-            if (line[0]) {
-                error_set(err, ret, "qemu-nbd for format=%s: %s", config->format, line);
-            }
+            error_set(err, ret, "qemu-nbd for format=%s%s%s", config->format,
+                      line[0] ? ": " : " does not serve the image, and says nothing", line);
         }
     }
     return ret;

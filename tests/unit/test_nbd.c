@@ -525,11 +525,11 @@ static const struct {
     {NULL, "install the package qemu-utils"},
     {"echo first >&2; echo 'qemu-nbd: Image is not in qcow2 format' >&2; exit 1",
      "qemu-nbd for format=qcow2: Image is not in qcow2 format"},
-    {"exit 0", "NBD server nbd+unix:///?socket=/tmp/pollux-"},
+    {"exit 0", "qemu-nbd for format=qcow2 does not serve the image, and says nothing"},
     {"echo $LISTEN_FDS $((LISTEN_PID - $$)) $*", "1 0 --format qcow2 --cache=none --discard=unmap "
                                                  "--persistent --shared=0 -- /"},
     {"readlink /proc/self/fd/0; exit 3", "/dev/null"},
-    {"test -S /proc/self/fd/3 && stat -c %a:%F /tmp/pollux-*/nbd | sort -u", "socket"},
+    {"test -S /proc/self/fd/3 && echo a socket", "a socket"},
 };
 
 START_TEST(a_helper_that_fails_says_why)
