@@ -19,6 +19,7 @@
 #include "engine/image-format.h"
 #include "engine/image.h"
 #include "engine/nbd-export.h"
+#include "engine/nbd-probe.h"
 #include "engine/rbd-image.h"
 
 /* st_blksize is the preferred request size on some file systems, larger than any physical block. */
@@ -81,6 +82,13 @@ static int open_export(struct image *img, const struct image_config *config, con
         return ret;
     }
     img->nbd->helper = img->helper;
+    img->probe = calloc(1, sizeof(*img->probe));
+    ret = img->probe ? probe_init(img->probe, img->nbd, config->changed, config->changed_opaque)
+                     : -ENOMEM;
+    if (ret < 0) {
+        return error_set(err, ret, "cannot watch the size of NBD export %s: %s", uri,
+                         strerror(-ret));
+    }
     info = &img->nbd->info;
     preferred = info->preferred;
     img->align = info->min_block;
@@ -411,8 +419,8 @@ int image_update_size(struct image *img, const char *name, struct error *err)
     uint64_t size;
     int r;
 
-    if (img->rbd) {
-        size = load_relaxed(&img->rbd->size);
+    if (image_on_server(img)) {
+        size = img->nbd ? export_size(img->nbd) : load_relaxed(&img->rbd->size);
         img->left_out = size % image_block(img);
         size -= img->left_out;
     } else if (img->fd >= 0) {
@@ -423,11 +431,14 @@ int image_update_size(struct image *img, const char *name, struct error *err)
     } else {
         return 0;
     }
-    if (size == img->size) {
-        return 0;
+    if (size != img->size) {
+        store_relaxed(&img->size, size);
+        return 1;
     }
-    store_relaxed(&img->size, size);
-    return 1;
+    if (img->nbd) { /* a server that changes its mind all the time is not asked all the time */
+        probe_start(img->probe);
+    }
+    return 0;
 }
 
 int image_resize(struct image *img, uint64_t size, const char *name, struct error *err)
@@ -467,6 +478,11 @@ void image_close(struct image *img)
         image_unlock(img->fd);
         close(img->fd);
         img->fd = -1;
+    }
+    if (img->probe) {
+        probe_destroy(img->probe);
+        free(img->probe);
+        img->probe = NULL;
     }
     if (img->nbd) {
         export_close(img->nbd);

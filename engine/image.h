@@ -14,6 +14,7 @@
 #include "engine/sector.h"
 
 struct nbd_export;
+struct nbd_probe;
 struct format_helper;
 struct rbd_api;
 struct rbd_image;
@@ -45,6 +46,7 @@ struct image_config {
 struct image {
     int fd;                       /* -1 without a file */
     struct nbd_export *nbd;       /* NULL: no export */
+    struct nbd_probe *probe;      /* of the size of @nbd */
     struct rbd_image *rbd;        /* NULL: no image of a cluster */
     struct format_helper *helper; /* that serves @nbd; NULL: none */
     bool one_engine; /* only one engine may be open: flushes of several are independent */
@@ -79,8 +81,9 @@ void image_close(struct image *img);
  * image_update_size - update img->size to the size of the file
  * @name: for the message
  * Context: one thread at a time, also while engines have requests in flight. Requests beyond a new
- *          end of the file fail. The size of an NBD export stays what it was when it was opened. Of an RBD image it is
- *          the server's last word, which image_config.changed() tells of.
+ *          end of the file fail. Of an export or an
+ *          RBD image it is the server's last word: a server of an NBD export is asked meanwhile, and
+ *          image_config.changed() is called if it has another one.
  * Return: 1: the size has changed; 0: it has not; -errno and @err: @img is unchanged.
  */
 int image_update_size(struct image *img, const char *name, struct error *err);

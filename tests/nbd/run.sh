@@ -19,7 +19,7 @@ out=$top/build/nbd
 kills=20
 tests=()
 ALL="memory discard delay threads error tls qemu-nbd nbd-server qcow2 kill gone held helper-ends
-    helper-killed sigterm connecting"
+    helper-killed sigterm connecting resize"
 
 usage() { sed -n '3,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
@@ -114,7 +114,7 @@ run_test() { # in a subshell of its own
     truncate -s 64M "$image"
     need qemu-system-x86_64 qemu-system-x86 || return
     case $1 in
-    memory | discard | delay | threads | error | tls | kill | gone | held | sigterm | connecting) need nbdkit nbdkit ;;
+    memory | discard | delay | threads | error | tls | kill | gone | held | sigterm | connecting | resize) need nbdkit nbdkit ;;
     qemu-nbd | qcow2 | helper-ends | helper-killed) need qemu-nbd qemu-utils ;;
     nbd-server) need nbd-server nbd-server ;;
     esac || return
@@ -186,6 +186,12 @@ flush = true\nfua = true\n' "$server_socket" "$image" $((64 << 20)) >"$out/nbd-s
         while kill -0 "$helper" 2>/dev/null; do sleep 0.1; done
         after=(/tmp/pollux-*/nbd)
         [ "${before[*]}" = "${after[*]}" ] || { echo "files stay: ${after[*]}"; return 1; }
+        ;;
+    resize)
+        start_nbdkit file "$image" && start_back_end "nbd=$uri" &&
+            start_machine resize 1 bytes=$((96 << 20)) &&
+            await_line "POLLUX-GUEST sees $((64 << 20)) bytes" && truncate -s 96M "$image" &&
+            kill -HUP "$back_end" && verdict resize
         ;;
     connecting) # to a server that is silent
         start_nbdkit memory 64M || return
