@@ -241,6 +241,7 @@ static void end_serving(void *opaque)
 static _Noreturn void give_up(struct vhost_user *v)
 {
     struct error err = {.msg = ""};
+    bool named = false;
 
     for (unsigned i = 0; i < v->plan.nr_disks; i++) {
         struct virtio_blk_stats stats;
@@ -249,10 +250,15 @@ static _Noreturn void give_up(struct vhost_user *v)
         if (stats.in_flight) {
             fprintf(stderr, "pollux: %s does not answer; %" PRIu64 " requests are given up\n",
                     v->plan.names[i], stats.in_flight);
+            named = true;
         }
         if (v->disks[i].path) {
             unlink(v->disks[i].path);
         }
+    }
+    if (!named) {
+        fprintf(stderr,
+                "pollux: nothing is in flight, but a disk does not close; it is given up\n");
     }
     if (trace_file_write(&v->trace, &err) < 0) {
         command_fail(v->cmd, err.msg);
