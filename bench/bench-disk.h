@@ -31,7 +31,7 @@ int bench_disk_image(struct bench_disk *d, const struct bench_config *c,
                      const struct engine_ops *engine, struct error *err);
 void bench_disk_close(struct bench_disk *d);
 
-/* bench_image - the image that --disk FILE, nbd=URI or rbd=POOL/IMAGE names; @disk NULL: without a file */
+/* bench_image - the image that --disk FILE, nbd=URI or rbd=POOL/IMAGE names; NULL: without a file */
 struct image_config bench_image(const char *disk);
 /* bench_server_engine - the engine of nbd= or rbd=; NULL: @disk is a file, or NULL */
 const struct engine_ops *bench_server_engine(const char *disk);

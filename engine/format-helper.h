@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Images of other formats than raw: qemu-nbd, which has the code for them, runs as a child process and
- * serves the image on a socket that nobody else can reach: its name is removed before qemu-nbd starts, and
- * Pollux connects through /proc/self/fd.
+ * serves the image on a socket that nobody else can reach: its name is removed before qemu-nbd starts,
+ * and Pollux connects through /proc/self/fd.
  */
 #ifndef POLLUX_ENGINE_FORMAT_HELPER_H
 #define POLLUX_ENGINE_FORMAT_HELPER_H

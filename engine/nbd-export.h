@@ -61,7 +61,7 @@ void export_close(struct nbd_export *export);
 bool export_take(struct nbd_export *export, struct nbd_connection *out);
 
 /**
- * export_connect - a further connection; the export must be what it was, and not smaller than export_size()
+ * export_connect - a further connection; the export must be what it was, or larger
  * @cancel_fd: the call fails with -ECANCELED when this descriptor becomes readable
  * Context: any thread. Blocks as export_open() does.
  * Return: 0 and @out; or -errno and @err: -EOWNERDEAD if the server was a child that has ended.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What an NBD server sends, from the handshake or from the first reply on: each request is answered once,
- * within its length, and no error of libnbd's own gets through. Cookies count from 1, so the server need
- * not read them: it sends all up to the first reply, waits for a request, sends the rest, and closes.
+ * What an NBD server sends, from the handshake or from the first reply on: each request is answered
+ * once, within its length, and no error of libnbd's own gets through. Cookies count from 1, so the
+ * server need not read them: it sends all up to the first reply, waits for a request, sends the rest,
+ * and closes.
  */
 #include <endian.h>
 #include <errno.h>
@@ -168,8 +169,8 @@ static bool is_at(const uint8_t *bytes, uint32_t magic)
     return memcmp(bytes, &magic, sizeof(magic)) == 0;
 }
 
-/* The options and requests of the client are not looked at otherwise. A client that waits for the rest of a
- * handshake sends nothing. Return: false at the end. */
+/* The options and requests of the client are not looked at otherwise. A client that waits for the rest
+ * of a handshake sends nothing. Return: false at the end. */
 static bool await_request(int fd)
 {
     static const struct timeval patience = {.tv_usec = 20000};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* librbd without a cluster: an image in memory, served by threads, that misbehaves when it is told to. */
+/* librbd without a cluster: an image in memory, served by threads, that misbehaves when told to. */
 #ifndef POLLUX_TESTS_UNIT_FAKE_RBD_H
 #define POLLUX_TESTS_UNIT_FAKE_RBD_H
 
