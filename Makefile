@@ -72,7 +72,7 @@ all: $(B)/pollux $(B)/pollux.1 $(SHELLS:%=$(B)/pollux.%)
 -include guest-images/linux/linux.mk
 -include guest-images/debian/debian.mk
 -include tests/model/model.mk
--include tests/nested/nested.mk tests/vhost/vhost.mk tests/control/control.mk tests/nbd/nbd.mk
+-include tests/nested/nested.mk tests/vhost/vhost.mk tests/control/control.mk tests/nbd/nbd.mk tests/rbd/rbd.mk
 -include tests/fuzz/fuzz.mk
 -include tests/mutation/mutation.mk
 
@@ -170,6 +170,7 @@ check-rest:
 check-all:
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory check-rest
+	@$(MAKE) --no-print-directory check-rbd
 
 bench: $(B)/pollux
 	$(B)/pollux bench
@@ -250,6 +251,7 @@ help:
 	@echo 'make check-vhost    boot it in QEMU on disks of pollux vhost-user, kill the back end'
 	@echo 'make check-control  drive the control socket of real processes'
 	@echo 'make check-nbd      the same on NBD servers and qcow2; the server is killed'
+	@echo 'make check-rbd      the same in a Ceph cluster of one node; the OSD is killed'
 	@echo 'make fuzz           fuzz the parsers and devices, FUZZ_TIME=60 seconds each'
 	@echo 'make mutation       see which changes of the product the unit tests notice; COUNT=50 SEED=1'
 	@echo 'make bench          measure blocking mode against polling'

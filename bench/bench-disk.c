@@ -14,6 +14,10 @@
 #include "bench/bench-options.h"
 #include "engine/image.h"
 
+#define NBD          "nbd="
+#define RBD          "rbd="
+#define RECONNECT_NS 30000000000ull
+
 #define FILL_CHUNK (1u << 20)
 #define SEED       88172645463325252u
 
@@ -139,11 +143,32 @@ int bench_disk_scratch(struct bench_disk *d, const struct bench_config *c,
     return 0;
 }
 
+struct image_config bench_image(const char *disk)
+{
+    struct image_config config = {.reconnect_ns = RECONNECT_NS};
+    const struct engine_ops *engine = bench_server_engine(disk);
+
+    if (engine == &engine_nbd) {
+        config.uri = disk + strlen(NBD);
+    } else if (engine == &engine_rbd) {
+        config.rbd = disk + strlen(RBD);
+    } else {
+        config.path = disk;
+    }
+    return config;
+}
+
+const struct engine_ops *bench_server_engine(const char *disk)
+{
+    return disk && strncmp(disk, NBD, strlen(NBD)) == 0   ? &engine_nbd
+           : disk && strncmp(disk, RBD, strlen(RBD)) == 0 ? &engine_rbd
+                                                          : NULL;
+}
+
 int bench_disk_image(struct bench_disk *d, const struct bench_config *c,
                      const struct engine_ops *engine, struct error *err)
 {
-    struct image_config image_config = {
-        .path = c->disk, .readonly = reads_only(c), .direct = c->cache == BENCH_CACHE_NONE};
+    struct image_config image_config = bench_image(c->disk);
     struct image image;
     uint64_t size;
     int ret;
@@ -153,8 +178,10 @@ int bench_disk_image(struct bench_disk *d, const struct bench_config *c,
                          "--rw %s would destroy what is on '%s'; add --overwrite if that is meant",
                          c->rw, c->disk);
     }
+    image_config.readonly = reads_only(c);
+    image_config.direct = c->cache == BENCH_CACHE_NONE;
     ret = image_open(&image, &image_config, err);
-    if (ret == -EINVAL &&
+    if (ret == -EINVAL && image_config.path &&
         image_config.direct) { /* no O_DIRECT, or what is wrong without it as well */
         image_config.direct = false;
         ret = image_open(&image, &image_config, err);

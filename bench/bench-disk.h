@@ -31,6 +31,11 @@ int bench_disk_image(struct bench_disk *d, const struct bench_config *c,
                      const struct engine_ops *engine, struct error *err);
 void bench_disk_close(struct bench_disk *d);
 
+/* bench_image - the image that --disk FILE, nbd=URI or rbd=POOL/IMAGE names; NULL: without a file */
+struct image_config bench_image(const char *disk);
+/* bench_server_engine - the engine of nbd= or rbd=; NULL: @disk is a file, or NULL */
+const struct engine_ops *bench_server_engine(const char *disk);
+
 /* Where the requests of a run go. */
 struct bench_offsets {
     uint64_t bs, blocks, next, random;

@@ -93,7 +93,9 @@ const struct option bench_options[] = {
                  .choice = choice_engine, .about = choice_engine_about, AT(engines))},
     {.name = "disk",
      .help = "measure this image or block device instead of scratch files",
-     .more = "It is only read; writing wants --overwrite.",
+     .more =
+         "It is only read; writing wants --overwrite. nbd=URI and rbd=POOL/IMAGE name a disk on a "
+         "server, as the keys of pollux run do; --engine does not apply to it.",
      .plain = true,
      .keys = KEY("disk", .metavar = "FILE", .min = 1, AT(disk))},
     {.name = "overwrite",

@@ -58,8 +58,19 @@ static int add_disks_of(struct bench_plan *p, const struct bench_config *c,
 
 static int add_disks(struct bench_plan *p, const struct bench_config *c, struct error *err)
 {
+    const struct engine_ops *on_server = bench_server_engine(c->disk);
     int ret = 0;
 
+    if (on_server && (c->against || c->host || c->guest == BENCH_GUEST_LINUX)) {
+        return error_set(err, -EINVAL,
+                         "--disk: %s= goes with the built-in guest, without --against and --host",
+                         on_server->name);
+    }
+    if (on_server) {
+        ret = bench_disk_image(&p->disks[0], c, on_server, err);
+        p->nr_disks = ret == 0;
+        return ret;
+    }
     for (unsigned i = 0; ret == 0 && i < c->engines.n; i++) {
         ret = add_disks_of(p, c, engine_at((unsigned)c->engines.v[i]), err);
     }

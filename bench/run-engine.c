@@ -252,13 +252,16 @@ static int run_engine(const struct bench_config *c, const struct bench_group *gr
                       struct trace *trace, struct bench_result *out, struct error *err)
 {
     const struct bench_disk *d = group->disk;
-    struct image_config config = {
-        .path = d->file, .size = d->file ? 0 : d->size, .readonly = true, .direct = d->direct};
+    struct image_config config = bench_image(d->file);
     struct image image;
     struct reader *r = calloc(1, sizeof(*r) + group->depth * sizeof(r->slots[0]));
     uint8_t *buffer = aligned_alloc(
         IMAGE_ALIGN_MAX, (group->depth * group->bs / IMAGE_ALIGN_MAX + 1) * IMAGE_ALIGN_MAX);
     int fd = eventfd(0, EFD_CLOEXEC), ret = 0;
+
+    config.size = d->file ? 0 : d->size;
+    config.readonly = true;
+    config.direct = d->direct;
 
     if (!r || !buffer || fd < 0) {
         ret = error_set(err, -ENOMEM, "out of memory");

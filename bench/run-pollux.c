@@ -166,11 +166,7 @@ int bench_run_guest(const struct bench_config *c, const struct bench_group *grou
     for (unsigned i = 0; i < c->disks; i++) {
         disks[i] = (struct disk_config){
             .name = disk_names[i],
-            .image = {.path = t->file,
-                      .size = t->file ? 0 : t->size,
-                      .readonly = t->readonly,
-                      .direct = t->direct,
-                      .share_rw = c->disks > 1},
+            .image = bench_image(t->file),
             .engine = t->engine,
             .iothreads = {io.id},
             .device = {.nr_queues = (unsigned)c->queues,
@@ -180,6 +176,10 @@ int bench_run_guest(const struct bench_config *c, const struct bench_group *grou
             .make = device ? device->make : NULL,
             .opaque = device ? device->opaque : NULL,
         };
+        disks[i].image.size = t->file ? 0 : t->size;
+        disks[i].image.readonly = t->readonly;
+        disks[i].image.direct = t->direct;
+        disks[i].image.share_rw = c->disks > 1;
     }
     poll_params_default(&io.poll);
     if (variant->policy) {

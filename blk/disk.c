@@ -28,12 +28,11 @@ static void report_image(const struct disk *d, const struct disk_log *log)
     const struct disk_config *config = d->config;
     const struct image *image = &d->image;
 
-    if (image->left_out && image->nbd) {
+    if (image->left_out && image_on_server(image)) {
         log_line(log,
                  "%s: the guest does not see the last %u bytes of %s, which are no whole block of "
                  "%u",
-                 config->name, image->left_out,
-                 config->image.uri ? config->image.uri : config->image.path, image_block(image));
+                 config->name, image->left_out, image_place(&config->image), image_block(image));
     } else if (image->left_out) {
         log_line(log,
                  "%s: the guest does not see the last %u bytes of %s, which are no whole block of "

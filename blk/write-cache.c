@@ -34,16 +34,16 @@ static int flush_file(const struct blk *blk)
     return ret < 0 ? -errno : 0;
 }
 
-struct export_flush {
+struct server_flush {
     struct engine_req req;
     struct engine *engine;
     ssize_t res;
     sem_t done;
 };
 
-static void export_flushed(struct engine_req *req, ssize_t res)
+static void server_flushed(struct engine_req *req, ssize_t res)
 {
-    struct export_flush *f = container_of(req, struct export_flush, req);
+    struct server_flush *f = container_of(req, struct server_flush, req);
 
     f->res = res;
     sem_post(&f->done);
@@ -51,16 +51,17 @@ static void export_flushed(struct engine_req *req, ssize_t res)
 
 static int submit_in_thread(void *opaque)
 {
-    struct export_flush *f = opaque;
+    struct server_flush *f = opaque;
 
     return engine_submit(f->engine, &f->req);
 }
 
-/* The engines of an export with several have connections that one flush covers. */
-static int flush_export(struct blk *blk)
+/* One flush covers the writes of all engines: those of an export with several have connections for
+ * which the server says so. */
+static int flush_on_server(struct blk *blk)
 {
-    struct export_flush f = {
-        .req = {.op = ENGINE_FLUSH, .cb = export_flushed},
+    struct server_flush f = {
+        .req = {.op = ENGINE_FLUSH, .cb = server_flushed},
         .engine = blk->threads[0].engine,
     };
     int ret;
@@ -83,11 +84,11 @@ void blk_write_cache_set(struct blk *blk, bool on)
     int ret;
 
     store_relaxed(&blk->writeback, on);
-    if (!switched_off || (blk->image->fd < 0 && !blk->image->nbd)) {
+    if (!switched_off || (blk->image->fd < 0 && !image_on_server(blk->image))) {
         return;
     }
     /* The driver may never flush again, so the flush of earlier writes cannot wait for it. */
-    ret = blk->image->nbd ? flush_export(blk) : flush_file(blk);
+    ret = image_on_server(blk->image) ? flush_on_server(blk) : flush_file(blk);
     if (ret == 0) {
         return;
     }

@@ -7,6 +7,7 @@
 #include "cli/choices.h"
 #include "cli/disk-options.h"
 #include "cli/limit-options.h"
+#include "cli/rbd-options.h"
 
 #define RECONNECT_DEFAULT_NS 30000000000ull
 #define RECONNECT_MAX_NS     86400000000000ull /* a day */
@@ -186,6 +187,7 @@ const struct option_key disk_keys[] = {
              "say what follows. With 0 requests fail as soon as the connection is lost.",
      .max = RECONNECT_MAX_NS,
      OPTION_AT(struct disk_args, disk.image.reconnect_ns)},
+    RBD_KEYS(struct disk_args, disk.image),
     {.name = "format",
      .kind = OPTION_CHOICE,
      .metavar = "FORMAT",
@@ -402,6 +404,9 @@ static bool has_helper(const struct disk_args *d)
 /* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
 static const struct engine_ops *engine_for(const struct disk_args *d)
 {
+    if (d->disk.image.rbd) {
+        return &engine_rbd;
+    }
     if (d->disk.image.uri || has_helper(d)) {
         return &engine_nbd;
     }
@@ -443,12 +448,15 @@ static int check_disk(const struct disk_args *d, const struct engine_ops *engine
 {
     const struct image_config *image = &d->disk.image;
     const struct virtio_blk_options *device = &d->disk.device;
-    int ret = image->uri ? check_nbd(d, err) : has_helper(d) ? check_helper(d, err) : 0;
+    bool for_files = d->engine != DISK_ENGINE_DEFAULT || d->format != DISK_FORMAT_DEFAULT;
+    int ret = rbd_check(image, for_files, err);
 
+    if (ret == 0 && !image->rbd) {
+        ret = image->uri ? check_nbd(d, err) : has_helper(d) ? check_helper(d, err) : 0;
+    }
     if (ret < 0) {
         return ret;
     }
-
     if (image->path && image->size) {
         return error_set(err, -EINVAL,
                          "--disk: size and file exclude each other; the size of '%s' "
@@ -458,7 +466,7 @@ static int check_disk(const struct disk_args *d, const struct engine_ops *engine
     if (!image->path && engine->needs_file) {
         return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
     }
-    if (!image->path && !image->uri && !image->size) {
+    if (!image_place(image) && !image->size) {
         return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
     }
     if (image->block_size & (image->block_size - 1)) {
@@ -557,7 +565,7 @@ int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_
     out->image.raw = d->format == DISK_FORMAT_RAW;
     out->image.format = has_helper(d) ? format_name(d->format) : NULL;
     out->image.discard = d->discard == DISK_DISCARD_UNMAP;
-    out->image.direct = out->image.path && is_direct(d);
+    out->image.direct = (out->image.path || out->image.rbd) && is_direct(d);
     out->image.writethrough =
         d->cache == DISK_CACHE_WRITETHROUGH || d->cache == DISK_CACHE_DIRECTSYNC;
     out->engine = engine;

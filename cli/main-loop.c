@@ -64,9 +64,48 @@ int main_loop_open(struct main_loop *l,
     return 0;
 }
 
+static void images_changed(void *opaque)
+{
+    struct main_loop *l = opaque;
+
+    l->images_changed(l->opaque);
+}
+
+/* In any thread. */
+static void image_changed(void *opaque)
+{
+    struct main_loop *l = opaque;
+
+    aio_bh_schedule(&l->images);
+}
+
+void main_loop_watch_images(struct main_loop *l, struct disk_config *disks, unsigned nr,
+                            void (*changed)(void *opaque))
+{
+    l->images_changed = changed;
+    aio_bh_init(l->ctx, &l->images, images_changed, l);
+    for (unsigned i = 0; i < nr; i++) {
+        disks[i].image.changed = image_changed;
+        disks[i].image.changed_opaque = l;
+    }
+}
+
+void main_loop_set_up(const struct main_loop *l, bool on)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    interrupt_add(&set, SIGINT);
+    interrupt_add(&set, SIGTERM);
+    pthread_sigmask(on ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
 void main_loop_close(struct main_loop *l)
 {
     if (l->ctx) {
+        if (l->images_changed) {
+            aio_bh_cancel(&l->images);
+        }
         aio_handler_remove(&l->handler);
         aio_context_free(l->ctx);
         close(l->signal_fd);

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 
 #include "aio/aio.h"
+#include "blk/disk.h"
 
 struct main_loop {
     AioContext *ctx;
@@ -15,6 +16,8 @@ struct main_loop {
     bool ignores_hangup; /* SIGHUP was ignored at start, as by nohup(1) */
     sigset_t blocked;    /* the mask at start */
     void (*signal)(void *opaque, const struct signalfd_siginfo *info);
+    void (*images_changed)(void *opaque);
+    struct aio_bh images;
     void *opaque;
 };
 
@@ -29,6 +32,20 @@ struct main_loop {
 int main_loop_open(struct main_loop *l,
                    void (*signal)(void *opaque, const struct signalfd_siginfo *info), void *opaque,
                    struct error *err);
+
+/**
+ * main_loop_watch_images - have servers of disk images say that an image has another size
+ * @changed: called in the loop, with the opaque of main_loop_open()
+ * To be called before the images are opened. They are closed before main_loop_close().
+ */
+void main_loop_watch_images(struct main_loop *l, struct disk_config *disks, unsigned nr,
+                            void (*changed)(void *opaque));
+
+/**
+ * main_loop_set_up - until @on is false, SIGINT and SIGTERM end the process at once
+ * For a set-up that may have to wait for a server, and leaves nothing behind.
+ */
+void main_loop_set_up(const struct main_loop *l, bool on);
 
 /**
  * main_loop_close - free the loop. A loop that is all zeroes is allowed.

@@ -73,18 +73,20 @@ static bool hung_up(const struct signalfd_siginfo *info)
     return info->ssi_code == SI_KERNEL || (!isatty(STDIN_FILENO) && errno == EIO);
 }
 
-static void resize_disks(struct run *r)
+static void resize_disks(void *opaque)
 {
+    struct run *r = opaque;
+
     for (unsigned i = 0; i < r->plan.machine.nr_disks; i++) {
         const struct disk_config *disk = &r->plan.disks[i];
         struct error err = {""};
-        int ret = machine_resize_disk(r->machine, i, disk->image.path, &err);
+        int ret = machine_resize_disk(r->machine, i, image_place(&disk->image), &err);
 
         if (ret < 0) {
             fprintf(stderr, "pollux: %s: %s\n", disk->name, err.msg);
         } else if (ret > 0) {
             fprintf(stderr, "pollux: %s: %s has another size; the guest is told\n", disk->name,
-                    disk->image.path);
+                    image_place(&disk->image));
         }
     }
 }
@@ -183,7 +185,10 @@ static int open_machine(struct run *r, struct error *err)
     config->io_error = io_error;
     config->opaque = r;
     config->trace = r->trace.trace;
+    main_loop_watch_images(&r->loop, r->plan.disks, config->nr_disks, resize_disks);
+    main_loop_set_up(&r->loop, true);
     ret = machine_new(config, &r->machine, err);
+    main_loop_set_up(&r->loop, false);
     if (ret < 0) {
         return ret;
     }

@@ -106,6 +106,15 @@ static int open_qmp(struct vhost_user *v, struct error *err)
     return qmp_socket_open(&v->qmp, v->args.qmp, v->loop.ctx, &target, err);
 }
 
+static void resize_disks(void *opaque)
+{
+    struct vhost_user *v = opaque;
+
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        vhost_server_resize(v->disks[i].server);
+    }
+}
+
 /* Images before sockets: a front end that can connect finds a disk. */
 static int open_all(struct vhost_user *v, struct error *err)
 {
@@ -119,9 +128,12 @@ static int open_all(struct vhost_user *v, struct error *err)
     for (unsigned i = 0; i < v->plan.nr_disks; i++) {
         v->disks[i].listen_fd = -1;
     }
+    main_loop_watch_images(&v->loop, v->plan.disks, v->plan.nr_disks, resize_disks);
+    main_loop_set_up(&v->loop, true);
     for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
         ret = disk_open(&v->disks[i].disk, &v->plan.disks[i], &log, err);
     }
+    main_loop_set_up(&v->loop, false);
     if (ret == 0) {
         ret = iothread_set_start(&v->iothreads, v->plan.iothreads, v->plan.nr_iothreads,
                                  v->trace.trace, err);
@@ -185,14 +197,12 @@ static void on_signal(void *opaque, const struct signalfd_siginfo *info)
     struct vhost_user *v = opaque;
     int signo = (int)info->ssi_signo;
 
-    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
-        if (signo == SIGHUP) {
-            vhost_server_resize(v->disks[i].server);
-        } else if (signo == SIGCONT) {
-            virtio_blk_retry(v->disks[i].disk.dev);
-        }
+    for (unsigned i = 0; i < v->plan.nr_disks && signo == SIGCONT; i++) {
+        virtio_blk_retry(v->disks[i].disk.dev);
     }
-    if (signo == SIGUSR1) {
+    if (signo == SIGHUP) {
+        resize_disks(v);
+    } else if (signo == SIGUSR1) {
         print_stats(v);
     } else if (signo == SIGINT || signo == SIGTERM) {
         v->signal = signo;
@@ -231,6 +241,7 @@ static void end_serving(void *opaque)
 static _Noreturn void give_up(struct vhost_user *v)
 {
     struct error err = {.msg = ""};
+    bool named = false;
 
     for (unsigned i = 0; i < v->plan.nr_disks; i++) {
         struct virtio_blk_stats stats;
@@ -239,10 +250,15 @@ static _Noreturn void give_up(struct vhost_user *v)
         if (stats.in_flight) {
             fprintf(stderr, "pollux: %s does not answer; %" PRIu64 " requests are given up\n",
                     v->plan.names[i], stats.in_flight);
+            named = true;
         }
         if (v->disks[i].path) {
             unlink(v->disks[i].path);
         }
+    }
+    if (!named) {
+        fprintf(stderr,
+                "pollux: nothing is in flight, but a disk does not close; it is given up\n");
     }
     if (trace_file_write(&v->trace, &err) < 0) {
         command_fail(v->cmd, err.msg);
@@ -255,7 +271,7 @@ static void print_sockets(const struct vhost_user *v)
 {
     for (unsigned i = 0; i < v->plan.nr_disks; i++) {
         const struct image_config *image = &v->plan.disks[i].image;
-        const char *what = image->path ? image->path : image->uri ? image->uri : "no file";
+        const char *place = image_place(image), *what = place ? place : "no file";
 
         if (v->disks[i].path) {
             printf("%s: %s at %s\n", v->plan.names[i], what, v->disks[i].path);

@@ -12,7 +12,9 @@
 
 static const char *filename(const struct image_config *config)
 {
-    return config->path ? config->path : config->uri ? config->uri : "null";
+    const char *place = image_place(config);
+
+    return place ? place : "null";
 }
 
 static const char *format(const struct image_config *config)

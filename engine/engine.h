@@ -99,6 +99,7 @@ extern const struct engine_ops engine_threads;
 extern const struct engine_ops engine_mmap;
 extern const struct engine_ops engine_sync;
 extern const struct engine_ops engine_nbd; /* of images with a URI only; not of engine_at() */
+extern const struct engine_ops engine_rbd; /* of images with @rbd only; not of engine_at() */
 
 /* engine_at - the engines by number, in the order of --help. Return: NULL behind the last one. */
 const struct engine_ops *engine_at(unsigned i);

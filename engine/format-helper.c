@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The listening socket is passed as systemd does (sd_listen_fds(3)): descriptor 3, LISTEN_FDS and
+ * The name of the socket is removed at once, so that no file stays when Pollux is killed. The listening
+ * socket is passed as systemd does (sd_listen_fds(3)): descriptor 3, LISTEN_FDS and
  * LISTEN_PID. So nothing has to wait for the socket to appear.
  */
 #include <errno.h>
@@ -32,19 +33,22 @@ static int make_socket(struct format_helper *h, int *fd, struct error *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
-    snprintf(h->dir, sizeof(h->dir), "/tmp/pollux-XXXXXX");
-    if (!mkdtemp(h->dir)) {
-        h->dir[0] = '\0';
+    char dir[] = "/tmp/pollux-XXXXXX"; /* of mode 0700 */
+    int ret = 0;
+
+    if (!mkdtemp(dir)) {
         return error_set(err, -errno, "cannot make a directory in /tmp: %s", strerror(errno));
     }
-    snprintf(h->path, sizeof(h->path), "%s/nbd", h->dir);
-    snprintf(h->uri, sizeof(h->uri), "nbd+unix:///?socket=%s", h->path);
-    strcpy(addr.sun_path, h->path);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/nbd", dir);
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0 || bind(*fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(*fd, 64) < 0) {
-        return error_set(err, -errno, "cannot listen at %s: %s", h->path, strerror(errno));
+    if (*fd < 0 || bind(*fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(*fd, 64) < 0 ||
+        (h->socket_fd = open(addr.sun_path, O_PATH | O_CLOEXEC)) < 0) {
+        ret = error_set(err, -errno, "cannot listen at %s: %s", addr.sun_path, strerror(errno));
     }
-    return 0;
+    unlink(addr.sun_path);
+    rmdir(dir);
+    snprintf(h->uri, sizeof(h->uri), "nbd+unix:///?socket=/proc/self/fd/%d", h->socket_fd);
+    return ret;
 }
 
 /* "LISTEN_PID=@n" at the end of @buf: between fork() and exec() only simple functions are safe. */
@@ -161,7 +165,7 @@ int helper_start(struct format_helper *h, const struct format_helper_config *con
     char path[PATH_MAX]; /* absolute: "a:b" would be a protocol of QEMU */
     int listen_fd = -1, ret;
 
-    *h = (struct format_helper){.log_fd = -1};
+    *h = (struct format_helper){.log_fd = -1, .socket_fd = -1};
     if (!realpath(config->path, path)) {
         return error_set(err, -errno, "cannot open disk image %s: %s", config->path,
                          strerror(errno));
@@ -222,16 +226,14 @@ void helper_stop(struct format_helper *h)
         }
         h->pid = 0;
     }
-    if (h->dir[0]) {
-        unlink(h->path);
-        rmdir(h->dir);
-        h->dir[0] = '\0';
-    }
 }
 
 void helper_destroy(struct format_helper *h)
 {
     helper_stop(h);
+    if (h->socket_fd >= 0) {
+        close(h->socket_fd);
+    }
     if (h->log_fd >= 0) {
         close(h->log_fd);
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Images of other formats than raw: qemu-nbd, which has the code for them, runs as a child process and
- * serves the image on a socket that nobody else can reach.
+ * serves the image on a socket that nobody else can reach: its name is removed before qemu-nbd starts,
+ * and Pollux connects through /proc/self/fd.
  */
 #ifndef POLLUX_ENGINE_FORMAT_HELPER_H
 #define POLLUX_ENGINE_FORMAT_HELPER_H
@@ -14,9 +15,8 @@
 struct format_helper {
     pid_t pid;     /* 0: it has ended, and was waited for */
     int log_fd;    /* what it says */
-    char dir[32];  /* of mode 0700 */
-    char path[48]; /* of the socket */
-    char uri[96];  /* for export_open() */
+    int socket_fd; /* O_PATH, of the listening socket, which has no name any more */
+    char uri[64];  /* for export_open() in this process */
 };
 
 struct format_helper_config {
@@ -38,7 +38,7 @@ struct format_helper_config {
 int helper_start(struct format_helper *h, const struct format_helper_config *config,
                  struct error *err);
 
-/* helper_stop - end qemu-nbd, wait until it has closed the image, and remove the socket */
+/* helper_stop - end qemu-nbd, and wait until it has closed the image */
 void helper_stop(struct format_helper *h);
 void helper_destroy(struct format_helper *h);
 

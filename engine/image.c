@@ -19,6 +19,8 @@
 #include "engine/image-format.h"
 #include "engine/image.h"
 #include "engine/nbd-export.h"
+#include "engine/nbd-probe.h"
+#include "engine/rbd-image.h"
 
 /* st_blksize is the preferred request size on some file systems, larger than any physical block. */
 #define PHYSICAL_BLOCK_MAX 4096
@@ -80,6 +82,13 @@ static int open_export(struct image *img, const struct image_config *config, con
         return ret;
     }
     img->nbd->helper = img->helper;
+    img->probe = calloc(1, sizeof(*img->probe));
+    ret = img->probe ? probe_init(img->probe, img->nbd, config->changed, config->changed_opaque)
+                     : -ENOMEM;
+    if (ret < 0) {
+        return error_set(err, ret, "cannot watch the size of NBD export %s: %s", uri,
+                         strerror(-ret));
+    }
     info = &img->nbd->info;
     preferred = info->preferred;
     img->align = info->min_block;
@@ -95,6 +104,39 @@ static int open_export(struct image *img, const struct image_config *config, con
                          img->left_out);
     }
     return img->writethrough && !img->readonly ? export_flush(img->nbd, err) : 0;
+}
+
+static int open_rbd(struct image *img, const struct image_config *config, struct error *err)
+{
+    const struct rbd_image_config rbd = {
+        .place = config->rbd,
+        .conf = config->rbd_conf,
+        .id = config->rbd_id,
+        .readonly = config->readonly,
+        .uncached = config->direct,
+        .share_rw = config->share_rw,
+        .api = config->rbd_api,
+        .changed = config->changed,
+        .opaque = config->changed_opaque,
+    };
+    uint64_t size;
+    int ret;
+
+    img->rbd = calloc(1, sizeof(*img->rbd));
+    if (!img->rbd) {
+        return error_set(err, -ENOMEM, "out of memory for opening RBD image %s", config->rbd);
+    }
+    ret = rbd_image_open(img->rbd, &rbd, err);
+    if (ret < 0) {
+        return ret;
+    }
+    size = load_relaxed(&img->rbd->size);
+    img->writethrough = config->writethrough;
+    img->left_out = size % image_block(img);
+    img->size = size - img->left_out;
+    return img->size ? 0
+                     : error_set(err, -EINVAL, "RBD image %s has %u bytes, less than a block",
+                                 config->rbd, img->left_out);
 }
 
 /* The helper says best what it does not like about the image. */
@@ -121,9 +163,8 @@ static int open_format(struct image *img, const struct image_config *config, str
         if (ret < 0) {
             helper_stop(img->helper);
             helper_last_line(img->helper, line, sizeof(line));
-            if (line[0]) {
-                error_set(err, ret, "qemu-nbd for format=%s: %s", config->format, line);
-            }
+            error_set(err, ret, "qemu-nbd for format=%s%s%s", config->format,
+                      line[0] ? ": " : " does not serve the image, and says nothing", line);
         }
     }
     return ret;
@@ -317,8 +358,9 @@ int image_open(struct image *img, const struct image_config *config, struct erro
         .block_size = config->block_size ? config->block_size : SECTOR_SIZE,
         .readonly = config->readonly,
     };
-    if (config->uri || config->format) {
+    if (config->uri || config->rbd || config->format) {
         r = config->format ? open_format(img, config, err)
+            : config->rbd  ? open_rbd(img, config, err)
                            : open_export(img, config, config->uri, err);
         if (r < 0) {
             image_close(img);
@@ -377,18 +419,26 @@ int image_update_size(struct image *img, const char *name, struct error *err)
     uint64_t size;
     int r;
 
-    if (img->fd < 0) {
+    if (image_on_server(img)) {
+        size = img->nbd ? export_size(img->nbd) : load_relaxed(&img->rbd->size);
+        img->left_out = size % image_block(img);
+        size -= img->left_out;
+    } else if (img->fd >= 0) {
+        r = get_size(img, name, &size, err);
+        if (r < 0) {
+            return r;
+        }
+    } else {
         return 0;
     }
-    r = get_size(img, name, &size, err);
-    if (r < 0) {
-        return r;
+    if (size != img->size) {
+        store_relaxed(&img->size, size);
+        return 1;
     }
-    if (size == img->size) {
-        return 0;
+    if (img->nbd) { /* a server that changes its mind all the time is not asked all the time */
+        probe_start(img->probe);
     }
-    store_relaxed(&img->size, size);
-    return 1;
+    return 0;
 }
 
 int image_resize(struct image *img, uint64_t size, const char *name, struct error *err)
@@ -398,7 +448,9 @@ int image_resize(struct image *img, uint64_t size, const char *name, struct erro
 
     if (img->fd < 0 || img->readonly) {
         return error_set(err, -EROFS, "%s: %s", name,
-                         img->fd < 0 ? "there is no file" : "the image is read-only");
+                         img->rbd      ? "rbd resize gives the image another size"
+                         : img->fd < 0 ? "there is no file"
+                                       : "the image is read-only");
     }
     if (size == 0 || size % image_block(img) || size > INT64_MAX) {
         return error_set(err, -EINVAL, "%s: %" PRIu64 " bytes are no whole blocks of %u", name,
@@ -427,10 +479,20 @@ void image_close(struct image *img)
         close(img->fd);
         img->fd = -1;
     }
+    if (img->probe) {
+        probe_destroy(img->probe);
+        free(img->probe);
+        img->probe = NULL;
+    }
     if (img->nbd) {
         export_close(img->nbd);
         free(img->nbd);
         img->nbd = NULL;
+    }
+    if (img->rbd) {
+        rbd_image_close(img->rbd);
+        free(img->rbd);
+        img->rbd = NULL;
     }
     if (img->helper) {
         helper_destroy(img->helper);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A disk image: a regular file or a block device of the host, or an export of an NBD server; opened
- * once and shared by the engines of all threads that serve it.
+ * A disk image: a regular file or a block device of the host, an export of an NBD server, or an image
+ * of a Ceph cluster; opened once and shared by the engines of all threads that serve it.
  */
 #ifndef POLLUX_ENGINE_IMAGE_H
 #define POLLUX_ENGINE_IMAGE_H
@@ -14,16 +14,26 @@
 #include "engine/sector.h"
 
 struct nbd_export;
+struct nbd_probe;
 struct format_helper;
+struct rbd_api;
+struct rbd_image;
 
 struct image_config {
     const char *uri;       /* of an NBD export (engine nbd); else NULL. @path is NULL then */
     uint64_t reconnect_ns; /* of it: how long requests wait for a lost connection */
-    const char *path;      /* NULL: an image without a file, of @size bytes (engine null) */
-    uint64_t size;         /* bytes, only when path is NULL */
-    unsigned block_size;   /* of the guest, bytes, a power of 2; 0: SECTOR_SIZE */
+    const char *rbd; /* POOL/IMAGE of a Ceph cluster (engine rbd); else NULL. @path is NULL then */
+    const char *rbd_conf, *rbd_id; /* file and user of it; NULL: the defaults of librados */
+    const struct rbd_api *rbd_api; /* NULL: that of librbd */
+    /* The server has given the image another size, which image_update_size() will see. NULL: no call.
+     * Context: any thread. */
+    void (*changed)(void *opaque);
+    void *changed_opaque;
+    const char *path;    /* NULL: an image without a file, of @size bytes (engine null) */
+    uint64_t size;       /* bytes, only when path is NULL */
+    unsigned block_size; /* of the guest, bytes, a power of 2; 0: SECTOR_SIZE */
     bool readonly;
-    bool direct;       /* O_DIRECT: bypass the host's page cache */
+    bool direct;       /* O_DIRECT: bypass the host's page cache; of @rbd: librbd's cache */
     bool writethrough; /* no write cache: writes are durable when they complete, and the contents of
                           the image are durable when it is opened */
     bool raw;          /* do not check the file for other formats */
@@ -36,6 +46,8 @@ struct image_config {
 struct image {
     int fd;                       /* -1 without a file */
     struct nbd_export *nbd;       /* NULL: no export */
+    struct nbd_probe *probe;      /* of the size of @nbd */
+    struct rbd_image *rbd;        /* NULL: no image of a cluster */
     struct format_helper *helper; /* that serves @nbd; NULL: none */
     bool one_engine; /* only one engine may be open: flushes of several are independent */
     uint64_t size;   /* bytes, a multiple of SECTOR_SIZE; see image_size() */
@@ -69,7 +81,9 @@ void image_close(struct image *img);
  * image_update_size - update img->size to the size of the file
  * @name: for the message
  * Context: one thread at a time, also while engines have requests in flight. Requests beyond a new
- *          end of the file fail. The size of an NBD export stays what it was when it was opened.
+ *          end of the file fail. Of an export or an
+ *          RBD image it is the server's last word: a server of an NBD export is asked meanwhile, and
+ *          image_config.changed() is called if it has another one.
  * Return: 1: the size has changed; 0: it has not; -errno and @err: @img is unchanged.
  */
 int image_update_size(struct image *img, const char *name, struct error *err);
@@ -83,6 +97,18 @@ int image_update_size(struct image *img, const char *name, struct error *err);
  * Return: 0, or -errno and @err: no file, read-only, or a block device of another size.
  */
 int image_resize(struct image *img, uint64_t size, const char *name, struct error *err);
+
+/* image_place - where an image is, for messages; NULL: it has no file */
+static inline const char *image_place(const struct image_config *config)
+{
+    return config->path ? config->path : config->uri ? config->uri : config->rbd;
+}
+
+/* image_on_server - flushes are requests of the engine, not of a file of this host */
+static inline bool image_on_server(const struct image *img)
+{
+    return img->nbd || img->rbd;
+}
 
 /* image_in_page_cache - are completed writes in the host's page cache until a flush? */
 static inline bool image_in_page_cache(const struct image *img)

@@ -168,6 +168,7 @@ int export_open(struct nbd_export *export, const char *uri, bool readonly, uint6
     *export = (struct nbd_export){.uri = uri, .readonly = readonly, .reconnect_ns = reconnect_ns};
     if (ret == 0) {
         export->info = c.info;
+        export->size = c.info.size;
         export->first = c.nbd;
     }
     return ret;
@@ -195,10 +196,10 @@ int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_co
     if (ret < 0) {
         return ret;
     }
-    if (out->info.size < was->size) {
+    if (out->info.size < export_size(export)) {
         ret = error_set(err, -EINVAL,
                         "NBD server %s has an export of %" PRIu64 " bytes now; it had %" PRIu64,
-                        export->uri, out->info.size, was->size);
+                        export->uri, out->info.size, export_size(export));
     } else if (out->info.min_block > was->min_block) {
         ret = error_set(err, -EINVAL, "NBD server %s takes blocks of %u bytes now; it took %u",
                         export->uri, out->info.min_block, was->min_block);
@@ -207,6 +208,27 @@ int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_co
         nbd_close(out->nbd);
         out->nbd = NULL;
     }
+    return ret;
+}
+
+uint64_t export_size(const struct nbd_export *export)
+{
+    return load_relaxed(&export->size);
+}
+
+int export_look(struct nbd_export *export, int cancel_fd)
+{
+    struct nbd_connection c;
+    struct error err = {.msg = ""};
+    int ret = connect_to(export->uri, export->readonly, cancel_fd, &c, &err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = c.info.size != export_size(export);
+    store_relaxed(&export->size, c.info.size);
+    nbd_aio_disconnect(c.nbd, 0);
+    nbd_close(c.nbd);
     return ret;
 }
 

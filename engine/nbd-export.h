@@ -37,7 +37,8 @@ struct nbd_export {
     const char *uri;
     bool readonly;               /* no writes will be sent */
     uint64_t reconnect_ns;       /* see engine/nbd.c */
-    struct nbd_export_info info; /* when it was opened; the guest relies on it */
+    struct nbd_export_info info; /* when it was opened; the guest relies on it, but for the size */
+    uint64_t size;               /* atomic, bytes: see export_size() */
     struct nbd_handle *first;    /* atomic: see export_take() */
     /* The server, if it is a child: without it there is no connection any more. NULL: it is not */
     const struct format_helper *helper;
@@ -60,13 +61,23 @@ void export_close(struct nbd_export *export);
 bool export_take(struct nbd_export *export, struct nbd_connection *out);
 
 /**
- * export_connect - a further connection; the export must be what it was
+ * export_connect - a further connection; the export must be what it was, or larger
  * @cancel_fd: the call fails with -ECANCELED when this descriptor becomes readable
  * Context: any thread. Blocks as export_open() does.
  * Return: 0 and @out; or -errno and @err: -EOWNERDEAD if the server was a child that has ended.
  */
 int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_connection *out,
                    struct error *err);
+
+/**
+ * export_look - make a connection to see the size of the export, and end it
+ * Context: any thread, one at a time. Blocks as export_open() does.
+ * Return: 1: export_size() has changed; 0: it has not; or -errno.
+ */
+int export_look(struct nbd_export *export, int cancel_fd);
+
+/* export_size - bytes, when the export was opened or last looked at. Context: any thread. */
+uint64_t export_size(const struct nbd_export *export);
 
 /**
  * export_flush - have the server make all earlier writes durable, and wait for it

@@ -337,6 +337,9 @@ static void issue_next(struct nbd_engine *n)
 /* --- the connection --- */
 
 static void lose(struct nbd_engine *n, const char *why);
+static void drop_connection(struct nbd_engine *n);
+static void send_again(struct nbd_engine *n);
+static void be_patient(struct nbd_engine *n);
 
 static const struct aio_handler_ops writable_ops;
 
@@ -394,11 +397,27 @@ static void fail_all(struct nbd_engine *n)
     }
 }
 
+static void try_to_connect(void *opaque);
+
+/* A server states the size once for each connection, and takes no request beyond it. */
+static void replace_connection(struct nbd_engine *n)
+{
+    log_line(n, "the export of NBD server %s has grown: connecting again", n->export->uri);
+    nbd_aio_disconnect(n->nbd, 0);
+    drop_connection(n);
+    send_again(n);
+    n->alive_ns = aio_now(n->e.ctx);
+    be_patient(n);
+    try_to_connect(n);
+}
+
 static void issue(void *opaque)
 {
     struct nbd_engine *n = opaque;
 
-    if (n->nbd) {
+    if (n->nbd && n->info.size < export_size(n->export)) {
+        replace_connection(n);
+    } else if (n->nbd) {
         bool was_idle = n->nr_commands == 0;
 
         while (!list_empty(&n->waiting) && n->free && !n->broken) {
@@ -608,12 +627,13 @@ static void attempt_ended(void *opaque)
     } else {
         snprintf(n->why, sizeof(n->why), "%s", c->err.msg);
     }
-    if (ret == -EOWNERDEAD) {
+    if (ret == -EOWNERDEAD || (ret < 0 && n->export->reconnect_ns == 0)) {
         give_up(n);
         complete_done(n);
-    } else if (ret < 0) {
+    }
+    if (ret < 0 && ret != -EOWNERDEAD) {
         connect_later(n);
-    } else {
+    } else if (ret == 0) {
         log_line(n, "connected to NBD server %s", n->export->uri);
     }
 }

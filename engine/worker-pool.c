@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * The owner of the loop gives jobs to the workers through a list under a lock; an idle worker
- * sleeps on a condition variable. The workers return jobs through a lock-free stack, which the loop
- * polls with one load. They write the eventfd only while the loop does not poll:
- *
- *     worker                                 owner, poll_end
- *     ------                                 ---------------
- *     push onto the stack                    wanted = 1
- *     full barrier (B)                       full barrier (A)
- *     if wanted: write the eventfd           look at the stack
- *
- * A pairs with B, as in aio/notifier.c.
+ * sleeps on a condition variable. The workers return jobs through engine/finished-list.h.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/barrier.h"
 #include "base/thread-mask.h"
@@ -29,9 +18,6 @@
 struct worker_pool {
     AioContext *ctx;
     unsigned refs;
-    struct aio_handler handler;
-    int event_fd;
-    unsigned in_flight; /* jobs submitted, done() not run yet */
 
     pthread_mutex_t lock;
     pthread_cond_t work;     /* the queue is not empty, or the pool ends */
@@ -40,25 +26,8 @@ struct worker_pool {
     unsigned nr_workers, nr_idle, nr_queued;
     bool ending;
 
-    _Alignas(CACHE_LINE) struct worker_job *finished; /* stack, newest first */
-    unsigned wanted; /* the loop does not poll: write the eventfd */
+    struct finished_list finished;
 };
-
-static void return_job(struct worker_pool *pool, struct worker_job *job)
-{
-    struct worker_job *head = load_relaxed(&pool->finished);
-    uint64_t one = 1;
-
-    do {
-        job->next = head;
-    } while (!__atomic_compare_exchange_n(&pool->finished, &head, job, true, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED));
-    full_barrier(); /* B, pairs with A in pool_poll_end() */
-    if (load_relaxed(&pool->wanted)) {
-        while (write(pool->event_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
-    }
-}
 
 /* With the lock held. Return: NULL when this worker should end. */
 static struct worker_job *next_job(struct worker_pool *pool)
@@ -96,7 +65,7 @@ static void *worker_main(void *opaque)
     while ((job = next_job(pool))) {
         pthread_mutex_unlock(&pool->lock);
         job->work(job);
-        return_job(pool, job);
+        finished_list_push(&pool->finished, &job->finished);
         pthread_mutex_lock(&pool->lock);
     }
     if (--pool->nr_workers == 0) {
@@ -136,80 +105,19 @@ void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
     *pool->last = job;
     pool->last = &job->next;
     pool->nr_queued++;
-    pool->in_flight++;
     if (pool->nr_idle) {
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
-    aio_handler_in_flight(&pool->handler);
+    finished_list_expect(&pool->finished);
 }
 
-static void take_finished(struct worker_pool *pool)
+static void job_done(struct finished *f)
 {
-    struct worker_job *newest = exchange_acq_rel(&pool->finished, NULL);
-    struct worker_job *oldest = NULL;
+    struct worker_job *job = container_of(f, struct worker_job, finished);
 
-    while (newest) {
-        struct worker_job *next = newest->next;
-
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    while (oldest) {
-        struct worker_job *job = oldest;
-
-        oldest = job->next;
-        pool->in_flight--;
-        job->done(job);
-    }
+    job->done(job);
 }
-
-static void pool_ready(void *opaque, int revents)
-{
-    struct worker_pool *pool = opaque;
-    uint64_t n;
-
-    aio_count_syscall(&pool->handler);
-    while (read(pool->event_fd, &n, sizeof(n)) < 0 && errno == EINTR) {
-    }
-    take_finished(pool);
-}
-
-static bool pool_poll(void *opaque)
-{
-    struct worker_pool *pool = opaque;
-
-    return load_relaxed(&pool->finished);
-}
-
-static void pool_poll_ready(void *opaque)
-{
-    take_finished(opaque);
-}
-
-static void pool_poll_begin(void *opaque)
-{
-    struct worker_pool *pool = opaque;
-
-    store_relaxed(&pool->wanted, 0);
-}
-
-static void pool_poll_end(void *opaque)
-{
-    struct worker_pool *pool = opaque;
-
-    store_relaxed(&pool->wanted, 1);
-    full_barrier(); /* A, pairs with B in return_job(); the loop looks at the stack after this */
-}
-
-static const struct aio_handler_ops pool_ops = {
-    .ready = pool_ready,
-    .poll = pool_poll,
-    .poll_ready = pool_poll_ready,
-    .poll_begin = pool_poll_begin,
-    .poll_end = pool_poll_end,
-};
 
 static void end_workers(struct worker_pool *pool)
 {
@@ -224,7 +132,7 @@ static void end_workers(struct worker_pool *pool)
 
 static void pool_free(struct worker_pool *pool)
 {
-    close(pool->event_fd);
+    finished_list_destroy(&pool->finished);
     pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->all_gone);
     pthread_mutex_destroy(&pool->lock);
@@ -240,11 +148,10 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
     if (!pool) {
         return -ENOMEM;
     }
-    *pool = (struct worker_pool){.ctx = ctx, .wanted = 1};
+    *pool = (struct worker_pool){.ctx = ctx};
     pool->last = &pool->first;
-    pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (pool->event_fd < 0) {
-        ret = -errno;
+    ret = finished_list_init(&pool->finished, ctx, "workers", job_done);
+    if (ret < 0) {
         free(pool);
         return ret;
     }
@@ -257,12 +164,7 @@ static int pool_new(AioContext *ctx, struct worker_pool **out)
     pthread_mutex_lock(&pool->lock);
     ret = start_worker(pool);
     pthread_mutex_unlock(&pool->lock);
-    if (ret == 0) {
-        ret = aio_handler_add(ctx, &pool->handler, pool->event_fd, POLLIN, &pool_ops, pool,
-                              "workers", &pool->in_flight);
-    }
     if (ret < 0) {
-        end_workers(pool);
         pool_free(pool);
         return ret;
     }
@@ -296,6 +198,5 @@ void worker_pool_put(struct worker_pool *pool)
     }
     aio_set_worker_pool(pool->ctx, NULL);
     end_workers(pool);
-    aio_handler_remove(&pool->handler);
     pool_free(pool);
 }

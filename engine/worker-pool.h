@@ -8,7 +8,7 @@
 #ifndef POLLUX_ENGINE_WORKER_POOL_H
 #define POLLUX_ENGINE_WORKER_POOL_H
 
-#include "aio/aio.h"
+#include "engine/finished-list.h"
 
 struct worker_pool;
 
@@ -17,6 +17,7 @@ struct worker_job {
     void (*work)(struct worker_job *job); /* in a worker thread; may block */
     void (*done)(struct worker_job *job); /* in the loop's owner, after work() */
     struct worker_job *next;              /* private */
+    struct finished finished;             /* private */
 };
 
 /**

@@ -3,7 +3,7 @@
 #
 # deps.sh PURPOSE... - see that the packages for these purposes are there
 #
-# Purposes: build, check, nested, nbd, debian, lint, clang, fuzz, results. What is missing is installed
+# Purposes: build, check, nested, nbd, rbd, debian, lint, clang, fuzz, results. What is missing is installed
 # through apt-get when this runs as root or with password-less sudo, and said first; else the command to
 # type is printed. DEPS=no in the environment switches all of it off.
 #
@@ -22,6 +22,7 @@ packages_for() {
         libncurses-dev:/curses.h systemtap-sdt-dev:/sys/sdt.h ;;
     check) echo check:/check.h spin:spin python3:python3 ;;
     nbd) echo nbdkit:nbdkit qemu-utils:qemu-nbd nbd-server:nbd-server gnutls-bin:psktool ;;
+    rbd) echo librbd1:=/usr/lib/*/librbd.so.1 ceph-mon:ceph-mon ceph-osd:ceph-osd ceph-common:rbd ;;
     nested) echo qemu-system-x86:qemu-system-x86_64 ;;
     debian) echo mmdebstrap:mmdebstrap e2fsprogs:=/usr/sbin/mke2fs fakeroot:fakeroot \
         uidmap:newuidmap \

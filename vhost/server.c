@@ -89,7 +89,7 @@ static void resize(struct vhost_server *s)
     if (ret < 0) {
         log_line(s, "%s", err.msg);
     } else if (ret > 0) {
-        log_line(s, "%s has another size; the guest is told", s->disk->config->image.path);
+        log_line(s, "%s has another size; the guest is told", image_place(&s->disk->config->image));
         if (s->session) {
             virtio_config_changed(s->disk->dev);
         }

@@ -66,7 +66,9 @@ void advise_print(const struct advise_data *d, FILE *out)
     char *options;
 
     fprintf(out, "%s: %" PRIu64 " MiB, %s\n", d->file, d->size >> 20,
-            d->direct ? "read with O_DIRECT" : "read through the page cache");
+            bench_server_engine(d->file) ? "read from its server"
+            : d->direct                  ? "read with O_DIRECT"
+                                         : "read through the page cache");
     for (unsigned i = 0; i < nr_notes; i++) {
         fprintf(out, "note: %s\n", notes[i]);
     }

@@ -99,7 +99,10 @@ static void explain_cap(const struct advise_data *d, const struct advice *a, cha
 
 static void explain_engine(const struct advise_data *d, const struct advice *a, char *out)
 {
-    if (a->engine != a->usual) {
+    if (bench_server_engine(d->file)) {
+        snprintf(out, ADVISE_TEXT_MAX, "Engine %s is the one for such disks.",
+                 advise_engine(d, a->engine)->name);
+    } else if (a->engine != a->usual) {
         snprintf(out, ADVISE_TEXT_MAX,
                  "Engine %s makes %.2f times the IOPS of %s (mean of depth 1 and 32).",
                  advise_engine(d, a->engine)->name, a->engine_ratio,
@@ -168,9 +171,13 @@ char *advise_options(const struct advise_data *d, const struct advice *a)
         free(out);
         return NULL;
     }
-    to = put_value(stpcpy(to, "file="), d->file);
-    sprintf(to, ",engine=%s,cache=%s%s", advise_engine(d, a->engine)->name,
-            d->direct ? "none" : "writeback", d->writable ? "" : ",readonly=on");
+    if (bench_server_engine(d->file)) { /* its key names the engine */
+        put_value(to, d->file);
+    } else {
+        to = put_value(stpcpy(to, "file="), d->file);
+        sprintf(to, ",engine=%s,cache=%s%s", advise_engine(d, a->engine)->name,
+                d->direct ? "none" : "writeback", d->writable ? "" : ",readonly=on");
+    }
     to = out + sprintf(out, "--iothread id=io0,poll-policy=%s", a->policy->name);
     if (a->max_ns) {
         to += sprintf(to, ",poll-max-ns=%" PRIu64, a->max_ns);

@@ -31,10 +31,12 @@ struct advise_config {
 
 static int open_disk(struct advise_data *d, struct image *image, struct error *err)
 {
-    struct image_config config = {.path = d->file, .readonly = true, .direct = true};
-    int ret = image_open(image, &config, err);
+    struct image_config config = bench_image(d->file);
+    int ret;
 
-    if (ret == -EINVAL) { /* no O_DIRECT, or what is wrong without it as well */
+    config.readonly = config.direct = true;
+    ret = image_open(image, &config, err);
+    if (ret == -EINVAL && config.path) { /* no O_DIRECT, or what is wrong without it as well */
         snprintf(d->why_cached, sizeof(d->why_cached), "%s", err->msg);
         config.direct = false;
         ret = image_open(image, &config, err);
@@ -58,11 +60,11 @@ static void describe_disk(struct advise_data *d, const struct image *image)
 
     d->size = image->size;
     d->direct = !image_in_page_cache(image);
-    d->writable = access(d->file, W_OK) == 0;
+    d->writable = bench_server_engine(d->file) || access(d->file, W_OK) == 0;
     cpus_get(&cpus, "");
     d->cpus = cpus_whole(&cpus);
     d->written = 1;
-    if (!image->block_device && fstat(image->fd, &st) == 0) {
+    if (!image->block_device && image->fd >= 0 && fstat(image->fd, &st) == 0) {
         d->written = (double)st.st_blocks * 512 / (double)d->size;
     }
 }
@@ -75,6 +77,10 @@ static unsigned list_engines(const struct advise_data *d, const struct image *im
     unsigned nr_cells = 0;
     struct error err = {""};
 
+    if (bench_server_engine(d->file)) { /* has one engine, which the plan knows */
+        engines->n = 1;
+        return ADVISE_DEPTHS * ADVISE_WAITS;
+    }
     for (unsigned i = 0; (ops = engine_at(i)) && engines->n < ADVISE_ENGINES_MAX; i++) {
         if (!ops->needs_file || (ops == &engine_linux_aio && !d->direct) ||
             (ops == &engine_mmap && !image->in_memory)) {
@@ -219,7 +225,9 @@ static int advise(const struct command *cmd, const struct advise_config *c)
 static const struct option advise_options_table[] = {
     {.name = "disk",
      .help = "image or block device; it is only read",
-     .more = "At least 1 MiB.",
+     .more = "At least 1 MiB. nbd=URI and rbd=POOL/IMAGE name a disk on a server, as the keys of "
+             "pollux "
+             "run do.",
      .plain = true,
      .keys = (const struct option_key[]){{.name = "disk",
                                           .kind = OPTION_STRING,

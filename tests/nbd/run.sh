@@ -19,9 +19,7 @@ out=$top/build/nbd
 kills=20
 tests=()
 ALL="memory discard delay threads error tls qemu-nbd nbd-server qcow2 kill gone held helper-ends
-    sigterm"
-MEMORY=512M
-LIMIT=600 # seconds for one machine
+    helper-killed sigterm connecting resize"
 
 usage() { sed -n '3,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
@@ -45,7 +43,9 @@ short=$(mktemp -d /tmp/nbd.XXXXXX)
 mkdir -p "$out"
 socket=$short/disk.sock server_socket=$short/nbd.sock image=$out/disk.img
 uri="nbd+unix:///?socket=$server_socket"
-back_end='' machine='' server=''
+server=''
+# shellcheck source=tests/nbd/guest.sh
+. "$here/guest.sh"
 
 end_all() {
     [ -z "$machine" ] || kill -TERM "$machine" 2>/dev/null || true # timeout passes it on to QEMU
@@ -54,10 +54,6 @@ end_all() {
     done
 }
 trap 'end_all; rm -rf "$short"' EXIT
-
-need() { # PROGRAM PACKAGE
-    command -v "$1" >/dev/null || { echo "SKIP $2 is not installed"; return 77; }
-}
 
 start_server() { # COMMAND...
     rm -f "$server_socket"
@@ -75,70 +71,6 @@ end_server() {
     kill -KILL "$server"
     wait "$server" 2>/dev/null || true
     server=''
-}
-
-start_back_end() { # IMAGE-KEYS [OPTION...]: the keys of --disk
-    local keys=$1
-    shift
-    "$pollux" vhost-user --stats "$@" --disk "$keys,socket=$socket" >>"$out/pollux.log" 2>&1 &
-    back_end=$!
-    until [ -S "$socket" ]; do
-        kill -0 "$back_end" 2>/dev/null || { echo "the back end ended: $(tail -n 1 "$out/pollux.log")"; return 1; }
-        sleep 0.05
-    done
-}
-
-# start_machine RUN QUEUES SETTING...: the console is console.log, its input the descriptor 7.
-start_machine() {
-    local queues=$2 word append="console=ttyS0 quiet no_timer_check panic=-1 pollux.run=$1 pollux.queues=$2"
-    shift 2
-    for word in "$@"; do append="$append pollux.$word"; done
-    mkfifo "$short/input"
-    exec 7<>"$short/input"
-    timeout $LIMIT qemu-system-x86_64 -accel tcg -M q35,memory-backend=mem -m $MEMORY -smp 2 \
-        -object memory-backend-memfd,id=mem,size=$MEMORY,share=on \
-        -kernel "$guest/vmlinuz" -initrd "$guest/initrd-fio.img" -append "$append" \
-        -nodefaults -no-reboot -display none -serial stdio \
-        -chardev "socket,id=disk,path=$socket,reconnect=1" \
-        -device "vhost-user-blk-pci,chardev=disk,num-queues=$queues" \
-        <&7 >"$out/console.log" 2>"$out/qemu.log" &
-    machine=$!
-}
-
-await() { # FILE TEXT PID: fails when the process ends before
-    until grep -aq "$2" "$1" 2>/dev/null; do
-        kill -0 "$3" 2>/dev/null || { grep -aq "$2" "$1" && return; echo "no '$2' in ${1##*/}"; return 1; }
-        sleep 0.1
-    done
-}
-await_line() { await "$out/console.log" "$1" "$machine"; }
-await_log() { await "$out/pollux.log" "$1" "$back_end"; }
-await_in_flight() { # a request
-    until grep -qE ', [1-9][0-9]* in flight' "$out/pollux.log"; do
-        kill -0 "$machine" 2>/dev/null || { echo "the machine ended without a request"; return 1; }
-        kill -USR1 "$back_end"
-        sleep 0.2
-    done
-}
-answer_guest() { echo >&7; }
-
-end_back_end() {
-    kill -TERM "$back_end"
-    wait "$back_end" || { echo "the back end did not end with 0: $(tail -n 1 "$out/pollux.log")"; return 1; }
-    back_end=''
-}
-
-verdict() { # RUN
-    wait "$machine" || true
-    machine=''
-    end_back_end || return 1
-    grep -aq "^POLLUX-TEST $1 PASS" "$out/console.log" && return
-    grep -a '^POLLUX-TEST' "$out/console.log" || echo 'no result; see console.log and qemu.log'
-    return 1
-}
-
-verify() { # IMAGE-KEYS [OPTION...]: fio in the guest finds every byte again
-    start_back_end "$@" && start_machine verify-all 2 && verdict verify-all
 }
 
 # The server keeps the file in the host's page cache when it is killed.
@@ -182,8 +114,8 @@ run_test() { # in a subshell of its own
     truncate -s 64M "$image"
     need qemu-system-x86_64 qemu-system-x86 || return
     case $1 in
-    memory | discard | delay | threads | error | tls | kill | gone | held | sigterm) need nbdkit nbdkit ;;
-    qemu-nbd | qcow2 | helper-ends) need qemu-nbd qemu-utils ;;
+    memory | discard | delay | threads | error | tls | kill | gone | held | sigterm | connecting | resize) need nbdkit nbdkit ;;
+    qemu-nbd | qcow2 | helper-ends | helper-killed) need qemu-nbd qemu-utils ;;
     nbd-server) need nbd-server nbd-server ;;
     esac || return
     case $1 in
@@ -246,6 +178,33 @@ flush = true\nfua = true\n' "$server_socket" "$image" $((64 << 20)) >"$out/nbd-s
             pkill -KILL -P "$back_end" && answer_guest && verdict disk-errors &&
             await "$out/pollux.log" 'qemu-nbd has ended' 0
         ;;
+    helper-killed) # qemu-nbd ends with Pollux, and no file stays
+        local before=(/tmp/pollux-*/nbd) after helper
+        make_qcow2 && start_back_end "file=$out/top.qcow2,format=qcow2" || return
+        helper=$(pgrep -P "$back_end")
+        kill -KILL "$back_end"
+        while kill -0 "$helper" 2>/dev/null; do sleep 0.1; done
+        after=(/tmp/pollux-*/nbd)
+        [ "${before[*]}" = "${after[*]}" ] || { echo "files stay: ${after[*]}"; return 1; }
+        ;;
+    resize)
+        start_nbdkit file "$image" && start_back_end "nbd=$uri" &&
+            start_machine resize 1 bytes=$((96 << 20)) &&
+            await_line "POLLUX-GUEST sees $((64 << 20)) bytes" && truncate -s 96M "$image" &&
+            kill -HUP "$back_end" && verdict resize
+        ;;
+    connecting) # to a server that is silent
+        start_nbdkit memory 64M || return
+        kill -STOP "$server"
+        "$pollux" vhost-user --disk "nbd=$uri,socket=$socket" 2>>"$out/pollux.log" &
+        back_end=$!
+        until find /proc/"$back_end"/fd -lname 'socket:*' | grep -q .; do sleep 0.1; done
+        kill -TERM "$back_end"
+        local status=0
+        wait "$back_end" || status=$?
+        back_end=''
+        [ $status = 143 ] || { echo "SIGTERM did not end it: status $status"; return 1; }
+        ;;
     sigterm)
         start_nbdkit memory 64M && start_back_end "nbd=$uri" && start_machine reconnect 1 seconds=60 &&
             await_line "fio starts" && kill -STOP "$server" && await_in_flight &&
@@ -257,19 +216,4 @@ flush = true\nfua = true\n' "$server_socket" "$image" $((64 << 20)) >"$out/nbd-s
     esac
 }
 
-status=0 n=0
-for name in "${tests[@]}"; do
-    n=$((n + 1)) begin=$SECONDS
-    if why=$(run_test "$name" 2>&1); then
-        echo "PASS nbd $name  ($n of ${#tests[@]}, $((SECONDS - begin)) s)"
-    elif [[ $why == SKIP* ]]; then
-        echo "SKIP nbd $name: ${why#SKIP }"
-    else
-        echo "FAIL nbd $name: $why"
-        for log in console pollux server qemu; do
-            tail -n 20 "$out/$log.log" 2>/dev/null | sed "s/^/    $log | /"
-        done
-        status=1
-    fi
-done
-exit $status
+run_all nbd "${tests[@]}"

@@ -175,6 +175,13 @@ static const struct {
      "--cache: linux-aio would block on writeback: give another --engine"},
     {{"--engine", "linux-aio", "--disk", "/proc/version"},
      "disk image /proc/version is empty: make one with truncate -s 1G /proc/version"},
+    {{"--disk", "nbd=nbd://h", "--host"},
+     "--disk: nbd= goes with the built-in guest, without --against and --host"},
+    {{"--disk", "rbd=pool", "--engine", "null"},
+     "RBD image 'pool' is not of the form POOL/IMAGE, POOL/NAMESPACE/IMAGE or either with @SNAP"},
+    {{"--disk", "nbd=nbd+unix:///?socket=/x", "--rw", "write"},
+     "--rw write would destroy what is on 'nbd=nbd+unix:///?socket=/x'; add --overwrite if that is "
+     "meant"},
 };
 
 START_TEST(wrong_options_are_one_clear_line_before_the_first_run)

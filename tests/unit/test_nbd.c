@@ -470,6 +470,27 @@ static const enum nbd_server_fault lasting[] = {FAULT_CLOSE,   FAULT_COOKIE,    
                                                 FAULT_SHORT,   FAULT_SHUTDOWN,  FAULT_SILENCE,
                                                 FAULT_SMALLER, FAULT_NO_WELCOME};
 
+/* With and without a time for reconnecting. The size is what a look of engine/nbd-probe.c would find. */
+START_TEST(an_export_that_has_grown_is_connected_to_again)
+{
+    static uint8_t buf[512];
+    struct answer w = transfer(ENGINE_WRITE, NBD_SERVER_SIZE - 512, buf, sizeof(buf));
+
+    server.size = NBD_SERVER_SIZE / 2;
+    memset(buf, 7, sizeof(buf));
+    open_engine(_i ? LONG_NS : 0);
+    w.req.iov = w.iov;
+    ck_assert_int_eq(engine_submit(engine, &w.req), -EINVAL);
+    server.size = NBD_SERVER_SIZE;
+    store_relaxed(&image.nbd->size, server.size);
+    ck_assert_int_eq(image_update_size(&image, "disk0", &err), 1);
+    ck_assert_int_eq(run(&w), sizeof(buf));
+    ck_assert_str_eq(commands(), "2:w1048064+512");
+    ck_assert_mem_eq(server.data + NBD_SERVER_SIZE - 512, buf, sizeof(buf));
+    close_engine();
+}
+END_TEST
+
 START_TEST(requests_fail_when_the_time_is_over)
 {
     static uint8_t buf[512];
@@ -525,11 +546,11 @@ static const struct {
     {NULL, "install the package qemu-utils"},
     {"echo first >&2; echo 'qemu-nbd: Image is not in qcow2 format' >&2; exit 1",
      "qemu-nbd for format=qcow2: Image is not in qcow2 format"},
-    {"exit 0", "NBD server nbd+unix:///?socket=/tmp/pollux-"},
+    {"exit 0", "qemu-nbd for format=qcow2 does not serve the image, and says nothing"},
     {"echo $LISTEN_FDS $((LISTEN_PID - $$)) $*", "1 0 --format qcow2 --cache=none --discard=unmap "
                                                  "--persistent --shared=0 -- /"},
     {"readlink /proc/self/fd/0; exit 3", "/dev/null"},
-    {"test -S /proc/self/fd/3 && stat -c %a:%F /tmp/pollux-*/nbd | sort -u", "socket"},
+    {"test -S /proc/self/fd/3 && echo a socket", "a socket"},
 };
 
 START_TEST(a_helper_that_fails_says_why)
@@ -592,6 +613,7 @@ int main(void)
     tcase_add_test(tc, a_durable_write_without_fua_is_flushed_where_it_was_written);
     tcase_add_test(tc, a_server_that_was_killed_comes_back);
     tcase_add_loop_test(tc, requests_fail_when_the_time_is_over, 0, ROWS(lasting));
+    tcase_add_loop_test(tc, an_export_that_has_grown_is_connected_to_again, 0, 2);
     tcase_add_test(tc, requests_fail_at_once_without_a_time);
     tcase_add_test(tc, an_engine_closes_while_it_connects);
     suite_add_tcase(s, tc);

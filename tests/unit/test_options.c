@@ -510,10 +510,31 @@ START_TEST(an_nbd_export_takes_the_place_of_a_file)
 }
 END_TEST
 
+START_TEST(an_rbd_image_takes_the_place_of_a_file)
+{
+    ck_assert_int_eq(RUN("--kernel=k", "--disk", "rbd=p/i@s,conf=/c,id=bob,readonly=on", "--disk",
+                         "rbd=p/i,cache=writethrough,share-rw=on"),
+                     0);
+    ck_assert_str_eq(plan.disks[0].image.rbd, "p/i@s");
+    ck_assert_str_eq(plan.disks[0].image.rbd_conf, "/c");
+    ck_assert_str_eq(plan.disks[0].image.rbd_id, "bob");
+    ck_assert_ptr_eq(plan.disks[0].engine, &engine_rbd);
+    ck_assert(plan.disks[0].image.direct && !plan.disks[0].image.writethrough);
+    ck_assert_ptr_null(plan.disks[1].image.rbd_conf);
+    ck_assert(!plan.disks[1].image.direct && plan.disks[1].image.writethrough);
+}
+END_TEST
+
 static const struct {
     char *argv[6];
     const char *message;
 } wrong_runs[] = {
+    {{"--kernel", "k", "--disk", "rbd=p/i,file=x"}, "--disk: rbd and file exclude each other"},
+    {{"--kernel", "k", "--disk", "rbd=p/i,nbd=nbd://h"}, "--disk: rbd and nbd exclude each other"},
+    {{"--kernel", "k", "--disk", "rbd=p/i,engine=null"},
+     "--disk: engine and format are for files, not rbd"},
+    {{"--kernel", "k", "--disk", "file=x,conf=y"}, "--disk: conf needs rbd=POOL/IMAGE"},
+    {{"--kernel", "k", "--disk", "file=x,id=y"}, "--disk: id needs rbd=POOL/IMAGE"},
     {{"--kernel", "k", "--vcpu-cpus", "0-"},
      "--vcpu-cpus: '0-' is no list of CPUs; it takes one like 0:2-5"},
     {{"--kernel", "k", "--iothread", "id=a,cpus=x"},
@@ -777,6 +798,7 @@ int main(void)
     tcase_add_test(run, discard_zeroes_and_sharing_reach_the_plan);
     tcase_add_test(run, limits_reach_the_plan_and_groups_share_theirs);
     tcase_add_test(run, an_nbd_export_takes_the_place_of_a_file);
+    tcase_add_test(run, an_rbd_image_takes_the_place_of_a_file);
     tcase_add_test(run, queues_are_dealt_over_the_threads_that_are_named);
     tcase_add_test(run, errors_of_a_disk_are_handled_as_qemu_does_unless_told_otherwise);
     tcase_add_loop_test(run, wrong_run_is_one_clear_line, 0,

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/barrier.h"
+#include "base/thread-mask.h"
+#include "engine/nbd-probe.h"
+
+static void *look(void *opaque)
+{
+    struct nbd_probe *p = opaque;
+
+    if (export_look(p->export, p->cancel_fd) > 0 && p->changed) {
+        p->changed(p->opaque);
+    }
+    store_release(&p->running, false);
+    return NULL;
+}
+
+int probe_init(struct nbd_probe *p, struct nbd_export *export, void (*changed)(void *opaque),
+               void *opaque)
+{
+    *p = (struct nbd_probe){.export = export, .changed = changed, .opaque = opaque};
+    p->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return p->cancel_fd < 0 ? -errno : 0;
+}
+
+static void join(struct nbd_probe *p)
+{
+    if (p->started) {
+        pthread_join(p->thread, NULL);
+        p->started = false;
+    }
+}
+
+void probe_start(struct nbd_probe *p)
+{
+    sigset_t old;
+
+    if (load_acquire(&p->running)) {
+        return;
+    }
+    join(p);
+    store_relaxed(&p->running, true);
+    thread_mask_enter(&old);
+    p->started = pthread_create(&p->thread, NULL, look, p) == 0;
+    thread_mask_leave(&old);
+    if (!p->started) {
+        store_relaxed(&p->running, false);
+    }
+}
+
+void probe_destroy(struct nbd_probe *p)
+{
+    uint64_t one = 1;
+
+    if (p->cancel_fd < 0) {
+        return;
+    }
+    while (write(p->cancel_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+    join(p);
+    close(p->cancel_fd);
+    p->cancel_fd = -1;
+}
