@@ -227,7 +227,7 @@ static void measure(struct mode *m, unsigned turn, const struct image *image)
         .queue_size = RING_SIZE,
         .policy = m->policy,
         .delay_ns = options.delay_ns,
-        .no_contention = m->no_contention,
+        .contention = !m->no_contention,
         .event_idx = true,
     };
     static struct blk_rig rig;

@@ -229,7 +229,7 @@ static void start_iothreads(struct blk_rig *rig, const struct blk_rig_options *o
     if (options->max_ns) {
         config.poll.max_ns = options->max_ns;
     }
-    config.poll.contention = !options->no_contention;
+    config.poll.contention = options->contention; /* else a busy host decides about polling */
     rig->nr_iothreads = options->nr_iothreads ? options->nr_iothreads : 1;
     for (unsigned i = 0; i < rig->nr_iothreads; i++) {
         config.id = ids[i];

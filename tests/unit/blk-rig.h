@@ -20,8 +20,8 @@ struct blk_rig_options {
     struct image image;              /* size 0: of memory, RIG_DISK_SIZE */
     const struct poll_policy_ops *policy;
     uint64_t max_ns;
-    uint64_t delay_ns;  /* of engine null */
-    bool no_contention; /* poll_params.contention off */
+    uint64_t delay_ns; /* of engine null */
+    bool contention;   /* poll_params.contention */
     bool event_idx, packed;
     unsigned nr_queues; /* 0: 1 */
     unsigned nr_iothreads;
