@@ -31,6 +31,11 @@ static void *the_memory(void *config, struct error *err)
     return &((struct run_config *)config)->memory;
 }
 
+static void *the_sandbox(void *config, struct error *err)
+{
+    return &((struct run_config *)config)->sandbox;
+}
+
 static const struct option_key kernel_keys[] = {
     {.name = "kernel", .metavar = "FILE", .min = 1, .offset = offsetof(struct run_config, kernel)},
     {.name = NULL},
@@ -125,6 +130,12 @@ const struct option run_options[] = {
      .more = QMP_OPTION_MORE,
      .keys = qmp_keys,
      .plain = true},
+    {.name = "user",
+     .help = USER_OPTION_HELP,
+     .more = USER_OPTION_MORE,
+     .keys = user_keys,
+     .plain = true,
+     .target = the_sandbox},
     {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},
 };

@@ -18,6 +18,7 @@
 #include "cli/stats.h"
 #include "cli/trace-file.h"
 #include "kvm/cmdline.h"
+#include "sandbox/user.h"
 
 #define WATCH_NS       1000000000 /* between two looks of the watchdog */
 #define SILENT_WATCHES 5          /* of a guest's silence, then a hint */
@@ -414,7 +415,10 @@ static int start(struct run *r, struct error *err)
         return error_set(err, ret, "cannot set up the console: %s", strerror(-ret));
     }
     console_attach(&r->console, r->machine);
-    ret = machine_start(r->machine, err);
+    ret = r->config.sandbox.user ? user_drop_root(r->config.sandbox.user, err) : 0;
+    if (ret == 0) {
+        ret = machine_start(r->machine, err);
+    }
     if (ret < 0) {
         console_stop(&r->console);
         console_destroy(&r->console);

@@ -17,6 +17,7 @@
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
 #include "base/listen.h"
+#include "sandbox/user.h"
 #include "vhost/server.h"
 
 struct served_disk {
@@ -140,6 +141,9 @@ static int open_all(struct vhost_user *v, struct error *err)
     }
     if (ret == 0) {
         ret = open_qmp(v, err); /* before an I/O thread can report to it */
+    }
+    if (ret == 0 && v->args.sandbox.user) {
+        ret = user_drop_root(v->args.sandbox.user, err);
     }
     for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
         ret = vhost_server_start(v->disks[i].server, &v->disks[i].disk, err);

@@ -19,6 +19,7 @@ packages_for() {
     case $1 in
     build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
         liburing-dev:/liburing.h libnbd-dev:/libnbd.h libjansson-dev:/jansson.h \
+        libseccomp-dev:/seccomp.h \
         systemtap-sdt-dev:/sys/sdt.h ;;
     check) echo check:/check.h spin:spin python3:python3 ;;
     nbd) echo nbdkit:nbdkit qemu-utils:qemu-nbd nbd-server:nbd-server gnutls-bin:psktool ;;
