@@ -13,12 +13,12 @@
 #include "cli/console.h"
 #include "cli/ending.h"
 #include "cli/main-loop.h"
+#include "cli/process-sandbox.h"
 #include "cli/qmp-socket.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
 #include "kvm/cmdline.h"
-#include "sandbox/user.h"
 
 #define WATCH_NS       1000000000 /* between two looks of the watchdog */
 #define SILENT_WATCHES 5          /* of a guest's silence, then a hint */
@@ -407,6 +407,20 @@ static int run_to_end(struct run *r)
     return exit_status(r, how);
 }
 
+static int enter_sandbox(struct run *r, struct error *err)
+{
+    const struct machine_config *config = &r->plan.machine;
+    const struct process_sandbox p = {.configs = config->iothreads,
+                                      .iothreads = r->iothreads,
+                                      .nr_iothreads = config->nr_iothreads,
+                                      .disks = r->disks,
+                                      .nr_disks = config->nr_disks,
+                                      .sockets = &r->qmp.path,
+                                      .nr_sockets = 1};
+
+    return process_sandbox_enter(&r->config.sandbox, &p, err);
+}
+
 static int start(struct run *r, struct error *err)
 {
     int ret = console_start(&r->console, r->loop.ctx, &console_ops, r);
@@ -415,7 +429,7 @@ static int start(struct run *r, struct error *err)
         return error_set(err, ret, "cannot set up the console: %s", strerror(-ret));
     }
     console_attach(&r->console, r->machine);
-    ret = r->config.sandbox.user ? user_drop_root(r->config.sandbox.user, err) : 0;
+    ret = enter_sandbox(r, err);
     if (ret == 0) {
         ret = machine_start(r->machine, err);
     }
@@ -423,6 +437,7 @@ static int start(struct run *r, struct error *err)
         console_stop(&r->console);
         console_destroy(&r->console);
     }
+    thread_confine(THREAD_MAIN, NULL);
     return ret;
 }
 

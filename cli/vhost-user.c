@@ -12,12 +12,12 @@
 #include "cli/command.h"
 #include "cli/ending.h"
 #include "cli/main-loop.h"
+#include "cli/process-sandbox.h"
 #include "cli/qmp-socket.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
 #include "base/listen.h"
-#include "sandbox/user.h"
 #include "vhost/server.h"
 
 struct served_disk {
@@ -107,6 +107,24 @@ static int open_qmp(struct vhost_user *v, struct error *err)
     return qmp_socket_open(&v->qmp, v->args.qmp, v->loop.ctx, &target, err);
 }
 
+static int enter_sandbox(struct vhost_user *v, struct error *err)
+{
+    const char *sockets[VHOST_DISKS_MAX + 1];
+    const struct process_sandbox p = {.configs = v->plan.iothreads,
+                                      .iothreads = v->iothreads.threads,
+                                      .nr_iothreads = v->iothreads.nr,
+                                      .disks = v->qmp_disks,
+                                      .nr_disks = v->plan.nr_disks,
+                                      .sockets = sockets,
+                                      .nr_sockets = v->plan.nr_disks + 1};
+
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        sockets[i] = v->disks[i].path;
+    }
+    sockets[v->plan.nr_disks] = v->qmp.path;
+    return process_sandbox_enter(&v->args.sandbox, &p, err);
+}
+
 /* Images before sockets: a front end that can connect finds a disk. */
 static int open_all(struct vhost_user *v, struct error *err)
 {
@@ -142,8 +160,8 @@ static int open_all(struct vhost_user *v, struct error *err)
     if (ret == 0) {
         ret = open_qmp(v, err); /* before an I/O thread can report to it */
     }
-    if (ret == 0 && v->args.sandbox.user) {
-        ret = user_drop_root(v->args.sandbox.user, err);
+    if (ret == 0) {
+        ret = enter_sandbox(v, err);
     }
     for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
         ret = vhost_server_start(v->disks[i].server, &v->disks[i].disk, err);
@@ -294,6 +312,7 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
         close_all(v);
     } else {
         print_sockets(v);
+        thread_confine(THREAD_MAIN, NULL);
         serve(v);
         ending_request();
         ending_take_signals();

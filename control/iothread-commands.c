@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json-text.h"
 #include "control/command.h"
@@ -231,19 +232,13 @@ static int query_iothreads(struct qmp_call *call, struct error *err)
 /* --- the account of polling --- */
 
 /* What the thread has waited for a CPU, ns. Return: false if the kernel does not tell. */
-static bool run_delay(int tid, uint64_t *ns)
+static bool run_delay(int schedstat_fd, uint64_t *ns)
 {
-    char path[48];
-    FILE *f;
-    bool ok;
+    char text[64];
+    ssize_t n = pread(schedstat_fd, text, sizeof(text) - 1, 0);
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
-    f = fopen(path, "re");
-    ok = f && fscanf(f, "%*u %" SCNu64, ns) == 1;
-    if (f) {
-        fclose(f);
-    }
-    return ok;
+    text[n > 0 ? n : 0] = '\0';
+    return sscanf(text, "%*u %" SCNu64, ns) == 1;
 }
 
 static json_t *source(const struct aio_handler_info *h)
@@ -279,12 +274,12 @@ static json_t *loop(const struct iothread_account *a)
                      (json_int_t)a->wake_ns, "policy", json_text(a->policy));
 }
 
-static json_t *answered(const struct iothread_account *a, int tid)
+static json_t *answered(const struct iothread_account *a, int schedstat_fd)
 {
     json_t *entry = loop(a), *sources = json_array();
     uint64_t delay;
 
-    if (run_delay(tid, &delay)) {
+    if (run_delay(schedstat_fd, &delay)) {
         json_object_set_new(entry, "run-delay-ns", json_integer((json_int_t)delay));
     }
     for (unsigned i = 0; i < a->nr_handlers; i++) {
@@ -303,7 +298,7 @@ static json_t *polling(struct qmp_iothread *io, struct iothread_account *account
 
     io->silent = ret < 0;
     snprintf(error, sizeof(error), "%s does not answer", id);
-    entry = ret < 0 ? json_pack("{s:s}", "error", error) : answered(account, iothread_tid(io->io));
+    entry = ret < 0 ? json_pack("{s:s}", "error", error) : answered(account, io->schedstat_fd);
     json_object_set_new(entry, "id", json_string(id));
     return entry;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The server: it accepts clients, answers their messages and sends them events. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,14 @@ static void accept_client(void *opaque, int revents)
 
 /* --- the server --- */
 
+static int open_schedstat(int tid)
+{
+    char path[48];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 int qmp_server_new(AioContext *loop, int listen_fd, const struct qmp_target *target,
                    struct qmp_server **out, struct error *err)
 {
@@ -170,6 +179,7 @@ int qmp_server_new(AioContext *loop, int listen_fd, const struct qmp_target *tar
         free(iothreads);
         return error_set(err, -ENOMEM, "out of memory for the control socket");
     }
+    json_object_seed(0); /* reads /dev/urandom, now: the sandbox lets no file be opened later */
     s->loop = loop;
     s->listen_fd = listen_fd;
     s->target = *target;
@@ -177,6 +187,7 @@ int qmp_server_new(AioContext *loop, int listen_fd, const struct qmp_target *tar
     for (unsigned i = 0; i < target->nr_iothreads; i++) {
         iothreads[i].io = target->iothreads[i];
         iothreads[i].poll = target->iothread_configs[i].poll;
+        iothreads[i].schedstat_fd = open_schedstat(iothread_tid(target->iothreads[i]));
     }
     qmp_events_init(&s->events, loop, &s->target, send_event, s);
     aio_timer_init(loop, &s->listen_again, listen_again, s);
@@ -216,6 +227,11 @@ void qmp_server_free(struct qmp_server *s)
     if (s) {
         disconnect_all(s);
         qmp_events_destroy(&s->events);
+        for (unsigned i = 0; i < s->target.nr_iothreads; i++) {
+            if (s->iothreads[i].schedstat_fd >= 0) {
+                close(s->iothreads[i].schedstat_fd);
+            }
+        }
         free(s->iothreads);
         free(s);
     }

@@ -12,6 +12,7 @@ struct qmp_iothread {
     struct iothread *io;
     struct poll_params poll; /* last set; in force with the next turn of the loop */
     bool silent;             /* it did not answer the last question */
+    int schedstat_fd; /* of it in /proc, open as the sandbox lets no file be opened; -1: none */
 };
 
 struct qmp_server {

@@ -4,13 +4,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/thread-mask.h"
+#include "base/thread-guard.h"
 #include "engine/nbd-connector.h"
 
 static void *attempt(void *opaque)
 {
     struct nbd_connector *c = opaque;
 
+    thread_confine(THREAD_CONNECTOR, NULL);
     c->err.msg[0] = '\0';
     c->ret = export_connect(c->export, c->cancel_fd, &c->connection, &c->err);
     aio_bh_schedule(&c->end);
@@ -40,12 +41,8 @@ int connector_init(struct nbd_connector *c, AioContext *ctx, const struct nbd_ex
 
 int connector_start(struct nbd_connector *c)
 {
-    sigset_t old;
-    int num;
+    int num = thread_create_helper(&c->thread, NULL, attempt, c);
 
-    thread_mask_enter(&old);
-    num = pthread_create(&c->thread, NULL, attempt, c);
-    thread_mask_leave(&old);
     c->running = num == 0;
     return -num;
 }

@@ -73,7 +73,7 @@ PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/wait
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
     virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue)
     blk/(disk|virtio-blk|latency|blk-stats|disk-policy|throttle|throttle-group)
-    vhost/server control/(qmp|target) sandbox/(sandbox|user) kvm/(cmdline|machine|probe|vm)
+    vhost/server control/(qmp|target) sandbox/(config|sandbox|user) kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
 private_headers() {
