@@ -7,7 +7,7 @@
  * allocator_prepare - have malloc() ask now, so that confined threads neither open files for it nor
  * need calls of their own
  * The number of CPUs limits the arenas; /proc/sys/vm/overcommit_memory says how an arena shrinks, and
- * is read when an arena of a thread shrinks for the first time.
+ * is read when an arena of a thread shrinks for the first time. qsort() asks for the size of memory.
  * Context: a thread that is not the main thread.
  */
 void allocator_prepare(void);

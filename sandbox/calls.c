@@ -72,10 +72,11 @@ static const int vcpu[] = {C(ioctl),     C(read),        C(close), C(eventfd2),
 
 static const int console[] = {C(poll), C(ioctl), END};
 
-static const int server[] = {C(poll),       C(recvmsg),  C(sendmsg),      C(sendto),    C(read),
-                             C(close),      C(accept4),  C(eventfd2),     C(fcntl),     C(fstat),
-                             C(newfstatat), C(ioctl),    C(memfd_create), C(ftruncate), C(readlink),
-                             C(lseek),      C(shutdown), C(fdatasync),    C(pread64),   END};
+static const int server[] = {
+    C(poll),   C(dup3),       C(rt_sigaction), C(sysinfo),      C(recvmsg),   C(sendmsg),
+    C(sendto), C(read),       C(close),        C(accept4),      C(eventfd2),  C(fcntl),
+    C(fstat),  C(newfstatat), C(ioctl),        C(memfd_create), C(ftruncate), C(readlink),
+    C(lseek),  C(shutdown),   C(fdatasync),    C(pread64),      END};
 
 /* Clients of the control socket, the terminal, sizes of images, and all that frees what is open. */
 static const int main_thread[] = {C(ppoll),      C(read),           C(close),
@@ -86,7 +87,8 @@ static const int main_thread[] = {C(ppoll),      C(read),           C(close),
                                   C(unlink),     C(rmdir),          C(epoll_wait),
                                   C(epoll_ctl),  C(io_uring_enter), C(io_uring_register),
                                   C(getpgrp),    C(shutdown),       C(fdatasync),
-                                  C(eventfd2),   C(exit_group),     END};
+                                  C(eventfd2),   C(mremap),         C(sysinfo),
+                                  C(setsockopt), C(exit_group),     END};
 
 static const int main_with_children[] = {C(kill), C(wait4), C(waitid), END};
 
