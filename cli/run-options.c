@@ -5,6 +5,7 @@
 #include "cli/qmp-socket.h"
 #include "cli/run-options.h"
 #include "cli/trace-file.h"
+#include "sandbox/config.h"
 
 #define MEMORY_DEFAULT (512ull << 20)
 
@@ -148,5 +149,6 @@ const struct option run_options[] = {
 
 void run_config_init(struct run_config *c)
 {
-    *c = (struct run_config){.cpus = 1, .memory = {.size = MEMORY_DEFAULT}};
+    *c = (struct run_config){
+        .cpus = 1, .memory = {.size = MEMORY_DEFAULT}, .sandbox = {.mode = SANDBOX_DEFAULT}};
 }

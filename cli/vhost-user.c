@@ -18,6 +18,7 @@
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
 #include "base/listen.h"
+#include "sandbox/config.h"
 #include "vhost/server.h"
 
 struct served_disk {
@@ -300,6 +301,7 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
     }
     v->cmd = cmd;
     v->qmp.fd = -1;
+    v->args.sandbox.mode = SANDBOX_DEFAULT;
     status = command_parse(cmd, argc, argv, &v->args, &storage);
     if (status >= 0) {
         goto out;

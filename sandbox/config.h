@@ -11,6 +11,13 @@ enum sandbox_mode {
     SANDBOX_OFF,
 };
 
+/* LeakSanitizer opens files, makes a process and traces its threads when the main thread ends. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_DEFAULT SANDBOX_OFF
+#else
+#define SANDBOX_DEFAULT SANDBOX_ON
+#endif
+
 #define SANDBOX_ENGINES_MAX 16
 
 /* What an I/O thread needs calls for. */
