@@ -13,7 +13,7 @@
 
 /* Exceptions; all else is forbidden. Paths that do not exist are left out. */
 struct landlock_rules {
-    const char *read[16]; /* files and directories that may be opened to be read, ended by NULL */
+    const char *read[64]; /* files and directories that may be opened to be read, ended by NULL */
     const char *remove[LANDLOCK_PATHS_MAX]; /* directories: their entries may be removed */
     uint16_t connect[34];                   /* TCP ports, ended by 0 */
     bool signals;                           /* to other processes */

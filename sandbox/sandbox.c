@@ -119,25 +119,74 @@ static uint16_t port_of(const char *uri)
     return at > host && at[-1] == ':' && at < end ? (uint16_t)strtoul(at, NULL, 10) : NBD_PORT;
 }
 
+/* The value of @key in the query of @uri, decoded; NULL: none, or no memory. */
+static char *path_in(const char *uri, const char *key)
+{
+    const char *at = strstr(uri, key);
+    char *path, *to;
+
+    if (!at) {
+        return NULL;
+    }
+    at += strlen(key);
+    path = strndup(at, strcspn(at, "&#"));
+    to = path;
+    for (const char *from = path; path && *from; from++) {
+        const char digits[3] = {from[1], from[1] ? from[2] : '\0', '\0'};
+
+        if (*from == '%' && isxdigit((unsigned char)digits[0]) &&
+            isxdigit((unsigned char)digits[1])) {
+            *to++ = (char)strtoul(digits, NULL, 16);
+            from += 2;
+        } else {
+            *to++ = *from;
+        }
+    }
+    if (path) {
+        *to = '\0';
+    }
+    return path;
+}
+
+/* Return: the number of keys, which are read again for each connection. */
+static unsigned add_keys(struct landlock_rules *rules, unsigned nr,
+                         const struct sandbox_config *config)
+{
+    static const char *const keys[] = {"tls-psk-file=", "tls-certificates="};
+    unsigned first = nr, most = sizeof(rules->read) / sizeof(rules->read[0]) - 1;
+
+    for (unsigned i = 0; i < config->nr_uris; i++) {
+        for (unsigned k = 0; k < 2 && nr < most; k++) {
+            rules->read[nr] = path_in(config->uris[i], keys[k]);
+            nr += rules->read[nr] != NULL;
+        }
+    }
+    return nr - first;
+}
+
 static int make_connector_rules(const struct sandbox_config *config, struct error *err)
 {
+    static const char *const of_names[] = {"/etc", "/usr", "/lib", "/lib64",
+                                           "/run/systemd/resolve"};
+    const unsigned nr_names = sizeof(of_names) / sizeof(of_names[0]);
     struct landlock_rules rules = {.signals = false};
-    unsigned nr = 0;
+    unsigned keys, nr = 0;
+    int ret;
 
-    if (!calls_tcp(config)) {
-        return landlock_make(&rules, err);
+    if (calls_tcp(config)) {
+        memcpy(rules.read, of_names, sizeof(of_names));
+        rules.connect[nr++] = DNS_PORT;
+        for (unsigned i = 0; i < config->nr_uris && nr < 33; i++) {
+            rules.connect[nr++] = port_of(config->uris[i]);
+        }
     }
-    rules.read[nr++] = "/etc";
-    rules.read[nr++] = "/usr";
-    rules.read[nr++] = "/lib";
-    rules.read[nr++] = "/lib64";
-    rules.read[nr++] = "/run/systemd/resolve";
-    nr = 0;
-    rules.connect[nr++] = DNS_PORT;
-    for (unsigned i = 0; i < config->nr_uris && nr < 32; i++) {
-        rules.connect[nr++] = port_of(config->uris[i]);
+    nr = calls_tcp(config) ? nr_names : 0;
+    keys = add_keys(&rules, nr, config);
+    ret = landlock_make(&rules, err);
+    while (keys--) {
+        free((char *)rules.read[nr + keys]);
     }
-    return landlock_make(&rules, err);
+    return ret;
 }
 
 /* @path up to its last slash. */
