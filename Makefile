@@ -8,7 +8,7 @@ BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CFLAGS ?= -O2 -g
-ROOMS := base trace aio engine iothread virtq blk vhost kvm control cli bench
+ROOMS := base trace aio engine iothread virtq blk vhost kvm control sandbox cli bench
 
 # --- where things are built: one directory per compiler and sanitizer ---
 
@@ -58,7 +58,7 @@ POLLUX_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wstrict-prototy
 # The path of a request crosses several files. Tests do without: they define symbols in assembly and
 # take the place of functions in other objects.
 LTO := $(if $(SAN)$(findstring clang,$(CC_NAME)),,-flto=auto -ffat-lto-objects)
-LDLIBS := -laio -luring -lnbd -ljansson -lncurses -lm -pthread
+LDLIBS := -laio -luring -lnbd -ljansson -lncurses -lseccomp -lm -pthread
 
 SRCS := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*/*.c))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(SRCS)))

@@ -96,10 +96,11 @@ bool aio_watch_run_delay(AioContext *ctx);
 
 /**
  * aio_run_delay - how long the thread was ready to run and waited for a CPU, since its start
+ * @starts: how often it was given one
  * Context: owner, which has called aio_watch_run_delay().
  * Return: false if it is not known.
  */
-bool aio_run_delay(AioContext *ctx, uint64_t *ns);
+bool aio_run_delay(AioContext *ctx, uint64_t *ns, uint64_t *starts);
 
 /**
  * aio_record_end - write what is left of the recorded waits, and close the file

@@ -34,7 +34,7 @@ bool aio_watch_run_delay(AioContext *ctx)
     return ctx->run_delay_fd >= 0;
 }
 
-bool aio_run_delay(AioContext *ctx, uint64_t *ns)
+bool aio_run_delay(AioContext *ctx, uint64_t *ns, uint64_t *starts)
 {
     struct poll_progress p;
 
@@ -43,6 +43,7 @@ bool aio_run_delay(AioContext *ctx, uint64_t *ns)
         return false;
     }
     *ns = p.delay_ns;
+    *starts = p.starts;
     return true;
 }
 

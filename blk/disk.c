@@ -61,6 +61,14 @@ static const struct engine_ops *engine_for(const struct disk *d)
     return blocks && !d->config->engine_named ? &engine_threads : d->config->engine;
 }
 
+const char *disk_engine(const struct disk *d)
+{
+    const struct engine_ops *ops = engine_for(d);
+    bool in_memory = d->image.in_memory && (ops == &engine_linux_aio || ops == &engine_io_uring);
+
+    return in_memory ? "in memory" : ops->name;
+}
+
 static bool has_faults(const struct engine_faults *f)
 {
     return f->error_ppm || f->short_ppm || f->delay_ns;

@@ -78,6 +78,12 @@ int disk_make(struct disk *d, const struct iothread_set *iothreads, const struct
               const struct disk_log *log, struct error *err);
 
 /**
+ * disk_engine - the name of the engine that serves an open disk: of the configuration, or of the one
+ * that takes its place. "in memory" is what linux-aio and io_uring do with an image in memory.
+ */
+const char *disk_engine(const struct disk *d);
+
+/**
  * disk_free_device - free the device, whose transport is gone
  * disk_close - close the image, after the device and the I/O threads are gone
  */

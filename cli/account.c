@@ -28,9 +28,9 @@ static void print_loop(const char *id, const struct iothread_account *a, FILE *o
             s->notify_elided);
     if (a->run_delay_known) {
         fprintf(out,
-                "%s: waited %.3f s for a CPU, preempted %" PRIu64 " times; %" PRIu64
+                "%s: waited %.3f s for a CPU, which it got %" PRIu64 " times; %" PRIu64
                 " trials of polling against blocking\n",
-                id, seconds(a->run_delay_ns), a->preemptions, s->trials);
+                id, seconds(a->run_delay_ns), a->starts, s->trials);
     }
     fprintf(out, "%s: window %.1f us now, policy %s, at most %.1f us%s%s\n", id,
             (double)s->window_ns / 1e3, a->poll.policy->name, (double)a->poll.max_ns / 1e3,

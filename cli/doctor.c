@@ -17,6 +17,7 @@
 #include "kvm/machine.h"
 #include "kvm/probe.h"
 #include "kvm/vm.h"
+#include "sandbox/sandbox.h"
 
 enum verdict {
     OK,
@@ -204,6 +205,25 @@ static void check_direct(struct doctor *d)
     }
 }
 
+static void check_sandbox(struct doctor *d)
+{
+    int abi = sandbox_landlock_abi();
+
+    if (sandbox_has_filters()) {
+        say(d, OK, NULL, "seccomp: filters for system calls (--sandbox)");
+    } else {
+        say(d, WARN, "use --sandbox off, or a kernel with CONFIG_SECCOMP_FILTER",
+            "seccomp: the kernel has no filters for system calls");
+    }
+    if (abi) {
+        say(d, OK, NULL, "Landlock: version %d: files%s%s", abi, abi >= 4 ? ", TCP" : "",
+            abi >= 6 ? ", signals" : "");
+    } else {
+        say(d, WARN, "add landlock to the parameter lsm= of the kernel; the sandbox works without",
+            "Landlock is missing or off");
+    }
+}
+
 /* For scripts: silent and 0, or the reason and 1. */
 static int can_boot_linux(const struct command *cmd)
 {
@@ -245,6 +265,7 @@ static int doctor_main(const struct command *cmd, int argc, char **argv)
     check_aio(&d);
     check_huge_pages(&d);
     check_direct(&d);
+    check_sandbox(&d);
     printf("%u ok, %u warning%s, %u failure%s\n", d.count[OK], d.count[WARN],
            d.count[WARN] == 1 ? "" : "s", d.count[FAIL], d.count[FAIL] == 1 ? "" : "s");
     return d.count[FAIL] ? EXIT_STATUS_FAILURE : EXIT_STATUS_OK;

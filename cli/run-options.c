@@ -5,6 +5,7 @@
 #include "cli/qmp-socket.h"
 #include "cli/run-options.h"
 #include "cli/trace-file.h"
+#include "sandbox/config.h"
 
 #define MEMORY_DEFAULT (512ull << 20)
 
@@ -29,6 +30,11 @@ static void *new_disk(void *config, struct error *err)
 static void *the_memory(void *config, struct error *err)
 {
     return &((struct run_config *)config)->memory;
+}
+
+static void *the_sandbox(void *config, struct error *err)
+{
+    return &((struct run_config *)config)->sandbox;
 }
 
 static const struct option_key kernel_keys[] = {
@@ -125,11 +131,24 @@ const struct option run_options[] = {
      .more = QMP_OPTION_MORE,
      .keys = qmp_keys,
      .plain = true},
+    {.name = "sandbox",
+     .help = SANDBOX_OPTION_HELP,
+     .more = SANDBOX_OPTION_MORE,
+     .keys = sandbox_keys,
+     .plain = true,
+     .target = the_sandbox},
+    {.name = "user",
+     .help = USER_OPTION_HELP,
+     .more = USER_OPTION_MORE,
+     .keys = user_keys,
+     .plain = true,
+     .target = the_sandbox},
     {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},
 };
 
 void run_config_init(struct run_config *c)
 {
-    *c = (struct run_config){.cpus = 1, .memory = {.size = MEMORY_DEFAULT}};
+    *c = (struct run_config){
+        .cpus = 1, .memory = {.size = MEMORY_DEFAULT}, .sandbox = {.mode = SANDBOX_DEFAULT}};
 }

@@ -5,6 +5,7 @@
 
 #include "cli/disk-options.h"
 #include "cli/iothread-options.h"
+#include "cli/sandbox-options.h"
 #include "kvm/machine.h"
 
 struct run_config {
@@ -21,6 +22,7 @@ struct run_config {
     bool stats;
     const char *trace; /* a file, or NULL */
     const char *qmp;   /* unix:PATH, fd:N, or NULL */
+    struct sandbox_args sandbox;
 };
 
 extern const struct option run_options[];

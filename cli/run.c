@@ -13,6 +13,7 @@
 #include "cli/console.h"
 #include "cli/ending.h"
 #include "cli/main-loop.h"
+#include "cli/process-sandbox.h"
 #include "cli/qmp-socket.h"
 #include "cli/run-options.h"
 #include "cli/stats.h"
@@ -411,6 +412,20 @@ static int run_to_end(struct run *r)
     return exit_status(r, how);
 }
 
+static int enter_sandbox(struct run *r, struct error *err)
+{
+    const struct machine_config *config = &r->plan.machine;
+    const struct process_sandbox p = {.configs = config->iothreads,
+                                      .iothreads = r->iothreads,
+                                      .nr_iothreads = config->nr_iothreads,
+                                      .disks = r->disks,
+                                      .nr_disks = config->nr_disks,
+                                      .sockets = &r->qmp.path,
+                                      .nr_sockets = 1};
+
+    return process_sandbox_enter(&r->config.sandbox, &p, err);
+}
+
 static int start(struct run *r, struct error *err)
 {
     int ret = console_start(&r->console, r->loop.ctx, &console_ops, r);
@@ -419,11 +434,15 @@ static int start(struct run *r, struct error *err)
         return error_set(err, ret, "cannot set up the console: %s", strerror(-ret));
     }
     console_attach(&r->console, r->machine);
-    ret = machine_start(r->machine, err);
+    ret = enter_sandbox(r, err);
+    if (ret == 0) {
+        ret = machine_start(r->machine, err);
+    }
     if (ret < 0) {
         console_stop(&r->console);
         console_destroy(&r->console);
     }
+    thread_confine(THREAD_MAIN, NULL);
     return ret;
 }
 

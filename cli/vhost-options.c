@@ -29,6 +29,11 @@ static void *new_disk(void *config, struct error *err)
     return d;
 }
 
+static void *the_sandbox(void *config, struct error *err)
+{
+    return &((struct vhost_config_args *)config)->sandbox;
+}
+
 static const struct option_key socket_keys[] = {
     {.name = "socket",
      .metavar = "PATH",
@@ -82,6 +87,18 @@ const struct option vhost_options[] = {
      .more = QMP_OPTION_MORE,
      .keys = qmp_keys,
      .plain = true},
+    {.name = "sandbox",
+     .help = SANDBOX_OPTION_HELP,
+     .more = SANDBOX_OPTION_MORE,
+     .keys = sandbox_keys,
+     .plain = true,
+     .target = the_sandbox},
+    {.name = "user",
+     .help = USER_OPTION_HELP,
+     .more = USER_OPTION_MORE,
+     .keys = user_keys,
+     .plain = true,
+     .target = the_sandbox},
     {.name = "trace", .help = TRACE_FILE_HELP, .keys = trace_keys, .plain = true},
     {.name = NULL},
 };

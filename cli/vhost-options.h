@@ -5,6 +5,7 @@
 
 #include "cli/disk-options.h"
 #include "cli/iothread-options.h"
+#include "cli/sandbox-options.h"
 
 #define VHOST_DISKS_MAX 256
 
@@ -24,6 +25,7 @@ struct vhost_config_args {
     bool stats;
     const char *trace;
     const char *qmp; /* unix:PATH, fd:N, or NULL */
+    struct sandbox_args sandbox;
 };
 
 extern const struct option vhost_options[];

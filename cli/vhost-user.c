@@ -12,11 +12,13 @@
 #include "cli/command.h"
 #include "cli/ending.h"
 #include "cli/main-loop.h"
+#include "cli/process-sandbox.h"
 #include "cli/qmp-socket.h"
 #include "cli/stats.h"
 #include "cli/trace-file.h"
 #include "cli/vhost-options.h"
 #include "base/listen.h"
+#include "sandbox/config.h"
 #include "vhost/server.h"
 
 struct served_disk {
@@ -115,6 +117,24 @@ static void resize_disks(void *opaque)
     }
 }
 
+static int enter_sandbox(struct vhost_user *v, struct error *err)
+{
+    const char *sockets[VHOST_DISKS_MAX + 1];
+    const struct process_sandbox p = {.configs = v->plan.iothreads,
+                                      .iothreads = v->iothreads.threads,
+                                      .nr_iothreads = v->iothreads.nr,
+                                      .disks = v->qmp_disks,
+                                      .nr_disks = v->plan.nr_disks,
+                                      .sockets = sockets,
+                                      .nr_sockets = v->plan.nr_disks + 1};
+
+    for (unsigned i = 0; i < v->plan.nr_disks; i++) {
+        sockets[i] = v->disks[i].path;
+    }
+    sockets[v->plan.nr_disks] = v->qmp.path;
+    return process_sandbox_enter(&v->args.sandbox, &p, err);
+}
+
 /* Images before sockets: a front end that can connect finds a disk. */
 static int open_all(struct vhost_user *v, struct error *err)
 {
@@ -152,6 +172,9 @@ static int open_all(struct vhost_user *v, struct error *err)
     }
     if (ret == 0) {
         ret = open_qmp(v, err); /* before an I/O thread can report to it */
+    }
+    if (ret == 0) {
+        ret = enter_sandbox(v, err);
     }
     for (unsigned i = 0; i < v->plan.nr_disks && ret == 0; i++) {
         ret = vhost_server_start(v->disks[i].server, &v->disks[i].disk, err);
@@ -294,6 +317,7 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
     }
     v->cmd = cmd;
     v->qmp.fd = -1;
+    v->args.sandbox.mode = SANDBOX_DEFAULT;
     status = command_parse(cmd, argc, argv, &v->args, &storage);
     if (status >= 0) {
         goto out;
@@ -306,6 +330,7 @@ static int vhost_user_main(const struct command *cmd, int argc, char **argv)
         close_all(v);
     } else {
         print_sockets(v);
+        thread_confine(THREAD_MAIN, NULL);
         serve(v);
         ending_request();
         ending_take_signals();

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json-text.h"
 #include "control/command.h"
@@ -285,8 +286,8 @@ static json_t *answered(const struct iothread_account *a)
 
     if (a->run_delay_known) {
         json_object_set_new(entry, "run-delay-ns", json_integer((json_int_t)a->run_delay_ns));
+        json_object_set_new(entry, "starts", json_integer((json_int_t)a->starts));
     }
-    json_object_set_new(entry, "preemptions", json_integer((json_int_t)a->preemptions));
     json_object_set_new(entry, "trials", json_integer((json_int_t)a->loop.trials));
     for (unsigned i = 0; i < a->nr_handlers; i++) {
         json_array_append_new(sources, source(&a->handlers[i]));

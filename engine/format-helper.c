@@ -221,8 +221,10 @@ void helper_last_line(const struct format_helper *h, char *line, size_t size)
 void helper_stop(struct format_helper *h)
 {
     if (h->pid) {
-        kill(h->pid, SIGTERM);
-        while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR) {
+        bool ends = kill(h->pid, SIGTERM) == 0;
+
+        /* A process that has dropped root may not signal it: it ends with its parent. */
+        while (ends && waitpid(h->pid, NULL, 0) < 0 && errno == EINTR) {
         }
         h->pid = 0;
     }

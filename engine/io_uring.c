@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/uring-restrict.h"
 #include "engine/in-memory.h"
 #include "engine/submit.h"
 #include "engine/threads.h"
@@ -225,9 +226,29 @@ static int setup_error(int ret, struct error *err)
 static int init_ring(struct io_uring *ring, unsigned depth)
 {
     const unsigned cooperative = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
-    int ret = io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP | cooperative);
+    const unsigned flags = IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
+    int ret = io_uring_queue_init(depth, ring, flags | cooperative);
 
-    return ret == -EINVAL ? io_uring_queue_init(depth, ring, IORING_SETUP_CLAMP) : ret;
+    return ret == -EINVAL ? io_uring_queue_init(depth, ring, flags) : ret;
+}
+
+/*
+ * From now on the ring does what this engine does, on the registered image only, whatever a thread
+ * that was taken over puts into it: a filter for system calls does not see requests in a ring.
+ */
+static int restrict_ring(struct io_uring *ring)
+{
+    static const struct io_uring_restriction only[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
+    };
+    return uring_restrict(ring->ring_fd, only, sizeof(only) / sizeof(only[0]));
 }
 
 static int uring_open(AioContext *ctx, const struct image *image,
@@ -263,6 +284,9 @@ static int uring_open(AioContext *ctx, const struct image *image,
         goto exit_ring;
     }
     ret = io_uring_register_eventfd(&u->ring, u->event_fd);
+    if (ret == 0) {
+        ret = restrict_ring(&u->ring);
+    }
     if (ret == 0) {
         ret = aio_handler_add(ctx, &u->handler, u->event_fd, POLLIN, &completions, u, "io_uring",
                               &u->e.in_flight);

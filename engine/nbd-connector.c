@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <libnbd.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/thread-mask.h"
+#include "base/thread-guard.h"
 #include "engine/nbd-connector.h"
 
 static void *attempt(void *opaque)
 {
     struct nbd_connector *c = opaque;
 
+    thread_confine(THREAD_CONNECTOR, NULL);
     c->err.msg[0] = '\0';
     c->ret = export_connect(c->export, c->cancel_fd, &c->connection, &c->err);
+    if (c->ret == 0) {
+        c->ret = export_dup_fd(&c->connection);
+        if (c->ret < 0) {
+            error_set(&c->err, c->ret, "%s", strerror(-c->ret));
+        }
+    }
     aio_bh_schedule(&c->end);
     return NULL;
 }
@@ -40,12 +48,8 @@ int connector_init(struct nbd_connector *c, AioContext *ctx, const struct nbd_ex
 
 int connector_start(struct nbd_connector *c)
 {
-    sigset_t old;
-    int num;
+    int num = thread_create_helper(&c->thread, NULL, attempt, c);
 
-    thread_mask_enter(&old);
-    num = pthread_create(&c->thread, NULL, attempt, c);
-    thread_mask_leave(&old);
     c->running = num == 0;
     return -num;
 }
@@ -60,6 +64,7 @@ void connector_destroy(struct nbd_connector *c)
         pthread_join(c->thread, NULL);
         aio_bh_cancel(&c->end);
         if (c->ret == 0) {
+            close(c->connection.writable_fd);
             nbd_close(c->connection.nbd);
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libnbd.h>
 #include <poll.h>
@@ -170,6 +171,19 @@ int export_open(struct nbd_export *export, const char *uri, bool readonly, uint6
         export->info = c.info;
         export->size = c.info.size;
         export->first = c.nbd;
+    }
+    return ret;
+}
+
+int export_dup_fd(struct nbd_connection *c)
+{
+    int ret = 0;
+
+    c->writable_fd = fcntl(nbd_aio_get_fd(c->nbd), F_DUPFD_CLOEXEC, 0);
+    if (c->writable_fd < 0) {
+        ret = -errno;
+        nbd_close(c->nbd);
+        c->nbd = NULL;
     }
     return ret;
 }

@@ -30,6 +30,7 @@ struct nbd_export_info {
 
 struct nbd_connection {
     struct nbd_handle *nbd; /* NULL: none */
+    int writable_fd;        /* the same socket: a monitor takes a descriptor once */
     struct nbd_export_info info;
 };
 
@@ -56,7 +57,7 @@ void export_close(struct nbd_export *export);
 
 /**
  * export_take - take the connection that export_open() made
- * Context: any thread. Return: true for one caller, who frees it with nbd_close().
+ * Context: any thread. Return: true for one caller, who calls export_dup_fd() and frees both.
  */
 bool export_take(struct nbd_export *export, struct nbd_connection *out);
 
@@ -68,6 +69,13 @@ bool export_take(struct nbd_export *export, struct nbd_connection *out);
  */
 int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_connection *out,
                    struct error *err);
+
+/**
+ * export_dup_fd - a second descriptor of the socket of @c, as @c->writable_fd
+ * Not done by an I/O thread, which has no system call for it.
+ * Return: 0; or -errno, then @c is closed.
+ */
+int export_dup_fd(struct nbd_connection *c);
 
 /**
  * export_look - make a connection to see the size of the export, and end it

@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
-#include "base/thread-mask.h"
+#include "base/thread-guard.h"
 #include "engine/nbd-probe.h"
 
 static void *look(void *opaque)
 {
     struct nbd_probe *p = opaque;
 
+    thread_confine(THREAD_CONNECTOR, NULL);
     if (export_look(p->export, p->cancel_fd) > 0 && p->changed) {
         p->changed(p->opaque);
     }
@@ -36,16 +37,12 @@ static void join(struct nbd_probe *p)
 
 void probe_start(struct nbd_probe *p)
 {
-    sigset_t old;
-
     if (load_acquire(&p->running)) {
         return;
     }
     join(p);
     store_relaxed(&p->running, true);
-    thread_mask_enter(&old);
-    p->started = pthread_create(&p->thread, NULL, look, p) == 0;
-    thread_mask_leave(&old);
+    p->started = thread_create_helper(&p->thread, NULL, look, p) == 0;
     if (!p->started) {
         store_relaxed(&p->running, false);
     }

@@ -26,7 +26,6 @@
  * callback only moves the request to a list, and the engine completes it after the call.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <libnbd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,7 +84,8 @@ struct nbd_engine {
     bool broken; /* the connection is of no use any more */
     struct aio_handler replies;
     struct aio_handler writable; /* while libnbd waits for room in the socket */
-    int writable_fd;             /* the same socket; -1: not watched */
+    int writable_fd;             /* the same socket */
+    bool watched;                /* @writable is */
     unsigned nr_commands;        /* in flight */
     struct nbd_command commands[COMMANDS_MAX];
     struct nbd_command *free;
@@ -348,21 +348,13 @@ static void watch_writable(struct nbd_engine *n)
 {
     bool want = nbd_aio_get_direction(n->nbd) & LIBNBD_AIO_DIRECTION_WRITE;
 
-    if (!want && n->writable_fd >= 0) {
+    if (!want && n->watched) {
         aio_handler_remove(&n->writable);
-        close(n->writable_fd);
-        n->writable_fd = -1;
-    } else if (want && n->writable_fd < 0) {
-        /* A monitor takes a descriptor once, and the other handler has this one. */
-        n->writable_fd = fcntl(n->fd, F_DUPFD_CLOEXEC, 0);
-        if (n->writable_fd < 0 || aio_handler_add(n->e.ctx, &n->writable, n->writable_fd, POLLOUT,
-                                                  &writable_ops, n, "nbd send", NULL) < 0) {
-            if (n->writable_fd >= 0) {
-                close(n->writable_fd);
-                n->writable_fd = -1;
-            }
-            n->broken = true;
-        }
+        n->watched = false;
+    } else if (want && !n->watched) {
+        n->watched = aio_handler_add(n->e.ctx, &n->writable, n->writable_fd, POLLOUT, &writable_ops,
+                                     n, "nbd send", NULL) == 0;
+        n->broken = !n->watched;
     }
 }
 
@@ -377,7 +369,7 @@ static void look_at_connection(struct nbd_engine *n, int ret)
     }
     watch_writable(n);
     if (n->broken) {
-        lose(n, "no descriptor is left");
+        lose(n, "out of memory");
         return;
     }
     if (n->progress) {
@@ -513,11 +505,11 @@ static void forget_commands(struct nbd_engine *n)
 static void drop_connection(struct nbd_engine *n)
 {
     aio_handler_remove(&n->replies);
-    if (n->writable_fd >= 0) {
+    if (n->watched) {
         aio_handler_remove(&n->writable);
-        close(n->writable_fd);
-        n->writable_fd = -1;
+        n->watched = false;
     }
+    close(n->writable_fd);
     nbd_close(n->nbd);
     n->nbd = NULL;
     forget_commands(n);
@@ -597,10 +589,12 @@ static int adopt(struct nbd_engine *n, const struct nbd_connection *c)
     n->nbd = c->nbd;
     n->info = c->info;
     n->fd = nbd_aio_get_fd(c->nbd);
+    n->writable_fd = c->writable_fd;
     n->broken = n->progress = false;
     ret = aio_handler_add(n->e.ctx, &n->replies, n->fd, POLLIN, &replies_ops, n, "nbd",
                           &n->nr_commands);
     if (ret < 0) {
+        close(n->writable_fd);
         nbd_close(n->nbd);
         n->nbd = NULL;
         return ret;
@@ -701,7 +695,6 @@ static int nbd_engine_open(AioContext *ctx, const struct image *image,
     n->log = config->log;
     n->log_opaque = config->log_opaque;
     snprintf(n->name, sizeof(n->name), "%s", config->name ? config->name : "nbd");
-    n->writable_fd = -1;
     n->backoff_ns = BACKOFF_MIN_NS;
     n->alive_ns = aio_now(ctx);
     list_init(&n->waiting);
@@ -716,7 +709,8 @@ static int nbd_engine_open(AioContext *ctx, const struct image *image,
         goto free_engine;
     }
     if (export_take(n->export, &first)) {
-        ret = adopt(n, &first);
+        ret = export_dup_fd(&first);
+        ret = ret < 0 ? ret : adopt(n, &first);
     } else {
         try_to_connect(n);
         be_patient(n);

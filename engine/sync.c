@@ -49,7 +49,7 @@ ssize_t sync_system_call(struct sync_engine *s, const struct engine_req *req)
     return blocking_io(s->e.image, req);
 }
 
-int sync_submit(struct engine *e, struct engine_req *req)
+static int sync_submit(struct engine *e, struct engine_req *req)
 {
     struct sync_engine *s = sync_of(e);
 
@@ -91,6 +91,7 @@ const struct engine_ops engine_sync = {
     .summary = "blocking system calls in the I/O thread itself; for comparison",
     .needs_file = true,
     .open = sync_open,
-    .submit = sync_submit,
+    .offloads = true,
+    .submit = sync_submit_but_ranges,
     .close = sync_close,
 };

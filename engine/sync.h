@@ -25,11 +25,9 @@ void sync_destroy(struct sync_engine *s);
 ssize_t sync_system_call(struct sync_engine *s, const struct engine_req *req);
 
 /**
- * sync_submit - as engine_ops.submit
- * sync_submit_but_ranges - likewise, but operations on ranges are done in a worker thread, because
- *                          freeing many blocks takes long
+ * sync_submit_but_ranges - as engine_ops.submit; operations on ranges are done in a worker thread,
+ * because freeing many blocks takes long
  */
-int sync_submit(struct engine *e, struct engine_req *req);
 int sync_submit_but_ranges(struct engine *e, struct engine_req *req);
 
 /* sync_open, sync_close - as in engine_ops: an engine that only makes system calls */

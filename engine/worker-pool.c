@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/barrier.h"
-#include "base/thread-mask.h"
+#include "base/thread-guard.h"
 #include "engine/worker-pool.h"
 
 #define WORKERS_MAX 64
@@ -64,6 +64,7 @@ static void *worker_main(void *opaque)
     pthread_mutex_lock(&pool->lock);
     while ((job = next_job(pool))) {
         pthread_mutex_unlock(&pool->lock);
+        thread_confine(THREAD_WORKER, NULL);
         job->work(job);
         finished_list_push(&pool->finished, &job->finished);
         pthread_mutex_lock(&pool->lock);
@@ -78,16 +79,13 @@ static void *worker_main(void *opaque)
 /* With the lock held. */
 static int start_worker(struct worker_pool *pool)
 {
-    sigset_t old;
     pthread_attr_t attr;
     pthread_t thread;
     int ret;
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    thread_mask_enter(&old);
-    ret = pthread_create(&thread, &attr, worker_main, pool);
-    thread_mask_leave(&old);
+    ret = thread_create_helper(&thread, &attr, worker_main, pool);
     pthread_attr_destroy(&attr);
     if (ret == 0) {
         pool->nr_workers++;

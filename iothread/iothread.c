@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,11 +45,8 @@ static void account_cb(void *opaque)
 {
     struct iothread *io = opaque;
     struct iothread_account *out = &io->account;
-    struct rusage usage = {0};
 
-    out->run_delay_known = aio_run_delay(io->ctx, &out->run_delay_ns);
-    getrusage(RUSAGE_THREAD, &usage);
-    out->preemptions = (uint64_t)usage.ru_nivcsw;
+    out->run_delay_known = aio_run_delay(io->ctx, &out->run_delay_ns, &out->starts);
     aio_get_stats(io->ctx, &out->loop);
     aio_describe_policy(io->ctx, out->policy, sizeof(out->policy));
     out->wake_ns = aio_wake_ns(io->ctx);

@@ -77,7 +77,7 @@ struct iothread_account {
     uint64_t cpu_ns;
     uint64_t run_delay_ns; /* ready to run, but waiting for a CPU */
     bool run_delay_known;  /* the kernel counts it */
-    uint64_t preemptions;  /* involuntary context switches, getrusage(2) */
+    uint64_t starts;       /* how often it was given a CPU */
     struct aio_stats loop;
     struct poll_params poll;
     char policy[256]; /* aio_describe_policy() */

@@ -2,6 +2,7 @@
 /* A ring buffer. The thread copies a batch and writes it without the lock. */
 #include <string.h>
 
+#include "base/thread-guard.h"
 #include "base/thread-mask.h"
 #include "kvm/console-queue.h"
 
@@ -34,6 +35,7 @@ static void *console_thread(void *opaque)
         n = take_batch(q, buf);
         pthread_cond_broadcast(&q->drained);
         pthread_mutex_unlock(&q->lock);
+        thread_confine(THREAD_CONSOLE, NULL);
         q->write(q->opaque, buf, n);
         pthread_mutex_lock(&q->lock);
     }

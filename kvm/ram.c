@@ -115,6 +115,7 @@ int ram_init(struct ram *ram, uint64_t size, bool shared, struct error *err)
     }
     /* A hint: a kernel without transparent huge pages refuses it. */
     madvise(ram->hva, size, MADV_HUGEPAGE);
+    madvise(ram->hva, size, MADV_DONTDUMP); /* a core dump has no data of the guest */
 
     ram->low = size < LAYOUT_HOLE ? size : LAYOUT_HOLE;
     ram->high = size - ram->low;

@@ -18,6 +18,7 @@
 
 #include "base/barrier.h"
 #include "base/pinned-thread.h"
+#include "base/thread-guard.h"
 #include "base/thread-mask.h"
 #include "kvm/cpu-state.h"
 #include "kvm/cpuid.h"
@@ -216,6 +217,7 @@ static void *vcpu_thread(void *opaque)
     if (pthread_getcpuclockid(pthread_self(), &v->clock) == 0) {
         store_release(&v->clock_valid, 1); /* pairs with vcpu_cpu_ns() */
     }
+    thread_confine(THREAD_VCPU, NULL);
     while (!load_relaxed(&v->stop)) {
         int ret;
 

@@ -19,7 +19,8 @@ packages_for() {
     case $1 in
     build) echo gcc:cc gcc:ar libc6-dev:/stdio.h libaio-dev:/libaio.h \
         liburing-dev:/liburing.h libnbd-dev:/libnbd.h libjansson-dev:/jansson.h \
-        libncurses-dev:/curses.h systemtap-sdt-dev:/sys/sdt.h ;;
+        libncurses-dev:/curses.h libseccomp-dev:/seccomp.h \
+        systemtap-sdt-dev:/sys/sdt.h ;;
     check) echo check:/check.h spin:spin python3:python3 ;;
     nbd) echo nbdkit:nbdkit qemu-utils:qemu-nbd nbd-server:nbd-server gnutls-bin:psktool ;;
     rbd) echo librbd1:=/usr/lib/*/librbd.so.1 ceph-mon:ceph-mon ceph-osd:ceph-osd ceph-common:rbd ;;

@@ -48,7 +48,7 @@ versions() {
 
 # Arrows go one way: a room may include itself and what is to its left. Guest images that pollux
 # carries are seen by cli and bench only; tests see everything.
-ROOMS="base trace aio engine iothread virtq blk vhost kvm control cli bench"
+ROOMS="base trace aio engine iothread virtq blk vhost kvm control sandbox cli bench"
 
 room_order() {
     bad=0 allowed=
@@ -57,9 +57,11 @@ room_order() {
         [ "$room" = kvm ] && allowed=$(echo "$allowed" | sed 's/|vhost|/|/') # beside each other
         [ "$room" = control ] && allowed=$(echo "$allowed" | sed 's/|kvm|/|/')
         [ "$room" = cli ] && allowed="$allowed|vhost|kvm|guest-images"
+        may=$allowed
+        [ "$room" = sandbox ] && may="base|sandbox" # the others call it through base/thread-guard.h
         if grep -nE '^ *# *include +"' -r --include='*.[ch]' "$room" |
-            grep -vE "\"($allowed)/"; then
-            echo "lint: $room/ may include only from: $allowed"
+            grep -vE "\"($may)/"; then
+            echo "lint: $room/ may include only from: $may"
             bad=1
         fi
     done
@@ -71,7 +73,7 @@ PUBLIC="base/[a-z-]+ trace/trace aio/aio aio/policy/(policy|cost-curve) aio/wait
     engine/(engine|image|image-map|aio-ring) iothread/(iothread|iothread-set)
     virtq/(guest-memory|inflight|inflight-packed|iov|virtio|virtqueue)
     blk/(disk|virtio-blk|latency|blk-stats|disk-policy|throttle|throttle-group)
-    vhost/server control/(qmp|target) kvm/(cmdline|machine|probe|vm)
+    vhost/server control/(qmp|target) sandbox/(config|sandbox|user) kvm/(cmdline|machine|probe|vm)
     cli/(choices|command|cpus|host-info|interrupt|json-out|median|options|trace-file|version)"
 
 private_headers() {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
+#include "base/thread-guard.h"
 #include "base/thread-mask.h"
 #include "vhost/event-fd.h"
 #include "vhost/server.h"
@@ -122,6 +123,7 @@ static void *run(void *opaque)
     struct vhost_server *s = opaque;
 
     pthread_setname_np(pthread_self(), s->name);
+    thread_confine(THREAD_SERVER, s->name);
     while (!load_acquire(&s->stop)) {
         struct pollfd fds[2] = {
             {.fd = s->wake_fd, .events = POLLIN},

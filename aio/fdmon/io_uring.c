@@ -22,6 +22,7 @@
 
 #include "aio/fdmon/fdmon.h"
 #include "aio/ready.h"
+#include "base/uring-restrict.h"
 
 #define RING_ENTRIES 64
 /* Many: a descriptor that is not read while the loop polls reports each write. */
@@ -48,9 +49,20 @@ static struct fdmon_io_uring *uring_of(struct fdmon *m)
     return container_of(m, struct fdmon_io_uring, m);
 }
 
+/* The ring waits for descriptors; it transfers and opens nothing. */
+static int restrict_ring(struct io_uring *ring)
+{
+    static const struct io_uring_restriction only[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL},
+    };
+    return uring_restrict(ring->ring_fd, only, sizeof(only) / sizeof(only[0]));
+}
+
 static int uring_open(AioContext *ctx, struct fdmon **out)
 {
-    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = CQ_ENTRIES};
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
+                                     .cq_entries = CQ_ENTRIES};
     struct fdmon_io_uring *u = calloc(1, sizeof(*u));
     int r;
 
@@ -68,6 +80,12 @@ static int uring_open(AioContext *ctx, struct fdmon **out)
         io_uring_queue_exit(&u->ring);
         free(u);
         return -ENOSYS;
+    }
+    r = restrict_ring(&u->ring);
+    if (r < 0) {
+        io_uring_queue_exit(&u->ring);
+        free(u);
+        return r;
     }
     *out = &u->m;
     return 0;

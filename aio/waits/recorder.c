@@ -2,6 +2,7 @@
 /* Records the waits of a loop: a ring, and the thread that writes it to a file. */
 #include "aio/waits/recorder.h"
 #include "base/output-file.h"
+#include "base/thread-guard.h"
 #include "base/thread-mask.h"
 
 #include <ctype.h>
@@ -67,6 +68,7 @@ static void *writer_main(void *opaque)
     do {
         while (sem_wait(&r->work) < 0 && errno == EINTR) {
         }
+        thread_confine(THREAD_RECORDER, NULL);
         stop = load_acquire(&r->stop); /* before the ring: no wait is missed */
         write_out(r, &named);
     } while (!stop);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -595,6 +596,37 @@ START_TEST(no_damage_to_a_header_gets_past_the_loader)
 }
 END_TEST
 
+/* @flags: the line VmFlags of the mapping that begins at @at; empty if there is none. */
+static void mapping_flags(const void *at, char *flags, size_t size)
+{
+    FILE *f = fopen("/proc/self/smaps", "re");
+    char line[512], from[32];
+    bool here = false;
+
+    ck_assert_ptr_nonnull(f);
+    snprintf(from, sizeof(from), "%lx-", (unsigned long)at);
+    flags[0] = '\0';
+    while (!flags[0] && fgets(line, sizeof(line), f)) {
+        here |= strncmp(line, from, strlen(from)) == 0;
+        if (here && strncmp(line, "VmFlags:", 8) == 0) {
+            snprintf(flags, size, "%s", line);
+        }
+    }
+    fclose(f);
+}
+
+START_TEST(a_core_dump_leaves_out_guest_memory)
+{
+    char flags[512];
+    struct ram r;
+
+    ck_assert_int_eq(ram_init(&r, 16 * MIB, _i, &err), 0);
+    mapping_flags(r.hva, flags, sizeof(flags));
+    ck_assert_msg(strstr(flags, " dd"), "\"%s\"", flags);
+    ram_destroy(&r);
+}
+END_TEST
+
 START_TEST(memory_beyond_the_host_is_refused)
 {
     struct ram r;
@@ -649,6 +681,7 @@ int main(void)
     }
     tcase_add_loop_test(t, a_note_behind_another_is_found_with_either_alignment, 0,
                         sizeof(padded) / sizeof(padded[0]));
+    tcase_add_loop_test(t, a_core_dump_leaves_out_guest_memory, 0, 2);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

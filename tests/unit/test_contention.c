@@ -232,7 +232,7 @@ START_TEST(a_competitor_on_the_cpu_of_the_loop_starts_a_trial)
     AioContext *ctx = loop_new_with(0, params, aio_clock_monotonic);
     struct source s = {0};
     pthread_t thread;
-    uint64_t delay;
+    uint64_t delay, starts;
 
     if (!aio_watch_run_delay(ctx)) {
         printf("skipped: the kernel has no /proc/thread-self/schedstat\n");
@@ -247,7 +247,7 @@ START_TEST(a_competitor_on_the_cpu_of_the_loop_starts_a_trial)
         aio_poll(ctx, true);
     } while (params.contention ? !loop_stats(ctx).trials : run_delay() < 100 * MS);
     ck_assert_int_eq(loop_stats(ctx).trials, params.contention);
-    ck_assert(aio_run_delay(ctx, &delay));
+    ck_assert(aio_run_delay(ctx, &delay, &starts));
     ck_assert_uint_gt(delay, 0);
     ck_assert_uint_le(delay, run_delay());
     store_relaxed(&stop, true);

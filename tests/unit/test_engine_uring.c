@@ -3,6 +3,7 @@
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,13 +16,15 @@
 
 static int answer; /* of the kernel, to so many submissions */
 static unsigned answers, submissions;
-static bool one_by_one; /* the kernel takes only one request a call */
+static bool one_by_one;            /* the kernel takes only one request a call */
+static struct io_uring *submitted; /* the ring of the last submission */
 
 int io_uring_submit(struct io_uring *ring)
 {
     int (*real)(struct io_uring *) = (__typeof__(real))dlsym(RTLD_NEXT, "io_uring_submit");
 
     submissions++;
+    submitted = ring;
     if (answers) {
         answers--;
         return answer;
@@ -121,12 +124,55 @@ START_TEST(what_the_kernel_leaves_goes_down_in_the_same_turn)
 }
 END_TEST
 
+/* Return: the result of a request that the engine does not make. */
+static int refused_by_ring(void (*prepare)(struct io_uring_sqe *sqe))
+{
+    struct io_uring_cqe *cqe;
+    int res;
+
+    prepare(io_uring_get_sqe(submitted));
+    ck_assert_int_eq(io_uring_submit_and_wait(submitted, 1), 1);
+    ck_assert_int_eq(io_uring_wait_cqe(submitted, &cqe), 0);
+    res = cqe->res;
+    io_uring_cqe_seen(submitted, cqe);
+    return res;
+}
+
+static void prepare_open(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_openat(sqe, AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+}
+
+static void prepare_other_file(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_read(sqe, STDIN_FILENO, buf, sizeof(buf), 0);
+}
+
+START_TEST(the_ring_serves_the_image_only)
+{
+    struct engine_req req = {.op = ENGINE_READ, .iov = &iov, .iovcnt = 1, .cb = io_done};
+
+    setup();
+    ck_assert_int_eq(engine_submit(engine, &req), 0);
+    while (!done) {
+        aio_poll(ctx, true);
+    }
+    if (!image.in_memory) {
+        ck_assert_int_eq(refused_by_ring(prepare_open), -EACCES);
+        ck_assert_int_eq(refused_by_ring(prepare_other_file), -EACCES);
+        ck_assert_int_eq(io_uring_register_probe(submitted, NULL, 0), -EACCES);
+    }
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine io_uring");
     TCase *t = tcase_create("io_uring");
 
     tcase_add_loop_test(t, with_nothing_in_flight_a_timer_tries_again, 0, 3);
+    tcase_add_test(t, the_ring_serves_the_image_only);
     tcase_add_test(t, what_the_kernel_leaves_goes_down_in_the_same_turn);
     suite_add_tcase(s, t);
     return suite_run(s);

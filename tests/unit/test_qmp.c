@@ -442,7 +442,7 @@ START_TEST(the_account_of_polling_has_sources)
     ck_assert_int_ge(number(io, "window-ns"), 0);
     ck_assert_int_ge(number(io, "wake-ns"), 0);
     ck_assert_int_ge(number(io, "run-delay-ns"), 0);
-    ck_assert_int_ge(number(io, "preemptions"), 0);
+    ck_assert_int_ge(number(io, "starts"), 0);
     ck_assert_int_ge(number(io, "trials"), 0);
     ck_assert_int_ge(number(source, "misses"), 0);
     ck_assert_int_ge(number(io, "missed-ns"), 0);
