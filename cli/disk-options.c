@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The keys of --disk, and the configuration that they make. */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
+/* The keys of --disk. */
 #include "cli/choices.h"
 #include "cli/disk-options.h"
 #include "cli/limit-options.h"
@@ -11,155 +7,6 @@
 
 #define RECONNECT_DEFAULT_NS 30000000000ull
 #define RECONNECT_MAX_NS     86400000000000ull /* a day */
-
-/* --- choices --- */
-
-const char *disk_cache_name(unsigned i)
-{
-    static const char *const names[] = {
-        [DISK_CACHE_NONE] = "none",
-        [DISK_CACHE_WRITEBACK] = "writeback",
-        [DISK_CACHE_WRITETHROUGH] = "writethrough",
-        [DISK_CACHE_DIRECTSYNC] = "directsync",
-    };
-
-    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
-}
-
-static const char *cache_about(unsigned i)
-{
-    static const char *const about[] = {
-        [DISK_CACHE_NONE] =
-            "around the host's page cache (O_DIRECT); durable when the guest flushes",
-        [DISK_CACHE_WRITEBACK] = "through the page cache; durable when the guest flushes",
-        [DISK_CACHE_WRITETHROUGH] = "through the page cache; each write is durable at once",
-        [DISK_CACHE_DIRECTSYNC] = "around the page cache; each write is durable at once",
-    };
-
-    return about[i];
-}
-
-static const char *format_name(unsigned i)
-{
-    static const char *const names[] = {
-        [DISK_FORMAT_RAW] = "raw",
-        "qcow2",
-        "qcow",
-        "qed",
-        "vmdk",
-        "vhdx",
-        "vpc",
-        "vdi",
-        "parallels",
-        "bochs",
-        "dmg",
-    };
-
-    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
-}
-
-static const char *format_about(unsigned i)
-{
-    return i == DISK_FORMAT_RAW
-               ? "the guest gets the file as it is, even if it looks like qcow2 or another format"
-               : "served by qemu-nbd";
-}
-
-static const char *discard_name(unsigned i)
-{
-    static const char *const names[] = {
-        [DISK_DISCARD_IGNORE] = "ignore",
-        [DISK_DISCARD_UNMAP] = "unmap",
-    };
-
-    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
-}
-
-static const char *discard_about(unsigned i)
-{
-    static const char *const about[] = {
-        [DISK_DISCARD_IGNORE] = "the guest cannot discard",
-        [DISK_DISCARD_UNMAP] = "what the guest discards is freed in the image",
-    };
-
-    return about[i];
-}
-
-static const char *detect_name(unsigned i)
-{
-    static const char *const names[] = {
-        [VIRTIO_BLK_DETECT_OFF] = "off",
-        [VIRTIO_BLK_DETECT_ON] = "on",
-        [VIRTIO_BLK_DETECT_UNMAP] = "unmap",
-    };
-
-    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
-}
-
-static const char *detect_about(unsigned i)
-{
-    static const char *const about[] = {
-        [VIRTIO_BLK_DETECT_OFF] = "the zeroes are written",
-        [VIRTIO_BLK_DETECT_ON] = "the host is asked for zeroes, which may be faster",
-        [VIRTIO_BLK_DETECT_UNMAP] = "the blocks are freed; needs discard=unmap",
-    };
-
-    return about[i];
-}
-
-static const char *werror_name(unsigned i)
-{
-    static const char *const names[] = {
-        [VIRTIO_BLK_REPORT] = "report",
-        [VIRTIO_BLK_IGNORE] = "ignore",
-        [VIRTIO_BLK_STOP] = "stop",
-        [VIRTIO_BLK_ENOSPC] = "enospc",
-    };
-
-    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
-}
-
-/* A read needs no space. */
-static const char *rerror_name(unsigned i)
-{
-    return i < VIRTIO_BLK_ENOSPC ? werror_name(i) : NULL;
-}
-
-static const char *error_about(unsigned i)
-{
-    static const char *const about[] = {
-        [VIRTIO_BLK_REPORT] = "the guest gets an I/O error",
-        [VIRTIO_BLK_IGNORE] = "the guest is told that all is well",
-        [VIRTIO_BLK_STOP] =
-            "the request waits, and the machine of pollux run pauses; SIGCONT tries again",
-        [VIRTIO_BLK_ENOSPC] = "stop when the host's disk is full, else report",
-    };
-
-    return about[i];
-}
-
-static const char *transport_name(unsigned i)
-{
-    static const char *const names[] = {
-        [DISK_TRANSPORT_MMIO] = "mmio",
-        [DISK_TRANSPORT_PCI] = "pci",
-    };
-
-    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
-}
-
-static const char *transport_about(unsigned i)
-{
-    static const char *const about[] = {
-        [DISK_TRANSPORT_MMIO] =
-            "virtio-mmio; all queues of a disk share an interrupt of the I/O APIC",
-        [DISK_TRANSPORT_PCI] = "virtio-pci; each queue has an MSI-X interrupt of its own",
-    };
-
-    return about[i];
-}
-
-/* --- keys --- */
 
 const struct option_key disk_keys[] = {
     {.name = "file",
@@ -196,8 +43,8 @@ const struct option_key disk_keys[] = {
          "With format=raw given, the guest gets the bytes of the file as they are, whatever they "
          "begin with. For another format Pollux starts qemu-nbd (Debian: qemu-utils) on a private "
          "socket, and ends it with the machine. A format is never guessed.",
-     .choice = format_name,
-     .about = format_about,
+     .choice = disk_format_name,
+     .about = disk_format_about,
      OPTION_AT(struct disk_args, format)},
     {.name = "size",
      .kind = OPTION_SIZE,
@@ -232,8 +79,8 @@ const struct option_key disk_keys[] = {
      .metavar = "TRANSPORT",
      .help = "how the guest of pollux run finds the disk; default mmio",
      .more = "A machine has up to 31 disks, up to 18 of them with transport=mmio.",
-     .choice = transport_name,
-     .about = transport_about,
+     .choice = disk_transport_name,
+     .about = disk_transport_about,
      OPTION_AT(struct disk_args, transport)},
     {.name = "engine",
      .kind = OPTION_CHOICE,
@@ -258,22 +105,22 @@ const struct option_key disk_keys[] = {
              "cannot flush always gets durable writes. writeback and writethrough need the "
              "engine threads, then the default, or io_uring: Linux AIO would block.",
      .choice = disk_cache_name,
-     .about = cache_about,
+     .about = disk_cache_about,
      OPTION_AT(struct disk_args, cache)},
     {.name = "discard",
      .kind = OPTION_CHOICE,
      .metavar = "MODE",
      .help = "discard (trim) by the guest; default ignore",
      .more = "Blocks are freed where the file system or device of the host can do that.",
-     .choice = discard_name,
-     .about = discard_about,
+     .choice = disk_discard_name,
+     .about = disk_discard_about,
      OPTION_AT(struct disk_args, discard)},
     {.name = "detect-zeroes",
      .kind = OPTION_CHOICE,
      .metavar = "MODE",
      .help = "what happens to writes of zeroes; default off",
-     .choice = detect_name,
-     .about = detect_about,
+     .choice = disk_detect_name,
+     .about = disk_detect_about,
      OPTION_AT(struct disk_args, disk.device.detect_zeroes)},
     {.name = "share-rw",
      .kind = OPTION_SWITCH,
@@ -307,8 +154,8 @@ const struct option_key disk_keys[] = {
      .kind = OPTION_CHOICE,
      .metavar = "ACTION",
      .help = "when a read fails; default report",
-     .choice = rerror_name,
-     .about = error_about,
+     .choice = disk_rerror_name,
+     .about = disk_error_about,
      OPTION_AT(struct disk_args, disk.device.rerror)},
     {.name = "werror",
      .kind = OPTION_CHOICE,
@@ -317,8 +164,8 @@ const struct option_key disk_keys[] = {
      .more = "A flush of the host's page cache (cache=writeback) that failed cannot be "
              "tried again, since Linux has dropped the data: unless errors are ignored it "
              "is reported, and so is every later one.",
-     .choice = werror_name,
-     .about = error_about,
+     .choice = disk_werror_name,
+     .about = disk_error_about,
      OPTION_AT(struct disk_args, disk.device.werror)},
     {.name = "merge",
      .kind = OPTION_SWITCH,
@@ -386,191 +233,4 @@ void disk_args_init(struct disk_args *d)
         .format = DISK_FORMAT_DEFAULT,
         .transport = DISK_TRANSPORT_DEFAULT,
     };
-}
-
-/* --- to a configuration --- */
-
-static bool is_direct(const struct disk_args *d)
-{
-    return d->cache == DISK_CACHE_NONE || d->cache == DISK_CACHE_DIRECTSYNC;
-}
-
-/* Is the file of a format that a helper serves? */
-static bool has_helper(const struct disk_args *d)
-{
-    return d->format != DISK_FORMAT_DEFAULT && d->format != DISK_FORMAT_RAW;
-}
-
-/* Linux AIO does buffered I/O within io_submit(), and all the thread's disks would wait for it. */
-static const struct engine_ops *engine_for(const struct disk_args *d)
-{
-    if (d->disk.image.rbd) {
-        return &engine_rbd;
-    }
-    if (d->disk.image.uri || has_helper(d)) {
-        return &engine_nbd;
-    }
-    if (d->engine != DISK_ENGINE_DEFAULT) {
-        return engine_at(d->engine);
-    }
-    return is_direct(d) ? &engine_linux_aio : &engine_threads;
-}
-
-static int check_nbd(const struct disk_args *d, struct error *err)
-{
-    const struct image_config *image = &d->disk.image;
-
-    if (image->path || image->size) {
-        return error_set(err, -EINVAL, "--disk: nbd and %s exclude each other",
-                         image->path ? "file" : "size");
-    }
-    if (d->engine != DISK_ENGINE_DEFAULT || d->format != DISK_FORMAT_DEFAULT || image->share_rw) {
-        return error_set(err, -EINVAL,
-                         "--disk: engine, format and share-rw are for files, not nbd");
-    }
-    return 0;
-}
-
-static int check_helper(const struct disk_args *d, struct error *err)
-{
-    if (!d->disk.image.path) {
-        return error_set(err, -EINVAL, "--disk: format=%s needs file=FILE", format_name(d->format));
-    }
-    if (d->engine != DISK_ENGINE_DEFAULT || d->disk.image.share_rw) {
-        return error_set(err, -EINVAL,
-                         "--disk: engine and share-rw are for raw images, not format=%s",
-                         format_name(d->format));
-    }
-    return 0;
-}
-
-static int check_disk(const struct disk_args *d, const struct engine_ops *engine, struct error *err)
-{
-    const struct image_config *image = &d->disk.image;
-    const struct virtio_blk_options *device = &d->disk.device;
-    bool for_files = d->engine != DISK_ENGINE_DEFAULT || d->format != DISK_FORMAT_DEFAULT;
-    int ret = rbd_check(image, for_files, err);
-
-    if (ret == 0 && !image->rbd) {
-        ret = image->uri ? check_nbd(d, err) : has_helper(d) ? check_helper(d, err) : 0;
-    }
-    if (ret < 0) {
-        return ret;
-    }
-    if (image->path && image->size) {
-        return error_set(err, -EINVAL,
-                         "--disk: size and file exclude each other; the size of '%s' "
-                         "is the disk's",
-                         image->path);
-    }
-    if (!image->path && engine->needs_file) {
-        return error_set(err, -EINVAL, "--disk: engine %s needs file=FILE", engine->name);
-    }
-    if (!image_place(image) && !image->size) {
-        return error_set(err, -EINVAL, "--disk: engine %s needs size=SIZE", engine->name);
-    }
-    if (image->block_size & (image->block_size - 1)) {
-        return error_set(err, -EINVAL, "--disk: block-size must be 512, 1K, 2K or 4K");
-    }
-    if (image->size % image->block_size) {
-        return error_set(err, -EINVAL, "--disk: size must be a multiple of %u bytes",
-                         image->block_size);
-    }
-    if (engine == &engine_linux_aio && !is_direct(d)) {
-        return error_set(err, -EINVAL,
-                         "--disk: engine=linux-aio would block on cache=%s: use engine=threads or "
-                         "engine=io_uring, or cache=none or cache=directsync",
-                         disk_cache_name(d->cache));
-    }
-    if (device->detect_zeroes == VIRTIO_BLK_DETECT_UNMAP && d->discard != DISK_DISCARD_UNMAP) {
-        return error_set(err, -EINVAL, "--disk: detect-zeroes=unmap needs discard=unmap");
-    }
-    if (device->delay_ns && engine != &engine_null) {
-        return error_set(err, -EINVAL,
-                         "--disk: delay is for engine=null; fault-delay is for the others");
-    }
-    if (!device->packed && (device->queue_size & (device->queue_size - 1))) {
-        return error_set(err, -EINVAL, "--disk: queue-size must be a power of 2, unless packed=on");
-    }
-    return 0;
-}
-
-/* The threads to choose from. */
-struct iothread_choice {
-    const struct iothread_config *iothreads;
-    unsigned nr;
-};
-
-static int no_such_iothread(const struct iothread_choice *of, const char *id, int len,
-                            struct error *err)
-{
-    char all[256] = "";
-    size_t used = 0;
-
-    for (unsigned i = 0; i < of->nr && used < sizeof(all); i++) {
-        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
-                                 of->iothreads[i].id);
-    }
-    return error_set(err, -EINVAL,
-                     "--disk: iothread: there is no '%.*s'; there is %s (add one with "
-                     "--iothread id=%.*s)",
-                     len, id, all, len, id);
-}
-
-/* "io0:io1:io0" into the ids of the threads. */
-static int plan_iothreads(const struct iothread_choice *of, const char *list,
-                          struct disk_config *disk, struct error *err)
-{
-    unsigned n = 0;
-
-    for (const char *id = list;; id++) {
-        size_t len = strcspn(id, ":");
-        unsigned i = 0;
-
-        while (i < of->nr &&
-               (strncmp(of->iothreads[i].id, id, len) != 0 || of->iothreads[i].id[len] != '\0')) {
-            i++;
-        }
-        if (i == of->nr) {
-            return no_such_iothread(of, id, (int)len, err);
-        }
-        if (n == (disk->device.nr_queues ? disk->device.nr_queues : VIRTIO_BLK_QUEUES_MAX)) {
-            return error_set(err, -EINVAL,
-                             "--disk: iothread=%s names more threads than the disk has queues, %u",
-                             list, n);
-        }
-        disk->iothreads[n++] = of->iothreads[i].id;
-        id += len;
-        if (*id == '\0') {
-            return 0;
-        }
-    }
-}
-
-int disk_args_plan(const struct disk_args *d, unsigned i, const struct iothread_config *iothreads,
-                   unsigned nr_iothreads, char name[DISK_NAME_MAX], struct disk_config *out,
-                   struct error *err)
-{
-    const struct iothread_choice choice = {.iothreads = iothreads, .nr = nr_iothreads};
-    const struct engine_ops *engine = engine_for(d);
-    int ret = check_disk(d, engine, err);
-
-    if (ret < 0) {
-        return ret;
-    }
-    snprintf(name, DISK_NAME_MAX, "disk%u", i);
-    *out = d->disk;
-    out->name = name;
-    out->transport = d->transport == DISK_TRANSPORT_DEFAULT ? DISK_TRANSPORT_MMIO : d->transport;
-    out->image.raw = d->format == DISK_FORMAT_RAW;
-    out->image.format = has_helper(d) ? format_name(d->format) : NULL;
-    out->image.discard = d->discard == DISK_DISCARD_UNMAP;
-    out->image.direct = (out->image.path || out->image.rbd) && is_direct(d);
-    out->image.writethrough =
-        d->cache == DISK_CACHE_WRITETHROUGH || d->cache == DISK_CACHE_DIRECTSYNC;
-    out->engine = engine;
-    out->engine_named = d->engine != DISK_ENGINE_DEFAULT;
-    out->device.discard = d->discard == DISK_DISCARD_UNMAP;
-    out->faults.error = choice_errno_number(d->fault_errno);
-    return plan_iothreads(&choice, d->iothread ? d->iothread : iothreads[0].id, out, err);
 }

@@ -4,6 +4,7 @@
 #define POLLUX_CLI_DISK_OPTIONS_H
 
 #include "blk/disk.h"
+#include "cli/disk-choices.h"
 #include "cli/options.h"
 
 /* Most of a disk is stored where the device looks for it; the rest becomes part of @disk in
@@ -21,27 +22,8 @@ struct disk_args {
 
 #define DISK_ENGINE_DEFAULT UINT32_MAX /* the one that suits the cache mode */
 
-enum disk_cache {
-    DISK_CACHE_NONE,
-    DISK_CACHE_WRITEBACK,
-    DISK_CACHE_WRITETHROUGH,
-    DISK_CACHE_DIRECTSYNC,
-};
-
-#define DISK_FORMAT_DEFAULT UINT32_MAX /* raw, unless the file is of another format */
-
-enum disk_format {
-    DISK_FORMAT_RAW, /* behind it: those that the helper knows */
-};
-
+#define DISK_FORMAT_DEFAULT    UINT32_MAX /* raw, unless the file is of another format */
 #define DISK_TRANSPORT_DEFAULT UINT32_MAX /* of pollux run: mmio */
-
-enum disk_discard {
-    DISK_DISCARD_IGNORE,
-    DISK_DISCARD_UNMAP,
-};
-
-const char *disk_cache_name(unsigned i); /* of enum disk_cache; NULL past the last */
 
 /* With struct disk_args, or a struct that begins with one, as target. */
 extern const struct option_key disk_keys[];
