@@ -12,9 +12,10 @@
 #include "base/barrier.h"
 #include "cli/console.h"
 
-/* The serial port's FIFO says when it has room only to the guest. */
+/* A full FIFO of the serial port notifies the guest when it has room, not the console: it is tried
+ * again. */
 #define RETRY_NS  2000000
-#define RETRY_MAX 500 /* in vain, one after the other */
+#define RETRY_MAX 500 /* failed attempts in a row */
 
 #define ROOM_MS 1 /* between two writes to a terminal that has some room, but too little */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What `pollux run` was told, and what it makes of it. */
+/* The options of `pollux run`, and the configuration of the machine that they make. */
 #ifndef POLLUX_CLI_RUN_OPTIONS_H
 #define POLLUX_CLI_RUN_OPTIONS_H
 

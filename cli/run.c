@@ -361,8 +361,8 @@ static void name_what_hangs(struct run *r)
 }
 
 /*
- * The guest is stopped, but a thread hangs in the kernel, so nothing can be freed. What the guest
- * was told to be durable is: that was so before it was told.
+ * The guest is stopped, but a thread hangs in the kernel, so nothing can be freed. Writes that were
+ * acknowledged as durable are on the medium.
  */
 static _Noreturn void give_up(struct run *r, int status)
 {

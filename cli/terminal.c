@@ -19,8 +19,8 @@ static const int fatal_signals[] = {SIGABRT, SIGALRM, SIGBUS,  SIGFPE,    SIGILL
 #define NR_FATAL (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
 
 /*
- * What a handler of a fatal signal puts back. A signal handler is given nothing of ours, so this
- * has to be static; all but @raw is written only while no handler is installed.
+ * The state of the terminal that a handler of a fatal signal restores. A signal handler has no
+ * argument for it, so it is static; all but @raw is written only while no handler is installed.
  */
 static struct {
     int fd;

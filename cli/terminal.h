@@ -29,14 +29,14 @@ struct terminal {
 };
 
 /**
- * terminal_take - look at @fd and, if it is a terminal and ours to use, make it raw
+ * terminal_take - if @fd is a terminal, and the process is in its foreground, make it raw
  * One at a time in a process. terminal_release() undoes it.
  */
 void terminal_take(struct terminal *t, int fd);
 void terminal_release(struct terminal *t);
 
 /**
- * terminal_continue - after SIGCONT: take the terminal again if it is ours now
+ * terminal_continue - after SIGCONT: make the terminal raw again, if the process is in its foreground
  */
 void terminal_continue(struct terminal *t);
 

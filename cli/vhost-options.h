@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What `pollux vhost-user` was told, and what it makes of it. */
+/* The options of `pollux vhost-user`, and the plan of threads and disks that they make. */
 #ifndef POLLUX_CLI_VHOST_OPTIONS_H
 #define POLLUX_CLI_VHOST_OPTIONS_H
 

@@ -260,7 +260,7 @@ static void end_serving(void *opaque)
     close_all(v);
 }
 
-/* A thread hangs in the kernel. What a guest was told to be durable is. */
+/* A thread hangs in the kernel. Writes that were acknowledged as durable are on the medium. */
 static _Noreturn void give_up(struct vhost_user *v)
 {
     struct error err = {.msg = ""};

@@ -4,12 +4,12 @@
 #define LOOK_EVERY_NS 4000000  /* free: a read of the run delay costs 1 to 3 us */
 #define START_NS      10000    /* delay of a start that is not contention */
 #define DELAY_PART    50       /* run delay above 1/50 of the time is contention */
-#define SETTLE_NS     5000000  /* begin of a period that is not counted: some time slices */
+#define SKIPPED_NS    5000000  /* begin of a period that is not counted: some time slices */
 #define PERIOD_NS     20000000 /* of a period that is */
 #define PERIODS       4
 #define KEEP_MIN_NS   200000000
 #define KEEP_MAX_NS   3200000000
-#define FORGET        8    /* the record of a mode loses 1/8 before each trial */
+#define AGE_PART      8    /* the record of a mode loses 1/8 before each trial */
 #define GAIN_MIN      0.03 /* polling must get so much more done: it takes CPU time from others */
 #define GAIN_FIRST    0.5  /* ... after the first trial, when the records are short */
 
@@ -32,13 +32,13 @@ static void begin_period(struct poll_contention *c, uint64_t now, const struct p
 {
     c->block = c->period == 0 || c->period == PERIODS - 1;
     c->counting = false;
-    count_from(c, now, p, SETTLE_NS);
+    count_from(c, now, p, SKIPPED_NS);
 }
 
-static void forget(struct poll_mode_record *r)
+static void age(struct poll_mode_record *r)
 {
-    r->ns -= r->ns / FORGET;
-    r->done -= r->done / FORGET;
+    r->ns -= r->ns / AGE_PART;
+    r->done -= r->done / AGE_PART;
 }
 
 static void begin_trial(struct poll_contention *c, uint64_t now, const struct poll_progress *p)
@@ -48,8 +48,8 @@ static void begin_trial(struct poll_contention *c, uint64_t now, const struct po
         c->recent_trials = 0;
         c->polling = c->blocking = (struct poll_mode_record){0};
     }
-    forget(&c->polling);
-    forget(&c->blocking);
+    age(&c->polling);
+    age(&c->blocking);
     c->state = POLL_TRIAL;
     c->period = 0;
     c->delay_ns = 0;
