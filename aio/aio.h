@@ -236,6 +236,7 @@ struct aio_handler {
     int revents; /* what the monitor saw; 0 while ready: poll() said yes */
     uint64_t last_event_ns;
     const unsigned *done; /* aio_handler_count_done(); NULL: none */
+    unsigned done_seen;   /* *done when it was last read */
     bool unwatched;       /* the monitor leaves it out */
     int fdmon_index;      /* private to the monitor */
 };
@@ -271,6 +272,7 @@ void aio_handler_in_flight(struct aio_handler *h);
 static inline void aio_handler_count_done(struct aio_handler *h, const unsigned *done)
 {
     h->done = done;
+    h->done_seen = *done;
 }
 
 /**

@@ -50,8 +50,7 @@ struct aio_context {
     struct poll_policy policy;
     struct poll_params *new_params; /* set by any thread, taken by the owner */
     int run_delay_fd;               /* -1: the run delay of the owner is not known */
-    unsigned done_sum;              /* of the handlers' counters when they were last read */
-    uint64_t done;                  /* requests that they counted so far */
+    uint64_t done;                  /* requests that the handlers counted, when last read */
     uint64_t fds_seen_ns;           /* when the monitor was last asked */
 
     struct list timers; /* by deadline */

@@ -47,22 +47,20 @@ bool aio_run_delay(AioContext *ctx, uint64_t *ns, uint64_t *starts)
     return true;
 }
 
-/* Counters of handlers wrap, and those of removed handlers are missing: a step back is no progress. */
+/* A handler that is removed and added again, as that of a disk at its limit, counts from there on. */
 static uint64_t count_done(AioContext *ctx)
 {
     struct list *at;
-    unsigned sum = 0;
-    int more;
 
     list_for_each(at, &ctx->handlers)
     {
-        const struct aio_handler *h = list_entry(at, struct aio_handler, node);
+        struct aio_handler *h = list_entry(at, struct aio_handler, node);
 
-        sum += h->done ? *h->done : 0;
+        if (h->done) {
+            ctx->done += *h->done - h->done_seen;
+            h->done_seen = *h->done;
+        }
     }
-    more = (int)(sum - ctx->done_sum);
-    ctx->done_sum = sum;
-    ctx->done += more > 0 ? (unsigned)more : 0;
     return ctx->done;
 }
 

@@ -7,6 +7,7 @@
 #define SKIPPED_NS    5000000  /* begin of a period that is not counted: some time slices */
 #define PERIOD_NS     20000000 /* of a period that is */
 #define PERIODS       4
+#define TRIAL_NS      (PERIODS / 2 * PERIOD_NS) /* of a trial, in each mode */
 #define KEEP_MIN_NS   200000000
 #define KEEP_MAX_NS   3200000000
 #define AGE_PART      8    /* the record of a mode loses 1/8 before each trial */
@@ -16,6 +17,14 @@
 void poll_contention_init(struct poll_contention *c)
 {
     *c = (struct poll_contention){.keep_ns = KEEP_MIN_NS};
+}
+
+void poll_contention_reset(struct poll_contention *c)
+{
+    uint64_t trials = c->trials;
+
+    poll_contention_init(c);
+    c->trials = trials;
 }
 
 /* Begins to count at @now; the next sample is due @ns later. */
@@ -78,7 +87,7 @@ static void decide(struct poll_contention *c, uint64_t now, const struct poll_pr
     }
     c->trial_end_ns = now;
     c->decided_block = block;
-    if (c->delay_ns <= c->polling.ns / DELAY_PART / 2) {
+    if (c->delay_ns <= TRIAL_NS / DELAY_PART / 2) {
         block = false;
     }
     c->block = block;
@@ -95,14 +104,17 @@ static uint64_t delay_since(const struct poll_contention *c, const struct poll_p
     return delay > usual ? delay - usual : 0;
 }
 
-/* The mode that is kept goes on to be measured, with the weight of its part of a trial. */
+/* The mode that is kept goes on to be measured, with the weight of its part of a trial. Samples are
+ * taken after waits: in a time much longer than was wanted the guest was idle. */
 static void note_kept(struct poll_contention *c, uint64_t now, const struct poll_progress *p)
 {
     struct poll_mode_record *mode = c->block ? &c->blocking : &c->polling;
-    uint64_t weight = PERIODS / 2 * PERIOD_NS, ns = now - c->since_ns;
+    uint64_t ns = now - c->since_ns;
 
-    mode->ns += weight;
-    mode->done += (uint64_t)((double)(p->done - c->since.done) * (double)weight / (double)ns);
+    if (ns < 2 * c->keep_ns) {
+        mode->ns += TRIAL_NS;
+        mode->done += (uint64_t)((double)(p->done - c->since.done) * TRIAL_NS / (double)ns);
+    }
 }
 
 static void end_period(struct poll_contention *c, uint64_t now, const struct poll_progress *p)
@@ -134,7 +146,9 @@ void poll_contention_sample(struct poll_contention *c, uint64_t now, const struc
         }
         break;
     case POLL_TRIAL:
-        if (c->counting) {
+        if (now - c->since_ns > 2 * PERIOD_NS) { /* the guest was idle */
+            begin_period(c, now, p);
+        } else if (c->counting) {
             end_period(c, now, p);
         } else {
             c->counting = true;

@@ -33,7 +33,7 @@ struct poll_progress {
 
 enum poll_contention_state { POLL_FREE, POLL_TRIAL, POLL_DECIDED };
 
-/* What a mode has shown in trials; halved before each trial. */
+/* What a mode has shown in trials; a part is subtracted before each trial. */
 struct poll_mode_record {
     uint64_t ns, done;
 };
@@ -60,6 +60,11 @@ struct poll_contention {
  * poll_contention_init - polling is free
  */
 void poll_contention_init(struct poll_contention *c);
+
+/**
+ * poll_contention_reset - as before the first trial, but for the number of trials so far
+ */
+void poll_contention_reset(struct poll_contention *c);
 
 /**
  * poll_contention_due - whether a sample is to be taken at @now

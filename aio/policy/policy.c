@@ -61,6 +61,7 @@ int poll_policy_init(struct poll_policy *p, const struct poll_params *params)
     if (!p->data) {
         return -ENOMEM;
     }
+    poll_contention_init(&p->contention);
     poll_policy_change(p, params);
     return 0;
 }
@@ -71,7 +72,7 @@ void poll_policy_change(struct poll_policy *p, const struct poll_params *params)
     p->params = *params;
     p->asked = false;
     poll_budget_init(&p->budget, params->cpu_max);
-    poll_contention_init(&p->contention);
+    poll_contention_reset(&p->contention);
     memset(p->data, 0, data_size());
     if (p->ops->init) {
         p->ops->init(p);

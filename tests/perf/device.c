@@ -84,13 +84,6 @@ static void pin(unsigned i)
     }
 }
 
-static int pin_iothread(void *opaque)
-{
-    (void)opaque;
-    pin(1);
-    return 0;
-}
-
 static void *busy_thread(void *opaque)
 {
     pin((unsigned)(uintptr_t)opaque);
@@ -232,8 +225,9 @@ static void measure(struct mode *m, unsigned turn, const struct image *image)
     };
     static struct blk_rig rig;
 
+    pin(1); /* the I/O thread and its workers inherit this */
     blk_rig_init(&rig, &o);
-    iothread_call(rig.iothreads[0], pin_iothread, NULL);
+    pin(0);
     blk_rig_go_live(&rig);
     drive(&rig, m, turn);
     blk_rig_destroy(&rig);
@@ -359,7 +353,6 @@ int main(int argc, char **argv)
             err(1, "cannot start a busy thread");
         }
     }
-    pin(0);
     for (unsigned turn = 0; turn < options.turns; turn++) {
         for (unsigned i = 0; i < nr; i++) {
             measure(&modes[i], turn, &image);

@@ -102,6 +102,35 @@ START_TEST(where_polling_gets_less_done_the_loop_blocks)
 }
 END_TEST
 
+/* 6 % of run delay is contention, however many trials there were. */
+START_TEST(a_little_run_delay_does_not_free_a_mode_that_gets_less_done)
+{
+    const struct host host = {.polling = 5e3, .blocking = 20e3, .polling_delay_ns = 60 * MS};
+
+    run(&host, 60 * S);
+    polled = blocked = 0;
+    run(&host, 60 * S);
+    ck_assert_uint_lt(polled * 20, blocked);
+}
+END_TEST
+
+START_TEST(an_idle_guest_does_not_count_against_the_mode_of_its_period)
+{
+    const struct host host = {.polling = 5e3, .blocking = 20e3, .polling_delay_ns = 500 * MS};
+
+    for (unsigned i = 0; i < 20; i++) {
+        run(&host, 10 * S);
+        while (c.state != POLL_TRIAL || !c.block || !c.counting) {
+            run(&host, STEP_NS);
+        }
+        now += 60 * S; /* one wait */
+        polled = blocked = 0;
+        run(&host, 10 * S);
+        ck_assert_uint_lt(polled * 10, blocked);
+    }
+}
+END_TEST
+
 START_TEST(where_polling_gets_more_done_the_loop_polls)
 {
     const struct host host = {.polling = 20e3,
@@ -312,6 +341,8 @@ int main(void)
     tcase_add_test(tc, the_delay_of_each_start_is_no_contention);
     tcase_add_test(tc, without_polling_no_sample_is_taken);
     tcase_add_test(tc, where_polling_gets_less_done_the_loop_blocks);
+    tcase_add_test(tc, a_little_run_delay_does_not_free_a_mode_that_gets_less_done);
+    tcase_add_test(tc, an_idle_guest_does_not_count_against_the_mode_of_its_period);
     tcase_add_test(tc, where_polling_gets_more_done_the_loop_polls);
     tcase_add_test(tc, for_a_gain_of_2_percent_the_loop_does_not_poll);
     tcase_add_test(tc, a_small_gain_is_believed_only_after_some_trials);
