@@ -9,17 +9,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/plain-text.h"
 #include "cli/qmp-client.h"
-
-void plain_text(char *out, size_t size, const char *text)
-{
-    size_t n = 0;
-
-    for (; text && text[n] && n + 1 < size; n++) {
-        out[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
-    }
-    out[n] = '\0';
-}
 
 /* --- bytes --- */
 

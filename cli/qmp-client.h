@@ -49,10 +49,4 @@ int qmp_connection_ask(struct qmp_connection *c, const char *command, json_t **r
 
 void qmp_connection_close(struct qmp_connection *c);
 
-/**
- * plain_text - copy @text, each byte that is not printable ASCII as '?'
- * @text: NULL counts as an empty one; what exceeds @size is dropped
- */
-void plain_text(char *out, size_t size, const char *text);
-
 #endif

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plain-text.h"
 #include "cli/top-sample.h"
 
 /* Most entries of a list; beyond, the server is not one of Pollux. */
-#define ENTRIES_MAX 4096
+#define ENTRIES_MAX 256 /* disks, threads, threads of a disk */
+#define BINS_MAX    4096
 
 /* --- histograms --- */
 
@@ -132,7 +134,7 @@ static int add_histogram(struct top_bins *to, const json_t *histogram)
     if (!histogram) {
         return 0;
     }
-    if (json_array_size(counts) != nr + 1 || nr > ENTRIES_MAX) {
+    if (json_array_size(counts) != nr + 1 || nr > BINS_MAX) {
         return -EPROTO;
     }
     from.bin = calloc(nr + 1, sizeof(*from.bin));

@@ -40,7 +40,7 @@ void finished_list_expect(struct finished_list *l);
 
 /**
  * finished_list_push - return an entry that was announced; it is the list's until done()
- * The entry may be gone when this function returns, the list is not used after it.
+ * done() may have freed the entry when this function returns. The list must live until then.
  * Context: any thread, also the owner.
  */
 void finished_list_push(struct finished_list *l, struct finished *f);

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/plain-text.h"
 #include "engine/format-helper.h"
 
 #define PROGRAM      "qemu-nbd"
@@ -185,9 +186,14 @@ int helper_start(struct format_helper *h, const struct format_helper_config *con
 bool helper_has_ended(const struct format_helper *h)
 {
     siginfo_t info = {0};
+    int ret;
 
-    return h->pid == 0 || (waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-                           info.si_pid == h->pid);
+    if (h->pid == 0) {
+        return true;
+    }
+    ret = waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    /* ECHILD: SIGCHLD is ignored, so the kernel has dropped the child that has ended. */
+    return ret < 0 ? errno == ECHILD : info.si_pid == h->pid;
 }
 
 void helper_last_line(const struct format_helper *h, char *line, size_t size)
@@ -215,7 +221,7 @@ void helper_last_line(const struct format_helper *h, char *line, size_t size)
     if (strncmp(from, PROGRAM ": ", sizeof(PROGRAM ": ") - 1) == 0) {
         from += sizeof(PROGRAM ": ") - 1;
     }
-    snprintf(line, size, "%s", from);
+    plain_text(line, size, from); /* the image may have chosen what qemu-nbd quotes */
 }
 
 void helper_stop(struct format_helper *h)

@@ -163,8 +163,10 @@ static int open_format(struct image *img, const struct image_config *config, str
         if (ret < 0) {
             helper_stop(img->helper);
             helper_last_line(img->helper, line, sizeof(line));
-            error_set(err, ret, "qemu-nbd for format=%s%s%s", config->format,
-                      line[0] ? ": " : " does not serve the image, and says nothing", line);
+            if (line[0]) {
+                return error_set(err, ret, "qemu-nbd for format=%s: %s", config->format, line);
+            }
+            error_prefix(err, ret, "qemu-nbd for format=%s says nothing: ", config->format);
         }
     }
     return ret;
@@ -448,7 +450,10 @@ int image_resize(struct image *img, uint64_t size, const char *name, struct erro
 
     if (img->fd < 0 || img->readonly) {
         return error_set(err, -EROFS, "%s: %s", name,
-                         img->rbd      ? "rbd resize gives the image another size"
+                         img->rbd ? "rbd resize gives the image another size"
+                         : img->helper
+                             ? "an image of another format keeps its size while it is in use"
+                         : img->nbd    ? "resize the export on the server, then send SIGHUP"
                          : img->fd < 0 ? "there is no file"
                                        : "the image is read-only");
     }

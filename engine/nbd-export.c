@@ -218,6 +218,12 @@ int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_co
         ret = error_set(err, -EINVAL, "NBD server %s takes blocks of %u bytes now; it took %u",
                         export->uri, out->info.min_block, was->min_block);
     }
+    if (ret == 0 && was->multi_conn && !out->info.multi_conn && !export->readonly) {
+        ret = error_set(err, -EINVAL,
+                        "NBD server %s does not offer several connections any more: a flush on one "
+                        "would not cover the writes on another",
+                        export->uri);
+    }
     if (ret < 0) {
         nbd_close(out->nbd);
         out->nbd = NULL;

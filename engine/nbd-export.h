@@ -57,12 +57,13 @@ void export_close(struct nbd_export *export);
 
 /**
  * export_take - take the connection that export_open() made
- * Context: any thread. Return: true for one caller, who calls export_dup_fd() and frees both.
+ * Context: any thread. Return: true for one caller, who owns it.
  */
 bool export_take(struct nbd_export *export, struct nbd_connection *out);
 
 /**
- * export_connect - a further connection; the export must be what it was, or larger
+ * export_connect - a further connection; the export must be what it was, or larger, and still offer
+ * several connections if it did
  * @cancel_fd: the call fails with -ECANCELED when this descriptor becomes readable
  * Context: any thread. Blocks as export_open() does.
  * Return: 0 and @out; or -errno and @err: -EOWNERDEAD if the server was a child that has ended.
@@ -72,7 +73,7 @@ int export_connect(const struct nbd_export *export, int cancel_fd, struct nbd_co
 
 /**
  * export_dup_fd - a second descriptor of the socket of @c, as @c->writable_fd
- * Not done by an I/O thread, which has no system call for it.
+ * Not done by an I/O thread that is confined: it has no system call for it.
  * Return: 0; or -errno, then @c is closed.
  */
 int export_dup_fd(struct nbd_connection *c);

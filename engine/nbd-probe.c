@@ -7,15 +7,23 @@
 #include "base/thread-guard.h"
 #include "engine/nbd-probe.h"
 
+static bool change_state(struct nbd_probe *p, unsigned from, unsigned to)
+{
+    return __atomic_compare_exchange_n(&p->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
 static void *look(void *opaque)
 {
     struct nbd_probe *p = opaque;
 
     thread_confine(THREAD_CONNECTOR, NULL);
-    if (export_look(p->export, p->cancel_fd) > 0 && p->changed) {
-        p->changed(p->opaque);
-    }
-    store_release(&p->running, false);
+    do {
+        store_relaxed(&p->state, PROBE_LOOKING);
+        if (export_look(p->export, p->cancel_fd) > 0 && p->changed) {
+            p->changed(p->opaque);
+        }
+    } while (!change_state(p, PROBE_LOOKING, PROBE_IDLE));
     return NULL;
 }
 
@@ -37,14 +45,14 @@ static void join(struct nbd_probe *p)
 
 void probe_start(struct nbd_probe *p)
 {
-    if (load_acquire(&p->running)) {
+    if (load_acquire(&p->state) == PROBE_AGAIN || change_state(p, PROBE_LOOKING, PROBE_AGAIN)) {
         return;
     }
     join(p);
-    store_relaxed(&p->running, true);
+    store_relaxed(&p->state, PROBE_LOOKING);
     p->started = thread_create_helper(&p->thread, NULL, look, p) == 0;
     if (!p->started) {
-        store_relaxed(&p->running, false);
+        store_relaxed(&p->state, PROBE_IDLE);
     }
 }
 

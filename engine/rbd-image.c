@@ -129,17 +129,21 @@ static int take_lock(struct rbd_image *rbd, const struct rbd_image_config *confi
                : 0;
 }
 
-/* In a thread of librbd. */
+/* In a thread of librbd, and once in the one that opens the image. */
 static void image_updated(void *opaque)
 {
     struct rbd_image *rbd = opaque;
     uint64_t size;
+    bool changed;
 
-    if (rbd->api.rbd_get_size(rbd->image, &size) == 0 && size != load_relaxed(&rbd->size)) {
+    pthread_mutex_lock(&rbd->size_lock); /* else an older answer could replace a newer one */
+    changed = rbd->api.rbd_get_size(rbd->image, &size) == 0 && size != load_relaxed(&rbd->size);
+    if (changed) {
         store_relaxed(&rbd->size, size);
-        if (rbd->changed) {
-            rbd->changed(rbd->opaque);
-        }
+    }
+    pthread_mutex_unlock(&rbd->size_lock);
+    if (changed && rbd->changed) {
+        rbd->changed(rbd->opaque);
     }
 }
 
@@ -169,7 +173,9 @@ static int open_image(struct rbd_image *rbd, const struct rbd_image_config *conf
     struct place p;
     int ret = parse_place(config->place, &p, err);
 
-    *rbd = (struct rbd_image){.changed = config->changed, .opaque = config->opaque};
+    *rbd = (struct rbd_image){.changed = config->changed,
+                              .opaque = config->opaque,
+                              .size_lock = PTHREAD_MUTEX_INITIALIZER};
     if (ret < 0) {
         return ret;
     }

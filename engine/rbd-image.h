@@ -26,13 +26,14 @@ struct rbd_image {
     bool watched;
     void (*changed)(void *opaque);
     void *opaque;
-    uint64_t size; /* atomic: the server's last word, bytes */
+    uint64_t size;             /* atomic: the newest that the server has stated, bytes */
+    pthread_mutex_t size_lock; /* of a question for the size and the store of the answer */
 };
 
 /**
  * rbd_image_open - connect to the cluster, open the image, lock it and watch its size
- * Context: any thread. Blocks until the cluster answers, or for the client_mount_timeout of its
- *          configuration.
+ * Context: any thread. Blocks until the cluster answers: the monitors at most for the
+ *          client_mount_timeout of its configuration, the OSDs without a limit.
  * Return: 0, or -errno and @err. rbd_image_close() releases in both cases.
  */
 int rbd_image_open(struct rbd_image *rbd, const struct rbd_image_config *config, struct error *err);

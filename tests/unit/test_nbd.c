@@ -546,7 +546,7 @@ static const struct {
     {NULL, "install the package qemu-utils"},
     {"echo first >&2; echo 'qemu-nbd: Image is not in qcow2 format' >&2; exit 1",
      "qemu-nbd for format=qcow2: Image is not in qcow2 format"},
-    {"exit 0", "qemu-nbd for format=qcow2 does not serve the image, and says nothing"},
+    {"exit 0", "qemu-nbd for format=qcow2 says nothing: NBD server "},
     {"echo $LISTEN_FDS $((LISTEN_PID - $$)) $*", "1 0 --format qcow2 --cache=none --discard=unmap "
                                                  "--persistent --shared=0 -- /"},
     {"readlink /proc/self/fd/0; exit 3", "/dev/null"},
