@@ -52,7 +52,8 @@ void top_draw(struct top_view *view, const struct top_rows *rows, unsigned width
 
 /**
  * top_press - what a key does to the view
- * @key: a character or an enum top_key; others have no effect
+ * @key: a character or an enum top_key. Others have no effect, but any key that does not scroll ends the
+ *       help
  * @width, @height: of the terminal: the order goes through the columns that it shows
  */
 void top_press(struct top_view *view, int key, unsigned width, unsigned height);

@@ -111,7 +111,9 @@ static void press_keys(struct live *l)
     int key;
 
     while ((key = getch()) != ERR) {
-        top_press(&l->view, translate(key), (unsigned)COLS, (unsigned)LINES);
+        if (key != KEY_RESIZE) { /* of resizeterm(), not of the user */
+            top_press(&l->view, translate(key), (unsigned)COLS, (unsigned)LINES);
+        }
     }
 }
 

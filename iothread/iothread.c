@@ -46,6 +46,8 @@ static void account_cb(void *opaque)
     struct iothread *io = opaque;
     struct iothread_account *out = &io->account;
 
+    out->time_ns = clock_ns(CLOCK_MONOTONIC);
+    out->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     out->run_delay_known = aio_run_delay(io->ctx, &out->run_delay_ns, &out->starts);
     aio_get_stats(io->ctx, &out->loop);
     aio_describe_policy(io->ctx, out->policy, sizeof(out->policy));
@@ -266,7 +268,5 @@ int iothread_get_account(struct iothread *io, uint64_t limit_ns, struct iothread
     }
     io->asked = false;
     *out = io->account;
-    out->time_ns = clock_ns(CLOCK_MONOTONIC);
-    out->cpu_ns = iothread_cpu_ns(io);
     return 0;
 }

@@ -33,6 +33,8 @@ def size_of(fd, width, height):
 class Terminal:
     """A terminal with `pollux top` in it."""
 
+    newest = None
+
     def __init__(self, *arguments, width=80, height=24):
         self.master, self.slave = pty.openpty()
         size_of(self.slave, width, height)
@@ -41,9 +43,11 @@ class Terminal:
         self.pid = os.fork()
         if self.pid == 0:
             os.login_tty(self.slave)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what runs beside it
             os.environ["TERM"] = "xterm"
             os.execv(POLLUX, [POLLUX, "top", SOCKET, "--interval", "100ms", *arguments])
         self.process = os.pidfd_open(self.pid)
+        Terminal.newest = self
 
     def more(self):
         """Read what comes next. Return: False at the end of the program."""
@@ -178,7 +182,7 @@ def silent(server):
 
 
 def hangs(*_):
-    sys.exit("the test hangs")
+    sys.exit(f"the test hangs; the terminal has {Terminal.newest and Terminal.newest.text!r}")
 
 
 def main():
