@@ -446,13 +446,28 @@ static int start(struct run *r, struct error *err)
     return ret;
 }
 
-static void close_all(struct run *r)
+static void free_machine(void *opaque)
 {
+    machine_free(opaque);
+}
+
+/* An image on another machine may not close while its server does not answer. */
+static void close_all(struct run *r, int status)
+{
+    struct error err = {""};
+
+    qmp_socket_close(&r->qmp);
     if (r->machine) {
         aio_handler_remove(&r->end);
+        if (!ending_close(free_machine, r->machine)) {
+            fprintf(stderr, "pollux: a disk does not close; it is given up\n");
+            if (trace_file_write(&r->trace, &err) < 0) {
+                status = command_fail(r->cmd, err.msg);
+            }
+            fflush(NULL);
+            _exit(status);
+        }
     }
-    machine_free(r->machine);
-    qmp_socket_close(&r->qmp);
     main_loop_close(&r->loop);
 }
 
@@ -484,7 +499,7 @@ static int run_main(const struct command *cmd, int argc, char **argv)
     status = run_to_end(r);
     console_destroy(&r->console);
 out:
-    close_all(r);
+    close_all(r, status);
     if (trace_file_close(&r->trace, &err) < 0) {
         status = command_fail(cmd, err.msg);
     }
