@@ -108,12 +108,12 @@ static json_t *host_json(void)
 
 static json_t *workload_json(const struct bench_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:f}", "guest",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:f}", "guest",
                      c->guest ? "linux" : "built-in", "rw", c->rw, "order",
                      c->order ? "seq" : "random", "wait", c->wait || c->guest ? "irq" : "poll",
                      "cache", bench_cache_name(c->cache), "fsync", (json_int_t)c->fsync, "disks",
                      (json_int_t)c->disks, "queues", (json_int_t)c->queues, "merge", c->merge,
-                     "run_seconds", (double)c->time_ns / 1e9);
+                     "poll_contention", c->contention, "run_seconds", (double)c->time_ns / 1e9);
 }
 
 static bool is_complete(const struct bench_plan *p)

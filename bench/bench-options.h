@@ -41,7 +41,7 @@ struct bench_config {
     unsigned order, wait;
     unsigned cache; /* enum bench_cache */
     unsigned guest; /* enum bench_guest */
-    bool overwrite, json, wide, merge, host;
+    bool overwrite, json, wide, merge, contention, host;
 };
 
 extern const struct option bench_options[];

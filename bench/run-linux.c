@@ -242,6 +242,7 @@ int bench_linux_run(const struct bench_config *c, const struct bench_group *grou
         return error_set(err, -ENOMEM, "out of memory");
     }
     poll_params_default(&io.poll);
+    io.poll.contention = c->contention;
     io.poll.policy = variant->policy;
     io.poll.max_ns = variant->max_ns;
     guest_file(c, "vmlinuz", kernel, sizeof(kernel));

@@ -182,6 +182,7 @@ int bench_run_guest(const struct bench_config *c, const struct bench_group *grou
         disks[i].image.share_rw = c->disks > 1;
     }
     poll_params_default(&io.poll);
+    io.poll.contention = c->contention;
     if (variant->policy) {
         io.poll.policy = variant->policy;
         io.poll.max_ns = variant->max_ns;
