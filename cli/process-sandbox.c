@@ -8,8 +8,6 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/user.h"
 
-#define HELPER_DIRECTORY "/tmp/" /* where the directories of format helpers are */
-
 static bool is_served_by(const struct disk *d, const char *id)
 {
     for (unsigned i = 0; i < VIRTIO_BLK_QUEUES_MAX && d->config->iothreads[i]; i++) {
@@ -94,10 +92,7 @@ int process_sandbox_enter(const struct sandbox_args *args, const struct process_
         if (d && d->image.nbd) {
             uris[config.nr_uris++] = d->config->image.uri ? d->config->image.uri : "nbd+unix";
         }
-        if (d && d->image.helper && !config.children) {
-            config.children = true;
-            removed[config.nr_removed++] = HELPER_DIRECTORY;
-        }
+        config.children |= d && d->image.helper;
     }
     if (args->user) {
         ret = user_drop_root(args->user, err);

@@ -208,8 +208,11 @@ static void *vcpu_thread(void *opaque)
     char cause[CRASH_CAUSE_MAX];
     struct vcpu *v = opaque;
     struct timespec ts;
+    char name[16];
     sigset_t set;
 
+    snprintf(name, sizeof(name), "vcpu%u", v->index);
+    pthread_setname_np(pthread_self(), name);
     sigemptyset(&set);
     sigaddset(&set, STOP_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -249,7 +252,6 @@ int vcpu_start(struct vcpu *v, struct error *err)
 {
     struct sigaction act = {.sa_handler = ignore_signal};
     sigset_t old;
-    char name[16];
     int num;
 
     sigaction(STOP_SIGNAL, &act, NULL);
@@ -260,8 +262,6 @@ int vcpu_start(struct vcpu *v, struct error *err)
         return error_set(err, -num, "thread for vCPU %u: %s", v->index, strerror(num));
     }
     v->created = true;
-    snprintf(name, sizeof(name), "vcpu%u", v->index);
-    pthread_setname_np(v->thread, name);
     return 0;
 }
 

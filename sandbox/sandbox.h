@@ -17,8 +17,8 @@
 
 /**
  * sandbox_start - make the filters, and have threads confined from now on: see thread_confine()
- * The main thread gets the rules of Landlock at once, and its filter by thread_confine(THREAD_MAIN)
- * or, as a thread that it makes until then, by the kind of that. All that is to be opened is open.
+ * The caller has opened all that it needs. It gets the rules of Landlock at once, and its filter by
+ * thread_confine(THREAD_MAIN). Threads that it makes before that are confined by their own calls.
  * Does nothing with SANDBOX_OFF. The sandbox lasts as long as the process.
  * Context: the main thread, once.
  * Return: 0; or -errno and @err: the kernel has no filters, or there is no memory.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A thread that makes helper threads on behalf of I/O threads. A thread inherits the filter of the
- * thread that makes it, and an I/O thread may neither make threads nor do what its helpers do.
+ * A thread that makes workers, connectors and probes for other threads. A thread inherits the filter of
+ * the thread that makes it, and an I/O thread may neither make threads nor do what its helpers do.
  */
 #ifndef POLLUX_SANDBOX_SPAWNER_H
 #define POLLUX_SANDBOX_SPAWNER_H

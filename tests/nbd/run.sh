@@ -198,7 +198,10 @@ flush = true\nfua = true\n' "$server_socket" "$image" $((64 << 20)) >"$out/nbd-s
         kill -STOP "$server"
         "$pollux" vhost-user --disk "nbd=$uri,socket=$socket" 2>>"$out/pollux.log" &
         back_end=$!
-        until find /proc/"$back_end"/fd -lname 'socket:*' | grep -q .; do sleep 0.1; done
+        until find /proc/"$back_end"/fd -lname 'socket:*' | grep -q .; do
+            kill -0 "$back_end" || { echo 'it ended before it connected'; return 1; }
+            sleep 0.1
+        done
         kill -TERM "$back_end"
         local status=0
         wait "$back_end" || status=$?

@@ -50,6 +50,7 @@ mon='' osd=''
 end_test() {
     [ -z "$machine" ] || kill -TERM "$machine" 2>/dev/null || true # timeout passes it on to QEMU
     [ -z "$back_end" ] || kill -KILL "$back_end" 2>/dev/null || true
+    [ -z "${osd-}" ] || kill -CONT "$osd" 2>/dev/null || true
 }
 
 end_all() {
@@ -65,7 +66,7 @@ start_osd() { # and wait until it serves
     osd_start >>"$out/cluster.log" 2>&1 && echo "$osd" >"$out/osd.pid" && timeout 120 rbd -c "$conf" ls >/dev/null
 }
 
-rbd() { command rbd -c "$conf" --no-progress "$@"; }
+rbd() { timeout 120 rbd -c "$conf" --no-progress "$@"; }
 sum() { sha256sum | cut -d ' ' -f 1; }
 
 kill_osd() {
@@ -147,7 +148,10 @@ run_test() { # in a subshell of its own
         sed 's/^mon host = .*/mon host = v1:127.0.0.1:1/' "$conf" >"$short/ceph.conf"
         "$pollux" vhost-user --disk "rbd=rbd/$1,conf=$short/ceph.conf,socket=$socket" 2>>"$out/pollux.log" &
         back_end=$!
-        until grep -qs msgr-worker /proc/"$back_end"/task/*/comm; do sleep 0.1; done
+        until grep -qs msgr-worker /proc/"$back_end"/task/*/comm; do
+            kill -0 "$back_end" || { echo 'it ended before it connected'; return 1; }
+            sleep 0.1
+        done
         kill -TERM "$back_end"
         wait "$back_end" || status=$?
         back_end=''
