@@ -150,7 +150,7 @@ START_TEST(figures_agree_with_each_other)
         "lat_p99.95_ns", "lat_p99.99_ns", "lat_max_ns", NULL,
     };
     json_t *root = RUN("--engine", "null", "--depth", "4", "--bs", "64k", "--policy", "block",
-                       "--runs", "1", "--time", "50ms", "--disks", "2", "--queues", "2");
+                       "--runs", "1", "--time", "500ms", "--disks", "2", "--queues", "2");
     json_t *cell = json_array_get(json_object_get(root, "cells"), 0);
     json_t *one = json_array_get(json_object_get(cell, "runs"), 0);
 

@@ -167,8 +167,8 @@ static void await_requests(struct setup *s, uint64_t n)
     } while (now.reads + now.writes < n);
 }
 
-/* Return: the thread id of vCPU 0, which machine_start() has named. */
-static long vcpu_thread_id(void)
+/* Return: the thread id of vCPU 0; 0: it has not given itself a name yet. */
+static long find_vcpu_thread(void)
 {
     struct dirent *entry;
     DIR *threads = opendir("/proc/self/task");
@@ -183,7 +183,16 @@ static long vcpu_thread_id(void)
         }
     }
     closedir(threads);
-    ck_assert_int_gt(id, 0);
+    return id;
+}
+
+static long vcpu_thread_id(void)
+{
+    long id;
+
+    while ((id = find_vcpu_thread()) == 0) {
+        sched_yield();
+    }
     return id;
 }
 
