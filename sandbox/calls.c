@@ -112,14 +112,6 @@ static const int connector_tls[] = {C(openat),     C(lseek),    C(recvmsg), C(se
                                     C(getrandom),  C(access),   C(getuid),  C(geteuid),
                                     C(getdents64), C(readlink), C(uname),   END};
 
-#ifdef __SANITIZE_ADDRESS__
-static const int sanitizer[] = {C(sigaltstack), C(sched_yield), C(mremap), END};
-#elif defined(__SANITIZE_THREAD__)
-static const int sanitizer[] = {C(sigaltstack), C(sched_yield), C(mremap), C(close), END};
-#else
-static const int sanitizer[] = {END};
-#endif
-
 /* --- sets --- */
 
 bool calls_have(const struct calls *calls, int call)
@@ -197,7 +189,6 @@ void calls_of_iothread(const struct sandbox_iothread *thread, struct calls *out)
     add_named(out, monitors, thread->fdmon ? thread->fdmon : "auto");
     add(out, io_thread);
     add(out, every_thread);
-    add(out, sanitizer);
 }
 
 void calls_of(enum thread_kind kind, const struct sandbox_config *config, struct calls *out)
@@ -243,5 +234,4 @@ void calls_of(enum thread_kind kind, const struct sandbox_config *config, struct
     }
     add(out, every_thread);
     add(out, waits_for_time);
-    add(out, sanitizer);
 }

@@ -168,7 +168,7 @@ static void drive(struct blk_rig *rig, struct mode *m, unsigned turn)
 {
     static uint64_t times[HIST_BUCKETS], offered[RING_SIZE * 4];
     struct fake_driver *d = &rig->drv[0];
-    uint16_t heads[DEPTH_MAX];
+    uint16_t heads[DEPTH_MAX] = {0};
     uint64_t start, end, now, cpu, done = 0;
 
     memset(times, 0, sizeof(times));
