@@ -30,7 +30,7 @@ static int allow(scmp_filter_ctx ctx, const struct calls *calls, int call, bool 
         return mode == SANDBOX_ON ? seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), call, 0)
                                   : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 0);
     case SCMP_SYS(tgkill):
-        return allow_if(ctx, call, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        return allow_if(ctx, call, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     case SCMP_SYS(mmap):
     case SCMP_SYS(mprotect):
         if (!calls_have(calls, SCMP_SYS(openat))) {
@@ -39,7 +39,7 @@ static int allow(scmp_filter_ctx ctx, const struct calls *calls, int call, bool 
         break;
     case SCMP_SYS(socket):
         if (unix_only) {
-            return allow_if(ctx, call, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+            return allow_if(ctx, call, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
         }
         break;
     }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/eventfd.h>
