@@ -289,7 +289,7 @@ int main(int argc, char **argv)
         {"pin", no_argument, NULL, PIN},
         {"turns", required_argument, NULL, TURNS},
         {"seconds", required_argument, NULL, SECONDS},
-        {NULL},
+        {NULL, 0, NULL, 0},
     };
     static struct mode modes[MODES_MAX];
     struct image image = {.fd = -1, .size = 1 << 30, .align = 1};
