@@ -30,6 +30,7 @@ static const char *const texts[] = {
     HELLO "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/objects\"}}{\"execute\":"
           "\"query-iothreads\"}{\"execute\":\"query-block\"}",
     "{\"execute\":\"stop\"}",
+    HELLO "{\"execute\":\"qom-list\",\"arguments\":{\"path\":true}}",
 };
 
 static const char *const words[] = {
