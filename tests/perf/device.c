@@ -249,7 +249,6 @@ static void report(struct mode *modes, unsigned nr)
         }
         median_interval(ratios, options.turns, &iops);
         median_interval(p99s, options.turns, &p99);
-        modes[i].name = m->name;
         printf("%-16s", m->name);
         for (unsigned t = 0; t < options.turns; t++) {
             ratios[t] = m->iops[t];
